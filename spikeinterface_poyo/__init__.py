@@ -1,0 +1,55 @@
+"""POYO neural population decoding for SpikeInterface.
+
+Public names are loaded on first use, so that importing the package costs nothing beyond SpikeInterface itself.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .alignment import align
+    from .counts import from_counts
+    from .datasets import load_mouse_head_direction
+    from .estimator import POYODecoder
+    from .samples import SpikeSamples
+    from .session import Session
+    from .splitters import BlockedKFold
+    from .unit_selection import SelectUnits
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BlockedKFold": "splitters",
+    "POYODecoder": "estimator",
+    "SelectUnits": "unit_selection",
+    "Session": "session",
+    "SpikeSamples": "samples",
+    "align": "alignment",
+    "from_counts": "counts",
+    "load_mouse_head_direction": "datasets",
+}
+
+__all__ = [
+    "BlockedKFold",
+    "POYODecoder",
+    "SelectUnits",
+    "Session",
+    "SpikeSamples",
+    "align",
+    "from_counts",
+    "load_mouse_head_direction",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
