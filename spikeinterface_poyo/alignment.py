@@ -1,0 +1,173 @@
+"""`align`: sortings and behaviour become samples, ``X`` and ``y``; the one door for raw inputs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .behavior_in import Signal, as_signals, rescale
+from .samples import SpikeSamples, TargetInfo
+from .session import Segment, Session
+from .spikes_in import as_seconds, as_session, is_spiketrain_list
+
+
+def align(sorting: Any, behavior: Any, session_id: Any = None) -> tuple[SpikeSamples, np.ndarray]:
+    """Pair spikes with behaviour: one sample for each time at which the behaviour is given.
+
+    Parameters
+    ----------
+    sorting : sorting, or list of sortings
+        SpikeInterface ``BaseSorting`` or ``SortingAnalyzer``, neo spike trains, ``Segment`` or ``Block``, NWB Units,
+        ``{unit_id: seconds}`` or `from_counts`. A list of them is several sessions.
+    behavior : signal, list of signals, or list of lists
+        neo signal, ``(times, values)`` or pandas. A sorting of several segments takes one signal a segment (list or neo
+        ``Block``); several sessions take one of all that a session.
+    session_id : str or list of str, optional
+        Names of the sessions.
+
+    Returns
+    -------
+    X : SpikeSamples, shape (n_samples,)
+        Samples in the order of the behaviour, session by session and segment by segment.
+    y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
+        Behaviour in the first signal's unit of measure. NaN stays NaN.
+
+    Raises
+    ------
+    ValueError
+        Where spikes and behaviour do not overlap in time, counts of segments, sessions or outputs do not fit, or units
+        of measure cannot be converted.
+
+    Warns
+    -----
+    UserWarning
+        Where behaviour lies outside the recording: those samples are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spikes = {"a": np.arange(0, 10, 0.1), "b": np.arange(0, 10, 0.3)}
+    >>> X, y = align(spikes, (np.arange(0, 9, 0.5), np.arange(18.0)))
+    >>> X.shape, y.shape
+    ((18,), (18,))
+    """
+    sessions = as_sessions(sorting, session_id)
+    signals = match_signals(sorting, behavior, sessions)
+    target = TargetInfo(signals[0][0].units, signals[0][0].names)
+    samples, values = [], []
+    for i, (session, per_segment) in enumerate(zip(sessions, signals, strict=True)):
+        for j, (segment, signal) in enumerate(zip(session.segments, per_segment, strict=True)):
+            inside = recorded(segment, signal, describe(sessions, i, j))
+            what = f"behaviour of {describe(sessions, i, j)}"
+            check_same_kind(signal, target, what)
+            values.append(rescale(signal.values[inside], signal.units, target.units, what))
+            samples.append((i, j, signal.times[inside]))
+    check_same_outputs(values)
+    return SpikeSamples.from_segments(sessions, samples, target), np.concatenate(values)
+
+
+def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
+    """Sessions of one sorting or a list of them, named where names are given."""
+    sortings = [sorting] if is_one_sorting(sorting) else list(sorting)
+    if not sortings:
+        raise ValueError("got an empty list of sortings; expected at least one")
+    sessions = [as_session(one) for one in sortings]
+    if session_id is None:
+        return sessions
+    names = list(session_id) if isinstance(session_id, (list, tuple, np.ndarray)) else [session_id]
+    if len(names) != len(sessions) or len(set(names)) < len(names):
+        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {names}")
+    return [replace(session, session_id=str(name)) for session, name in zip(sessions, names, strict=True)]
+
+
+def is_one_sorting(sorting: Any) -> bool:
+    """Whether ``sorting`` is a single sorting and not a list of sessions."""
+    return not isinstance(sorting, (list, tuple)) or is_spiketrain_list(sorting)
+
+
+def match_signals(sorting: Any, behavior: Any, sessions: Sequence[Session]) -> list[list[Signal]]:
+    """One list of signals a session, one signal a segment."""
+    if is_one_sorting(sorting):
+        signals = [as_signals(behavior)]
+    elif not isinstance(behavior, list) or len(behavior) != len(sessions):
+        given = f"a list of {len(behavior)}" if isinstance(behavior, list) else f"one {type(behavior).__name__}"
+        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} behaviours; got {given}")
+    else:
+        signals = [as_signals(one) for one in behavior]
+    for session, per_segment in zip(sessions, signals, strict=True):
+        if len(per_segment) != len(session.segments):
+            raise ValueError(
+                f"a sorting of {len(session.segments)} segment(s) needs a list of {len(session.segments)} behaviour "
+                f"signal(s), one a segment, each on that segment's clock; got {len(per_segment)}"
+            )
+    return signals
+
+
+def describe(sessions: Sequence[Session], i: int, j: int) -> str:
+    """Words for one segment of one session, for messages."""
+    name = sessions[i].session_id or f"session_{i}"
+    return name if len(sessions[i].segments) == 1 else f"{name}, segment {j}"
+
+
+def recorded(segment: Segment, signal: Signal, where: str) -> np.ndarray:
+    """Which of the signal's samples lie inside the recording, give or take one second."""
+    if segment.t_start > segment.t_stop:  # no spikes and no recording: nothing to compare with
+        return np.ones(len(signal.times), dtype=bool)
+    inside = (signal.times >= segment.t_start - 1) & (signal.times <= segment.t_stop + 1)
+    behaviour_range = f"{signal.times.min():.3f} to {signal.times.max():.3f} s"
+    spike_range = f"{segment.t_start:.3f} to {segment.t_stop:.3f} s"
+    if not inside.any():
+        raise ValueError(
+            f"spikes and behaviour of {where} do not overlap in time: the spikes span {spike_range}, the behaviour "
+            f"{behaviour_range}. Are both on the same clock, in seconds? A sorting loses its recording's clock when it "
+            "is saved or pickled: sorting.register_recording(recording) restores it"
+        )
+    if not inside.all():
+        warnings.warn(
+            f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({behaviour_range}) lie outside the "
+            f"spikes' {spike_range} and are left out",
+            stacklevel=4,
+        )
+    return inside
+
+
+def check_same_kind(signal: Signal, target: TargetInfo, what: str) -> None:
+    """All signals of one model have units of measure, or none has; outputs of the same names come in one order."""
+    if (signal.units is None) != (target.units is None):
+        raise ValueError(
+            f"{what} has {'no unit of measure' if signal.units is None else f'the unit {signal.units!r}'}, the first "
+            f"signal {'none' if target.units is None else repr(target.units)}; give all signals with units, or none"
+        )
+    if signal.names and target.names and signal.names != target.names and set(signal.names) == set(target.names):
+        raise ValueError(f"{what} has the outputs {signal.names}, the first signal has them as {target.names}; give "
+                         "them in one order")  # fmt: skip
+
+
+def check_same_outputs(values: Sequence[np.ndarray]) -> None:
+    """All signals of one model have the same outputs."""
+    shapes = {value.shape[1:] for value in values}
+    if len(shapes) > 1:
+        raise ValueError(f"all behaviour signals must have the same outputs; got value shapes (n, ...) with {shapes}")
+
+
+def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
+    """Samples at ``times``: one array for one segment, else a list with one array a segment, session by session."""
+    segments = [(i, j) for i, session in enumerate(sessions) for j in range(len(session.segments))]
+    nested = isinstance(times, (list, tuple)) and len(times) and np.ndim(times[0]) > 0
+    per_segment = list(times) if nested else [times]
+    if len(per_segment) != len(segments):
+        raise ValueError(f"times must be one array a segment: expected {len(segments)}, got {len(per_segment)}")
+    parts = []
+    for (i, j), given in zip(segments, per_segment, strict=True):
+        seconds = as_seconds(given)
+        if seconds.ndim != 1 or len(seconds) == 0 or not np.isfinite(seconds).all():
+            raise ValueError(
+                f"times of {describe(sessions, i, j)} must be a one-dimensional array of finite seconds, at least one; "
+                f"got shape {seconds.shape}, {np.sum(~np.isfinite(seconds))} of them NaN or infinite"
+            )
+        parts.append((i, j, seconds))
+    return SpikeSamples.from_segments(sessions, parts)

@@ -1,0 +1,87 @@
+"""Counts in: binned spike counts as a session, and rows of counts as scikit-learn gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .samples import SpikeSamples
+from .session import Segment, Session
+from .spikes_in import as_seconds
+
+ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
+ROW_SPACING = 1000.0  # seconds between rows, so that no window holds two
+
+
+def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any] | None = None) -> Session:
+    """Binned counts as a session that stands where a sorting stands.
+
+    The k spikes of one unit in one bin are k spikes at the bin's centre; they become one token that counts k-fold in
+    attention, which gives the same numbers as k tokens at the cost of one.
+
+    Parameters
+    ----------
+    counts : array_like, shape (n_bins, n_units)
+        Any numbers from zero up (weights); a fraction is a fraction of a spike.
+    times : array_like, shape (n_bins,)
+        Centres of the bins in seconds, in any order.
+    bin_size : float
+        Width of a bin in seconds.
+    unit_ids : sequence, optional
+        Ids of the units; 0, 1, ... where omitted.
+
+    Raises
+    ------
+    ValueError
+        Where counts are negative or not finite, or the shapes do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from_counts(np.array([[1, 0], [2, 3]]), times=[0.025, 0.075], bin_size=0.05)
+    Session(2 units, 1 segments, 3 spikes)
+    """
+    counts = np.asarray(counts, dtype=np.float64)
+    times = as_seconds(times)
+    bin_size = float(as_seconds(bin_size))
+    if counts.ndim != 2 or times.shape != counts.shape[:1]:
+        raise ValueError(f"counts and times must have shapes (n_bins, n_units) and (n_bins,); got {counts.shape} and "
+                         f"{times.shape}")  # fmt: skip
+    if not (np.isfinite(bin_size) and bin_size > 0):
+        raise ValueError(f"bin_size must be a positive number of seconds, got {bin_size!r}")
+    if not np.isfinite(times).all():
+        raise ValueError("times of the bins must be finite")
+    check_counts(counts)
+    ids = np.arange(counts.shape[1]) if unit_ids is None else np.asarray(unit_ids)
+    if len(ids) != counts.shape[1]:
+        raise ValueError(f"counts have {counts.shape[1]} units, but {len(ids)} unit_ids were given")
+    order = np.argsort(times, kind="stable")
+    extent = (times.min() - bin_size / 2, times.max() + bin_size / 2) if len(times) else (0.0, 0.0)
+    return Session(ids, (weighted_segment(counts[order], times[order], extent),))
+
+
+def check_counts(counts: np.ndarray) -> None:
+    """Counts are finite and not negative."""
+    if not np.isfinite(counts).all():
+        raise ValueError("counts must be finite; Input contains NaN or infinity")
+    if (counts < 0).any():
+        raise ValueError(f"Negative values in data: counts must be zero or more, the smallest is {counts.min()}")
+
+
+def weighted_segment(counts: np.ndarray, times: np.ndarray, extent: tuple[float, float]) -> Segment:
+    """One entry a bin and unit with a count above zero; ``times`` ascend."""
+    row, unit = np.nonzero(counts)
+    weights = counts[row, unit].astype(np.float32)
+    return Segment(times[row], unit.astype(np.int32), float(extent[0]), float(extent[1]), weights)
+
+
+def rows_as_samples(X: np.ndarray, unit_ids: Sequence[Any] | None = None) -> SpikeSamples:
+    """Rows of a 2-D array (n_samples, n_units) as samples of a session in which each row stands by itself."""
+    times = np.arange(len(X)) * ROW_SPACING
+    segment = weighted_segment(X, times, (-ROW_SPACING / 2, len(X) * ROW_SPACING))
+    ids = np.arange(X.shape[1]) if unit_ids is None else np.asarray(unit_ids)
+    session = Session(ids, (segment,), isolated_rows=True)
+    zeros = np.zeros(len(X), dtype=np.int32)
+    return SpikeSamples([session], zeros, zeros, times)

@@ -1,0 +1,83 @@
+"""A session: the spikes of one population, on clocks fixed once, as plain data.
+
+Everything behind the adapters reads spikes only through `Segment.span` and `Segment.take`, so that a segment whose
+spikes stay on disk needs those two methods and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+ClockSource = Literal["recording", "native", "frames", "seconds"]
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One contiguous stretch of recording.
+
+    Parameters
+    ----------
+    spike_times : ndarray, shape (n_spikes,), float64
+        Seconds, ascending, on the segment's own clock.
+    unit_index : ndarray, shape (n_spikes,), int32
+        Position of each spike's unit in the session's ``unit_ids``.
+    t_start, t_stop : float
+        Extent of the recording in seconds; of its spikes where no recording is known.
+    weights : ndarray, shape (n_spikes,), float32, optional
+        How many equal spikes each entry stands for; one each where omitted.
+    clock : {"recording", "native", "frames", "seconds"}
+        Where the times come from: a registered recording, the file's own seconds, sample index over sampling rate, or
+        seconds that the user gave.
+    """
+
+    spike_times: np.ndarray
+    unit_index: np.ndarray
+    t_start: float
+    t_stop: float
+    weights: np.ndarray | None = None
+    clock: ClockSource = "seconds"
+
+    def span(self, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Index ranges ``(first, past_last)`` of the spikes in each interval [start, stop), in seconds."""
+        first, past = np.searchsorted(self.spike_times, starts), np.searchsorted(self.spike_times, stops)
+        return first, np.maximum(first, past)
+
+    def take(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Times (float64 s), unit indices and weights of the spikes at ``index``."""
+        weights = None if self.weights is None else self.weights[index]
+        return self.spike_times[index], self.unit_index[index], weights
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One recording of one population.
+
+    Parameters
+    ----------
+    unit_ids : ndarray, shape (n_units,)
+        Ids as the user knows them, integers or strings.
+    segments : tuple of Segment
+        At least one.
+    session_id : str or None
+        Name; None until the user or the decoder gives one.
+    isolated_rows : bool
+        True where each sample is a row of counts that must be read by itself.
+    """
+
+    unit_ids: np.ndarray
+    segments: tuple[Segment, ...]
+    session_id: str | None = None
+    isolated_rows: bool = False
+
+    @property
+    def unit_names(self) -> list[str]:
+        """Unit ids as strings, by which embeddings are found again."""
+        return [str(unit) for unit in self.unit_ids]
+
+    def __repr__(self) -> str:
+        n_spikes = sum(len(s.spike_times) for s in self.segments)
+        name = "" if self.session_id is None else f"{self.session_id!r}, "
+        return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {n_spikes} spikes)"

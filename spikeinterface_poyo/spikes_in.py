@@ -1,0 +1,256 @@
+"""Spikes in: one small adapter for each thing that holds sorted units, all ending in a `Session`.
+
+Third-party types are recognised by the names of their classes, so only the packages that the user has are needed. Each
+segment's clock is resolved here, once, to float64 seconds: pickling a SpikeInterface sorting, or reloading it, loses
+the recording that holds its clock, and with it the times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .session import ClockSource, Segment, Session
+
+ACCEPTED = (
+    "a SpikeInterface sorting or SortingAnalyzer, neo SpikeTrains, Segment or Block, an NWB Units table or NWBFile, "
+    "a dict {unit_id: spike times in seconds}, or from_counts(...)"
+)
+
+
+def is_a(obj: Any, package: str, *names: str) -> bool:
+    """Whether ``obj`` is an instance of a class of ``package`` with one of these names, without importing it."""
+    return any(cls.__module__.split(".")[0] == package and cls.__name__ in names for cls in type(obj).__mro__)
+
+
+def as_session(sorting: Any) -> Session:
+    """Adapt a sorting of any accepted kind.
+
+    Raises
+    ------
+    TypeError
+        Where the kind is not known.
+    ValueError
+        Where it has no units or no spikes, ids that repeat, or spike times that are not finite.
+    """
+    if isinstance(sorting, Session):
+        session = sorting
+    elif is_a(sorting, "spikeinterface", "SortingAnalyzer"):
+        session = from_analyzer(sorting)
+    elif is_a(sorting, "spikeinterface", "BaseSorting"):
+        session = from_spikeinterface(sorting)
+    elif is_a(sorting, "neo", "Block"):
+        session = from_neo([segment.spiketrains for segment in sorting.segments])
+    elif is_a(sorting, "neo", "Segment"):
+        session = from_neo([sorting.spiketrains])
+    elif is_spiketrain_list(sorting):
+        session = from_neo([sorting])
+    elif is_a(sorting, "pynwb", "NWBFile"):
+        session = from_nwb_units(sorting.units)
+    elif is_a(sorting, "pynwb", "Units"):
+        session = from_nwb_units(sorting)
+    elif isinstance(sorting, Mapping):
+        session = from_dict(sorting)
+    else:
+        raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
+    return check_session(session)
+
+
+def check_session(session: Session) -> Session:
+    """Refuse sessions that cannot be decoded. Units without spikes are fine: silence is information."""
+    if len(session.unit_ids) == 0:
+        raise ValueError("the sorting is empty: it has no units")
+    if session.unit_ids.ndim != 1:
+        raise ValueError(f"unit ids must be integers or strings, got {session.unit_ids[0].tolist()}")
+    names = session.unit_names
+    if len(set(names)) < len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"unit ids must differ when written as text; these repeat: {repeated}")
+    if not any(len(segment.spike_times) for segment in session.segments):
+        raise ValueError(f"the sorting is empty: none of its {len(names)} units has a spike")
+    for segment in session.segments:
+        bad = ~np.isfinite(segment.spike_times)
+        if bad.any():
+            units = sorted({names[i] for i in np.unique(segment.unit_index[bad])})
+            raise ValueError(f"spike times must be finite; {bad.sum()} are NaN or infinite, in unit(s) {units}")
+    return session
+
+
+def make_segment(
+    times: np.ndarray, unit_index: np.ndarray, extent: tuple[float, float] | None, clock: ClockSource
+) -> Segment:
+    """Segment of spikes in any order.
+
+    Spikes are put in order of time, then unit, so that the same spikes give the same numbers wherever they come from.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    unit_index = np.asarray(unit_index, dtype=np.int32)
+    step = np.diff(times)
+    if not np.all((step > 0) | ((step == 0) & (np.diff(unit_index) >= 0))):
+        order = np.lexsort((unit_index, times))
+        times, unit_index = times[order], unit_index[order]
+    if extent is None:
+        extent = (float(times[0]), float(times[-1])) if len(times) else (np.inf, -np.inf)
+    return Segment(times, unit_index, *extent, clock=clock)
+
+
+def from_trains(trains: Sequence[np.ndarray], extent: tuple[float, float] | None, clock: ClockSource) -> Segment:
+    """Segment of one array of seconds a unit."""
+    counts = [len(train) for train in trains]
+    times = np.concatenate([np.asarray(train, dtype=np.float64) for train in trains]) if trains else np.empty(0)
+    return make_segment(times, np.arange(len(trains)).repeat(counts), extent, clock)
+
+
+def from_dict(trains: Mapping[Any, Any]) -> Session:
+    """``{unit_id: spike times in seconds}``; times with quantities are rescaled."""
+    arrays = []
+    for unit, train in trains.items():
+        seconds = as_seconds(train)
+        if seconds.ndim != 1:
+            raise ValueError(f"spike times of unit {unit!r} must be one-dimensional, got shape {seconds.shape}")
+        arrays.append(seconds)
+    return Session(np.array(list(trains)), (from_trains(arrays, None, "seconds"),))
+
+
+def as_seconds(times: Any) -> np.ndarray:
+    """Float64 seconds of times with or without a unit; plain numbers are seconds already."""
+    if is_a(times, "quantities", "Quantity"):
+        return in_seconds(times)
+    if isinstance(times, (list, tuple)) and len(times) and is_a(times[0], "quantities", "Quantity"):
+        return np.array([in_seconds(time) for time in times])  # NumPy would drop the units without a word
+    return np.asarray(times, dtype=np.float64)
+
+
+def in_seconds(quantity: Any) -> np.ndarray:
+    """Float64 seconds of a quantity of time (spike trains included, integer ones too).
+
+    Raises
+    ------
+    ValueError
+        Where its unit is not a unit of time.
+    """
+    import quantities as pq
+
+    try:
+        factor = float(pq.Quantity(1.0, quantity.units).rescale(pq.s).magnitude)
+    except ValueError:
+        unit = quantity.dimensionality.string
+        raise ValueError(f"times must be in a unit of time such as s or ms, got {unit!r}") from None
+    magnitude = np.asarray(quantity.magnitude, dtype=np.float64)
+    # Division by 1000 is exactly rounded, the product with 0.001 is not: 1234 ms must be 1.234 s.
+    return magnitude * factor if factor >= 1 else magnitude / round(1 / factor, 6)
+
+
+def is_spiketrain_list(obj: Any) -> bool:
+    """Whether ``obj`` is neo's own list of spike trains or a plain list of them."""
+    if is_a(obj, "neo", "SpikeTrainList"):
+        return True
+    return isinstance(obj, (list, tuple)) and len(obj) > 0 and all(is_a(item, "neo", "SpikeTrain") for item in obj)
+
+
+def from_neo(segments: Sequence[Any]) -> Session:
+    """Lists of neo spike trains, one list a segment.
+
+    A unit is known by its train's name, else by the annotation ``unit_id``, else by its place: in all segments
+    alike.
+    """
+    segments = [list(trains) for trains in segments]
+    ids = neo_unit_ids(segments)
+    unit_ids = list(dict.fromkeys(unit for segment in ids for unit in segment))
+    parts = []
+    for trains, names in zip(segments, ids, strict=True):
+        by_unit = {name: in_seconds(train) for name, train in zip(names, trains, strict=True)}
+        extent = None
+        if trains:
+            extent = (
+                min(float(in_seconds(train.t_start)) for train in trains),
+                max(float(in_seconds(train.t_stop)) for train in trains),
+            )
+        parts.append(from_trains([by_unit.get(unit, np.empty(0)) for unit in unit_ids], extent, "seconds"))
+    return Session(np.array(unit_ids), tuple(parts))
+
+
+def neo_unit_ids(segments: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Unit ids of each segment's trains."""
+    names = [[train.name or None for train in trains] for trains in segments]
+    annotations = [[train.annotations.get("unit_id") for train in trains] for trains in segments]
+    for ids in (names, annotations):
+        if all(None not in units and len(set(map(str, units))) == len(units) for units in ids):
+            return ids
+    return [list(range(len(trains))) for trains in segments]
+
+
+def from_nwb_units(units: Any) -> Session:
+    """NWB ``Units`` table: seconds as the file has them."""
+    if units is None or "spike_times" not in units.colnames:
+        raise ValueError("the NWB file has no Units table with spike_times")
+    ends = np.asarray(units["spike_times"].data[:], dtype=np.int64)
+    times = np.asarray(units["spike_times"].target.data[:], dtype=np.float64)
+    unit_index = np.arange(len(ends)).repeat(np.diff(ends, prepend=0))
+    return Session(np.asarray(units.id[:]), (make_segment(times, unit_index, None, "native"),))
+
+
+def from_analyzer(analyzer: Any) -> Session:
+    """``SortingAnalyzer``. Its sorting forgets the recording's clock when it is reloaded, so the recording is asked."""
+    if analyzer.has_recording() or analyzer.has_temporary_recording():
+        return from_spikeinterface(analyzer.sorting, recording=analyzer.recording)
+    return from_spikeinterface(analyzer.sorting)
+
+
+def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
+    """``BaseSorting``, all segments, by its spike vector: no loop over units.
+
+    The clock is, in SpikeInterface's own order: a registered recording's, the file's own seconds, sample index over
+    sampling rate.
+    """
+    has_recording = recording is not None or sorting.has_recording()
+    if not has_recording and is_a(sorting, "spikeinterface", "UnitsSelectionSorting"):
+        return from_selection(sorting)
+    vector = None
+    segments = []
+    for index in range(sorting.get_num_segments()):
+        if not has_recording and hasattr(sorting.segments[index], "get_unit_spike_train_in_seconds"):
+            trains = [sorting.get_unit_spike_train_in_seconds(unit, segment_index=index) for unit in sorting.unit_ids]
+            segments.append(from_trains(trains, None, "native"))
+            continue
+        vector = sorting.to_spike_vector() if vector is None else vector
+        first, past = np.searchsorted(vector["segment_index"], [index, index + 1])
+        frames = vector["sample_index"][first:past]
+        units = vector["unit_index"][first:past]
+        if has_recording:
+            segments.append(from_recording_clock(sorting, recording, index, frames, units))
+        else:
+            clock: ClockSource = "native" if sorting.segments[index]._t_start else "frames"
+            segments.append(make_segment(sorting.sample_index_to_time(frames, index), units, None, clock))
+    return Session(np.asarray(sorting.unit_ids), tuple(segments))
+
+
+def from_selection(sorting: Any) -> Session:
+    """``sorting.select_units(...)`` on its parent's clock: SpikeInterface drops the parent's own seconds and start."""
+    parent = from_spikeinterface(sorting._parent_sorting)
+    new_index = np.full(len(parent.unit_ids), -1, dtype=np.int32)
+    new_index[sorting._parent_sorting.ids_to_indices(sorting._unit_ids)] = np.arange(len(sorting.unit_ids))
+    segments = []
+    for own, segment in zip(sorting.segments, parent.segments, strict=True):
+        unit_index = new_index[segment.unit_index]
+        kept = unit_index >= 0
+        times = segment.spike_times[kept] + (own._t_start or 0.0)
+        segments.append(make_segment(times, unit_index[kept], None, segment.clock))
+    return Session(np.asarray(sorting.unit_ids), tuple(segments))
+
+
+def from_recording_clock(sorting: Any, recording: Any, index: int, frames: np.ndarray, units: np.ndarray) -> Segment:
+    """Segment on the clock of ``recording``, or of the recording registered with ``sorting`` where that is None."""
+    n_frames = (sorting if recording is None else recording).get_num_samples(segment_index=index)
+    if len(frames) and (frames.max() >= n_frames or frames.min() < 0):
+        raise ValueError(
+            f"segment {index}: spikes lie at samples {frames.min()}..{frames.max()}, outside the recording's 0.."
+            f"{n_frames - 1}; remove them with spikeinterface.curation.remove_excess_spikes(sorting, recording)"
+        )
+    source = sorting if recording is None else recording
+    ends = np.asarray(source.sample_index_to_time(np.array([0, n_frames - 1]), segment_index=index), dtype=np.float64)
+    extent = (float(ends[0]), float(ends[1]) + 1 / sorting.get_sampling_frequency())
+    times = source.sample_index_to_time(frames, segment_index=index)
+    return make_segment(times, units, extent, "recording")

@@ -1,0 +1,137 @@
+"""`SelectUnits`: a first pipeline step that keeps some of the units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .samples import SpikeSamples
+from .session import Segment, Session
+
+
+class SelectUnits(TransformerMixin, BaseEstimator):
+    """Keep units by id or by firing rate.
+
+    Parameters
+    ----------
+    ids : sequence, dict or None, default: None
+        Unit ids to keep, in each session that has them; or ``{session_id: ids}``. None keeps all.
+    min_rate : float, default: 0.0
+        Units that fire less often, in spikes a second over the whole recording, are left out.
+
+    Attributes
+    ----------
+    unit_ids_ : dict
+        Session id to the array of unit ids kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spikeinterface_poyo import align
+    >>> X, y = align({"a": np.arange(0, 10, 0.1), "b": [5.0]}, (np.arange(10.0), np.arange(10.0)))
+    >>> SelectUnits(min_rate=1.0).fit(X).unit_ids_
+    {'session_0': array(['a'], dtype='<U1')}
+    """
+
+    def __init__(self, ids: Sequence[Any] | dict[str, Sequence[Any]] | None = None, min_rate: float = 0.0) -> None:
+        self.ids = ids
+        self.min_rate = min_rate
+
+    def fit(self, X: SpikeSamples, y: Any = None) -> SelectUnits:
+        """Choose the units of each session of ``X``; ``y`` is ignored.
+
+        Raises
+        ------
+        ValueError
+            Where an id is unknown or no unit is left.
+        """
+        self._check(X)
+        self.unit_ids_ = {}
+        for position, session in enumerate(X.sessions):
+            name = X.session_name(position)
+            keep = self._wanted(session, name)
+            if len(session.segments):  # none in a subset pickled without this session's spikes
+                keep &= firing_rates(session) >= self.min_rate
+            if not keep.any():
+                raise ValueError(f"SelectUnits(min_rate={self.min_rate}) leaves no unit of session {name!r}")
+            self.unit_ids_[name] = session.unit_ids[keep]
+        self._check_all_found(X)
+        return self
+
+    def transform(self, X: SpikeSamples) -> SpikeSamples:
+        """The same samples of sessions that hold only the kept units."""
+        check_is_fitted(self)
+        self._check(X)
+        sessions = []
+        for position, session in enumerate(X.sessions):
+            name = X.session_name(position)
+            if name not in self.unit_ids_:
+                raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
+            kept = [str(unit) for unit in self.unit_ids_[name]]
+            sessions.append(keep_units(session, np.isin(session.unit_names, kept)))
+        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.target)
+
+    def _wanted(self, session: Session, name: str) -> np.ndarray:
+        ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
+        if ids is None:
+            return np.ones(len(session.unit_ids), dtype=bool)
+        return np.isin(session.unit_names, [str(unit) for unit in ids])
+
+    def _check_all_found(self, X: SpikeSamples) -> None:
+        sessions = {X.session_name(position): session for position, session in enumerate(X.sessions)}
+        if isinstance(self.ids, dict):
+            strangers = sorted(set(self.ids) - set(sessions))
+            if strangers:
+                raise ValueError(f"unknown sessions {strangers} in ids; the samples have {sorted(sessions)}")
+            pairs = [(ids, sessions[name].unit_names) for name, ids in self.ids.items() if ids is not None]
+        else:
+            pairs = [] if self.ids is None else [(self.ids, [u for s in sessions.values() for u in s.unit_names])]
+        for ids, known in pairs:
+            unknown = sorted({str(unit) for unit in ids} - set(known))
+            if unknown:
+                raise ValueError(f"unknown unit ids {unknown}; known are {sorted(set(known))}")
+
+    def _check(self, X: Any) -> None:
+        if not isinstance(X, SpikeSamples):
+            raise TypeError(f"SelectUnits needs the SpikeSamples of align(sorting, behavior); got {type(X).__name__}")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def firing_rates(session: Session) -> np.ndarray:
+    """Spikes a second of each unit, shape (n_units,), over the extent of all segments."""
+    count = np.zeros(len(session.unit_ids))
+    duration = 0.0
+    for segment in session.segments:
+        count += np.bincount(segment.unit_index, segment.weights, minlength=len(count))
+        duration += max(segment.t_stop - segment.t_start, 0.0)
+    return count / max(duration, np.finfo(float).tiny)
+
+
+def keep_units(session: Session, keep: np.ndarray) -> Session:
+    """The session with the units where ``keep`` is True."""
+    new_index = np.cumsum(keep) - 1
+    return replace(
+        session,
+        unit_ids=session.unit_ids[keep],
+        segments=tuple(keep_in_segment(segment, keep, new_index) for segment in session.segments),
+    )
+
+
+def keep_in_segment(segment: Segment, keep: np.ndarray, new_index: np.ndarray) -> Segment:
+    """One segment's spikes of the kept units, renumbered."""
+    kept = keep[segment.unit_index]
+    return replace(
+        segment,
+        spike_times=segment.spike_times[kept],
+        unit_index=new_index[segment.unit_index[kept]].astype(np.int32),
+        weights=None if segment.weights is None else segment.weights[kept],
+    )
