@@ -1,0 +1,240 @@
+"""The POYO network: spikes -> latents -> behaviour, on a PerceiverIO backbone.
+
+    tokens (one a spike, plus a start and an end marker a unit)
+      -> cross-attention into latents spread evenly over the window
+      -> `depth` layers of self-attention among latents
+      -> cross-attention from one query a behaviour time -> linear readout
+
+Weights are named as in torch_brain's ``POYO`` and give its numbers. Three things are computed otherwise, exactly:
+a token's key and value before rotation depend only on its unit and type, so they come from one small table;
+the latents entering the encoder are the same for every window; all queries of a session are one vector.
+
+Source: Azabou et al., NeurIPS 2023, "A Unified, Scalable Framework for Neural Population Decoding" (arXiv 2310.16046).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .rotary import phases, rotary_frequencies, rotate
+from .windows import N_TOKEN_TYPES, SPIKE
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape of the network. The defaults are torch_brain's 1.3M-parameter POYO (``poyo_1.3M.yaml``).
+
+    Times are in seconds; ``t_min`` and ``t_max`` are the shortest and longest rotary period.
+    """
+
+    n_outputs: int
+    window_length: float = 1.0
+    latent_step: float = 0.125
+    num_latents_per_step: int = 16
+    dim: int = 64
+    depth: int = 6
+    dim_head: int = 64
+    cross_heads: int = 2
+    self_heads: int = 8
+    ffn_dropout: float = 0.2
+    lin_dropout: float = 0.4
+    t_min: float = 1e-4
+    t_max: float = 2.0627
+    causal: bool = False
+
+    @property
+    def n_steps(self) -> int:
+        """Number of latent time steps in a window."""
+        return max(1, round(self.window_length / self.latent_step))
+
+
+class WindowBatch(NamedTuple):
+    """Windows ready for the network: B windows padded to N tokens and Q queries; times in s from window start."""
+
+    unit_rows: Tensor  # (R,) int64, rows of `unit_emb` that occur in this batch
+    token: Tensor  # (B, N) int64, (index into unit_rows) * N_TOKEN_TYPES + token type
+    token_time: Tensor  # (B, N) float32
+    token_log_weight: Tensor  # (B, N) float32, log of how many equal spikes the token stands for; -inf is padding
+    session: Tensor  # (B,) int64, rows of `session_emb`
+    query_time: Tensor  # (B, Q) float32
+
+
+class FeedForward(nn.Module):
+    """Linear -> GEGLU -> dropout -> linear (Shazeer 2020, arXiv 2002.05202)."""
+
+    def __init__(self, dim: int, dropout: float, mult: int = 4) -> None:
+        super().__init__()
+        # Indices 0 and 3 are what torch_brain's checkpoints call these two layers.
+        self.net = nn.ModuleDict({"0": nn.Linear(dim, 2 * mult * dim), "3": nn.Linear(mult * dim, dim)})
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dim) to (..., dim)."""
+        hidden, gate = self.net["0"](x).chunk(2, dim=-1)
+        return self.net["3"](F.dropout(hidden * F.gelu(gate), self.dropout, self.training))
+
+
+def feed_forward_block(dim: int, dropout: float) -> nn.Sequential:
+    """Pre-norm feed-forward block."""
+    return nn.Sequential(nn.LayerNorm(dim), FeedForward(dim, dropout))
+
+
+def project(x: Tensor, weight: Tensor, heads: int) -> Tensor:
+    """Linear map of ``x`` (..., n, dim) to (..., heads, n, dim_head)."""
+    return F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+class CrossAttention(nn.Module):
+    """Attention of queries to a context, keys (and values, if asked) rotated by the context's times."""
+
+    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.norm_context = nn.LayerNorm(dim)
+        self.to_q = nn.Linear(dim, heads * dim_head, bias=False)
+        self.to_kv = nn.Linear(dim, 2 * heads * dim_head, bias=False)
+        self.to_out = nn.Linear(heads * dim_head, dim)
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Unrotated queries (..., heads, n, dim_head) of ``x`` (..., n, dim)."""
+        return project(self.norm(x), self.to_q.weight, self.heads)
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Unrotated keys and values (..., heads, n, dim_head) of ``context`` (..., n, dim)."""
+        key_weight, value_weight = self.to_kv.weight.chunk(2)
+        context = self.norm_context(context)
+        return (
+            project(context, key_weight, self.heads),
+            project(context, value_weight, self.heads),
+        )
+
+    def output(self, attended: Tensor) -> Tensor:
+        """Map attended values (..., heads, n, dim_head) back to (..., n, dim)."""
+        return self.to_out(attended.transpose(-3, -2).flatten(-2))
+
+
+class SelfAttention(nn.Module):
+    """Attention among latents; keys and values rotated by time, the result rotated back."""
+
+    def __init__(self, dim: int, heads: int, dim_head: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(dim)
+        self.to_qkv = nn.Linear(dim, 3 * heads * dim_head, bias=False)
+        self.to_out = nn.Linear(heads * dim_head, dim)
+
+    def forward(self, x: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
+        """Map latents (B, n, dim) to (B, n, dim); ``mask`` (n, n) is True where a row may read a column."""
+        q, k, v = rotate(project(self.norm(x), self.to_qkv.weight, 3 * self.heads), phase).chunk(3, dim=-3)
+        out = rotate(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), phase.conj())
+        return self.to_out(out.transpose(-3, -2).flatten(-2))
+
+
+class ProcessorLayer(nn.ModuleList):
+    """Self-attention and feed-forward among latents, each added to them after dropout."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        attention = SelfAttention(config.dim, config.self_heads, config.dim_head)
+        super().__init__([attention, feed_forward_block(config.dim, config.ffn_dropout)])
+        self.dropout = config.lin_dropout
+
+    def forward(self, latents: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
+        """Latents (B, n, dim) after the layer."""
+        attention, feed_forward = self
+        latents = latents + F.dropout(attention(latents, phase, mask), self.dropout, self.training)
+        return latents + F.dropout(feed_forward(latents), self.dropout, self.training)
+
+
+class POYO(nn.Module):
+    """POYO with learned unit and session embeddings; row 0 of both tables is torch_brain's padding word.
+
+    Parameters
+    ----------
+    config : NetworkConfig
+        Shape of the network.
+    n_units, n_sessions : int
+        Rows of the embedding tables, row 0 included.
+    """
+
+    omega: Tensor
+
+    def __init__(self, config: NetworkConfig, n_units: int, n_sessions: int) -> None:
+        super().__init__()
+        self.config = c = config
+        self.unit_emb = nn.Embedding(n_units, c.dim)
+        self.session_emb = nn.Embedding(n_sessions, c.dim)
+        self.token_type_emb = nn.Embedding(N_TOKEN_TYPES, c.dim)
+        self.latent_emb = nn.Embedding(c.num_latents_per_step, c.dim)
+        for table in (self.unit_emb, self.session_emb, self.token_type_emb, self.latent_emb):
+            nn.init.normal_(table.weight, std=0.02)
+        with torch.no_grad():
+            self.unit_emb.weight[0] = 0
+            self.session_emb.weight[0] = 0
+        self.register_buffer("omega", rotary_frequencies(c.dim_head // 4, c.t_min, c.t_max))
+        self.enc_atn = CrossAttention(c.dim, c.cross_heads, c.dim_head)
+        self.enc_ffn = feed_forward_block(c.dim, c.ffn_dropout)
+        self.proc_layers = nn.ModuleList(ProcessorLayer(c) for _ in range(c.depth))
+        self.dec_atn = CrossAttention(c.dim, c.cross_heads, c.dim_head)
+        self.dec_ffn = feed_forward_block(c.dim, c.ffn_dropout)
+        self.readout = nn.Linear(c.dim, c.n_outputs)
+
+    def forward(self, batch: WindowBatch) -> Tensor:
+        """Predict behaviour (standardised), shape (B, Q, n_outputs), at each window's query times."""
+        latent_time = self.latent_times(batch.token_time.device)
+        phase = phases(latent_time, self.omega)
+        latents = self.encode(batch, latent_time, phase)
+        mask = self.latent_mask(latent_time)
+        for layer in self.proc_layers:
+            latents = layer(latents, phase, mask)
+        return self.decode(latents, latent_time, phase, batch)
+
+    def latent_times(self, device: torch.device) -> Tensor:
+        """Times (n_steps * num_latents_per_step,) of the latents: the centres of their steps."""
+        c = self.config
+        centres = torch.arange(c.n_steps, device=device, dtype=torch.float64) * c.latent_step + c.latent_step / 2
+        return centres.float().repeat_interleave(c.num_latents_per_step)
+
+    def latent_mask(self, latent_time: Tensor) -> Tensor | None:
+        """In a causal network a latent sees only latents of its own step and earlier ones."""
+        return latent_time[:, None] >= latent_time[None, :] if self.config.causal else None
+
+    def encode(self, batch: WindowBatch, latent_time: Tensor, phase: Tensor) -> Tensor:
+        """Latents (B, n_latents, dim) that have read the windows' tokens."""
+        atn, n_windows = self.enc_atn, batch.token.shape[0]
+        latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
+        q = rotate(atn.queries(latents), phase).expand(n_windows, -1, -1, -1)
+
+        words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
+        table = torch.cat(atn.keys_values(words.flatten(0, 1)), dim=0).transpose(0, 1).flatten(1)
+        kv = F.embedding(batch.token, table).unflatten(-1, (2 * atn.heads, -1))
+        k, v = rotate(kv, phases(batch.token_time, self.omega)[:, :, None]).transpose(1, 2).chunk(2, dim=1)
+
+        bias = batch.token_log_weight[:, None, None].to(q.dtype)
+        if self.config.causal:
+            step_end = latent_time + self.config.latent_step / 2
+            is_future = batch.token_time[:, None, None, :] > step_end[:, None]
+            is_marker = (batch.token % N_TOKEN_TYPES != SPIKE)[:, None, None]
+            bias = bias.masked_fill(is_future & ~is_marker, -torch.inf)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        latents = latents + atn.output(rotate(attended, phase.conj()))
+        return latents + self.enc_ffn(latents)
+
+    def decode(self, latents: Tensor, latent_time: Tensor, phase: Tensor, batch: WindowBatch) -> Tensor:
+        """Read the latents at the query times."""
+        atn = self.dec_atn
+        session = self.session_emb(batch.session)[:, None]
+        q = atn.queries(session).expand(-1, -1, batch.query_time.shape[1], -1)
+        q = rotate(q, phases(batch.query_time, self.omega)[:, None])
+        k, v = atn.keys_values(latents)
+        mask = None
+        if self.config.causal:
+            step_end = latent_time + self.config.latent_step / 2
+            mask = (step_end <= batch.query_time[..., None])[:, None]
+        out = session + atn.output(F.scaled_dot_product_attention(q, rotate(k, phase), v, attn_mask=mask))
+        return self.readout(out + self.dec_ffn(out))
