@@ -1,0 +1,95 @@
+"""What the data choose: the network's window and the length of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from .counts import ROW_BIN
+from .network import NetworkConfig
+from .samples import SpikeSamples
+from .training import TrainingSettings
+from .training_data import TrainingData
+
+SPIKES_A_UNIT = 5.5  # a window is long enough for a unit of median rate to fire about so often ...
+SHORTEST_WINDOW, LONGEST_WINDOW = 1.0, 4.0  # ... within these bounds, in seconds
+STEPS_AN_ITERATION = 50  # gradient steps, at least
+MAX_QUERIES = 32  # samples that a training window is asked for
+SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
+
+
+def choose_window_length(X: SpikeSamples) -> float:
+    """Seconds of context for these sessions: longer for lower rates.
+
+    Spikes a second and unit, averaged over the units of all sessions, decide: a population at 1.4 Hz (place cells) gets
+    4 s, one at 40 Hz (motor cortex) 1 s.
+    """
+    spikes = units = 0.0
+    for session in X.sessions:
+        for segment in session.segments:
+            n_spikes = len(segment.spike_times) if segment.weights is None else float(segment.weights.sum())
+            spikes += n_spikes
+            units += len(session.unit_ids) * max(segment.t_stop - segment.t_start, 1e-9)
+    return float(np.clip(SPIKES_A_UNIT / max(spikes / max(units, 1e-9), 1e-9), SHORTEST_WINDOW, LONGEST_WINDOW))
+
+
+def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConfig:
+    """Shape of the network for these samples.
+
+    Raises
+    ------
+    ValueError
+        Where the given window is longer than every recording.
+    """
+    rows = any(session.isolated_rows for session in X.sessions)
+    longest = max(segment.t_stop - segment.t_start for session in X.sessions for segment in session.segments)
+    if rows:
+        length = ROW_BIN
+    elif decoder.window_length == "auto":
+        length = min(choose_window_length(X), longest)
+    elif decoder.window_length > longest:
+        raise ValueError(
+            f"window_length={decoder.window_length} s is longer than the longest recording, {longest:.3f} s"
+        )
+    else:
+        length = float(decoder.window_length)
+    return NetworkConfig(
+        n_outputs=n_outputs,
+        window_length=length,
+        latent_step=length if rows else length / decoder.n_latent_steps,
+        num_latents_per_step=decoder.num_latents_per_step,
+        dim=decoder.dim,
+        depth=decoder.depth,
+        dim_head=decoder.dim_head,
+        cross_heads=decoder.cross_heads,
+        self_heads=decoder.self_heads,
+        ffn_dropout=0.0,
+        lin_dropout=decoder.dropout,
+        t_min=min(SHORTEST_PERIOD, length),
+        t_max=2 * length,
+        causal=decoder.causal and not rows,
+    )
+
+
+def choose_training(decoder: Any, data: TrainingData, config: NetworkConfig, device: torch.device) -> TrainingSettings:
+    """Numbers of the recipe for these data."""
+    sampler = data.sampler(config)
+    if data.centred:
+        n_windows, n_queries = len(sampler.times), 1
+    else:
+        n_windows = sampler.duration.sum() / config.window_length
+        n_queries = int(np.clip(len(sampler.times) / max(n_windows, 1), 1, MAX_QUERIES))
+    return TrainingSettings(
+        n_iterations=decoder.max_iter,
+        steps_per_iteration=max(STEPS_AN_ITERATION, int(np.ceil(n_windows / decoder.batch_size))),
+        batch_size=decoder.batch_size,
+        n_queries=n_queries,
+        learning_rate=decoder.learning_rate_init,
+        weight_decay=decoder.alpha,
+        unit_dropout=decoder.unit_dropout,
+        patience=decoder.n_iter_no_change if decoder.early_stopping else None,
+        autocast=device.type == "cuda",
+        verbose=decoder.verbose,
+    )

@@ -1,0 +1,113 @@
+"""The door: what a user hands to `POYODecoder` is recognised and checked here, before any long work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array, check_scalar
+
+from .alignment import align
+from .counts import check_counts, rows_as_samples
+from .samples import SpikeSamples
+from .session import Session
+from .spikes_in import is_spiketrain_list
+
+SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
+
+
+def holds_spikes(X: Any) -> bool:
+    """Whether ``X`` is a sorting of some kind, or a list of them, rather than an array of counts."""
+    if isinstance(X, (SpikeSamples, Session, Mapping)) or is_spiketrain_list(X):
+        return True
+    if isinstance(X, (list, tuple)):
+        return len(X) > 0 and holds_spikes(X[0])
+    return any(cls.__module__.split(".")[0] in SPIKE_PACKAGES for cls in type(X).__mro__)
+
+
+def is_array(X: Any) -> bool:
+    """Whether ``X`` is to be read as an array of counts."""
+    return not holds_spikes(X)
+
+
+def samples_and_targets(X: Any, y: Any, session_id: Any) -> tuple[SpikeSamples, np.ndarray]:
+    """Samples and their float64 targets from samples or raw inputs.
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ, targets are infinite or none is known.
+    """
+    if not isinstance(X, SpikeSamples):
+        X, y = align(X, y, session_id)
+    elif session_id is not None:
+        raise ValueError("SpikeSamples have their own session ids; session_id= is for sortings: give it to align")
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
+    if y.ndim > 2:
+        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
+    if len(y) != len(X):
+        raise ValueError(f"X and y must have the same length; X has {len(X)} samples, y has {len(y)}")
+    unknown = np.isnan(y.reshape(len(y), -1)).all(axis=0)
+    if unknown.any():
+        raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(unknown).tolist()} are all NaN")
+    if not np.isfinite(X.times).all():
+        raise ValueError("sample times must be finite")
+    return X, y
+
+
+def counts_as_samples(counts: np.ndarray, feature_names: Sequence[str] | None) -> SpikeSamples:
+    """Rows of a checked 2-D array as samples."""
+    check_counts(counts)
+    return rows_as_samples(counts, feature_names)
+
+
+def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
+    """Weights of the samples as an array, ones where None."""
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.shape != (n_samples,):
+        raise ValueError(f"sample_weight must have shape ({n_samples},), got {weight.shape}")
+    if (weight < 0).any() or not weight.any():
+        raise ValueError("sample_weight must not be negative and not all zero")
+    return weight
+
+
+def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each output over its known targets; constant outputs scale by one."""
+    known = ~np.isnan(targets) * weight[:, None]
+    total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
+    mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
+    variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
+    scale = np.sqrt(variance)
+    return mean, np.where(scale > 1e-12 * np.maximum(1, np.abs(mean)), scale, 1.0)
+
+
+def check_parameters(decoder: Any) -> None:
+    """Refuse parameters out of range.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming the parameter, what was given and what was expected.
+    """
+    counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
+              "batch_size", "max_iter", "n_iter_no_change")  # fmt: skip
+    for name in counts:
+        check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
+    number = (int, float, np.integer, np.floating)
+    for name in ("dropout", "unit_dropout"):
+        check_scalar(getattr(decoder, name), name, number, min_val=0, max_val=1, include_boundaries="left")
+    check_scalar(decoder.validation_fraction, "validation_fraction", number, min_val=0, max_val=1,
+                 include_boundaries="neither")  # fmt: skip
+    check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
+    check_scalar(decoder.alpha, "alpha", number, min_val=0)
+    if decoder.window_length != "auto":
+        check_scalar(decoder.window_length, "window_length", number, min_val=0, include_boundaries="neither")
+    if decoder.dim_head % 4:
+        raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
+    if decoder.causal and decoder.n_latent_steps < 2:
+        raise ValueError(f"a causal decoder needs n_latent_steps >= 2, got {decoder.n_latent_steps}")

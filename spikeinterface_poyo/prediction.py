@@ -1,0 +1,109 @@
+"""Prediction: windows on a fixed grid of the segment's clock, their overlapping answers stitched.
+
+The grid does not depend on which samples are asked for, so neither does a sample's prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from .network import POYO, WindowBatch
+from .windows import Block, Tokens, Windows, tokenize
+
+WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
+CAUSAL_STEPS = 8  # a causal answer lags by up to this fraction of a latent step
+BATCH_WINDOWS = 64
+
+
+def to_batch(tokens: Tokens, session: np.ndarray, query_time: np.ndarray, device: torch.device) -> WindowBatch:
+    """Arrays to tensors on ``device``."""
+    return WindowBatch(
+        unit_rows=torch.from_numpy(tokens.unit_rows).to(device),
+        token=torch.from_numpy(tokens.token).to(device),
+        token_time=torch.from_numpy(tokens.token_time).to(device),
+        token_log_weight=torch.from_numpy(tokens.token_log_weight).to(device),
+        session=torch.from_numpy(session).to(device),
+        query_time=torch.from_numpy(query_time.astype(np.float32)).to(device),
+    )
+
+
+def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts of the windows that cover the ascending ``times``, and the range of samples that each answers."""
+    c = network.config
+    if c.causal:
+        # A window's last latent step lies in its samples' future and is never read; the one before ends on the grid,
+        # a hair early, so that rounding cannot hide it from a sample on the grid.
+        stride, n_answers = c.latent_step / CAUSAL_STEPS, 1
+        lead = c.window_length - c.latent_step + 1e-3 * stride
+    else:
+        stride, n_answers, lead = c.window_length / WINDOWS_A_SAMPLE, WINDOWS_A_SAMPLE, 0.0
+    latest = np.floor(times / stride)
+    window = np.unique(latest[:, None] - np.arange(n_answers))
+    return window * stride - lead, np.searchsorted(latest, window), np.searchsorted(latest, window + n_answers)
+
+
+def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool = False) -> np.ndarray:
+    """Standardised predictions (n, n_outputs), float64, at the ascending ``times`` of one block.
+
+    Overlapping windows are averaged with weights that fall linearly from a window's centre to its ends; ``centred``
+    gives each sample a window of its own, centred on it.
+    """
+    length = network.config.window_length
+    start, low, high = grid_windows(network, times)
+    if centred:
+        start, low, high = times - length / 2, np.arange(len(times)), np.arange(len(times)) + 1
+    total = np.zeros((len(times), network.config.n_outputs))
+    weight = np.zeros(len(times), dtype=np.float64)
+    for part in batches(high - low):
+        query, real = query_positions(low[part], high[part])
+        relative = times[query] - start[part, None]
+        answer = forward(network, block, start[part], relative)
+        closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
+        np.add.at(total, query[real], answer[real] * closeness[real][:, None])
+        np.add.at(weight, query[real], closeness[real])
+    return total / weight[:, None]
+
+
+def batches(n_queries: np.ndarray) -> Iterator[np.ndarray]:
+    """Indices of windows in batches; windows with as many queries go together, so that little is padding."""
+    order = np.argsort(n_queries, kind="stable")
+    return (order[i : i + BATCH_WINDOWS] for i in range(0, len(order), BATCH_WINDOWS))
+
+
+def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (n_windows, most queries) of each window's samples, and which of them are not padding."""
+    offset = np.arange((high - low).max())
+    return np.minimum(low[:, None] + offset, high[:, None] - 1), offset < (high - low)[:, None]
+
+
+def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray) -> np.ndarray:
+    """Network's answers, float64, for windows of one block that read all spikes there are."""
+    everything = np.full(len(start), np.inf)
+    windows = Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
+    tokens = tokenize([block], windows, network.config.window_length)
+    session = np.full(len(start), block.session_row, dtype=np.int64)
+    batch = to_batch(tokens, session, query_time, network.omega.device)
+    with torch.inference_mode(), evaluating(network):
+        return network(batch).double().cpu().numpy()
+
+
+@contextmanager
+def evaluating(network: torch.nn.Module) -> Iterator[None]:
+    """Context in which the network's dropout is off."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
+
+
+def predict_blocks(
+    network: POYO, blocks: Sequence[Block], times: Sequence[np.ndarray], centred: bool = False
+) -> list[np.ndarray]:
+    """Predictions of several blocks, each at its own ascending times."""
+    return [predict_block(network, b, t, centred) for b, t in zip(blocks, times, strict=True)]

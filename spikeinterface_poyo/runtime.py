@@ -1,0 +1,37 @@
+"""Where and with which random numbers a fit runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+
+def find_device(device: str) -> torch.device:
+    """Device of that name; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        Where torch does not know the device or this machine has none.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # an AssertionError where torch was built without CUDA
+        raise ValueError(
+            f"device={device!r} cannot be used here: {error}. Expected 'auto', 'cpu', 'cuda' or 'mps'"
+        ) from error
+    return torch.device(device)
+
+
+def generator(random_state: Any) -> np.random.Generator:
+    """A generator of its own for scikit-learn's ``random_state``; the global one is neither read nor moved."""
+    if random_state is None:
+        return np.random.default_rng()
+    return np.random.default_rng(check_random_state(random_state).randint(2**31, size=4))

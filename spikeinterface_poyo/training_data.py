@@ -1,0 +1,110 @@
+"""Samples and targets laid out for training, and the blocks held out of them for validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .network import POYO, NetworkConfig
+from .prediction import predict_blocks
+from .samples import SpikeSamples
+from .sampling import WindowSampler
+from .training import BatchSource
+from .vocabulary import Vocabulary
+from .windows import Block
+
+MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
+MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Per block (segment of a session): ascending sample times (s), standardised targets and sample weights."""
+
+    blocks: list[Block]
+    times: list[np.ndarray]
+    targets: list[np.ndarray]
+    weights: list[np.ndarray]
+    centred: bool
+
+    @classmethod
+    def build(cls, X: SpikeSamples, known: Vocabulary, targets: np.ndarray, weights: np.ndarray) -> TrainingData:
+        """Samples that can teach something: some target known, weight above zero."""
+        teaches = (~np.isnan(targets)).any(axis=1) & (weights > 0)
+        blocks, orders = [], []
+        for position, segment, order in X.blocks():
+            kept = order[teaches[order]]
+            if len(kept):
+                blocks.append(known.block(X.sessions[position], segment, X.session_name(position)))
+                orders.append(kept)
+        return cls(
+            blocks,
+            [X.times[order] for order in orders],
+            [targets[order].astype(np.float32) for order in orders],
+            [weights[order].astype(np.float32) for order in orders],
+            any(session.isolated_rows for session in X.sessions),
+        )
+
+    def sampler(self, config: NetworkConfig) -> WindowSampler:
+        """Sampler of windows around these samples."""
+        sessions = [block.session_row for block in self.blocks]
+        return WindowSampler(self.times, sessions, config.window_length, config.causal, self.centred)
+
+    def source(self, config: NetworkConfig, device: torch.device) -> BatchSource:
+        """These samples as a source of batches on ``device``."""
+        targets, weights = np.concatenate(self.targets), np.concatenate(self.weights)
+        return BatchSource(
+            self.blocks,
+            self.sampler(config),
+            torch.from_numpy(targets).to(device),
+            torch.from_numpy(weights).to(device),
+        )
+
+    def select(self, keep: list[np.ndarray]) -> TrainingData:
+        """The samples where ``keep``, one boolean array a block, is True."""
+        some = [i for i, mask in enumerate(keep) if mask.any()]
+        return TrainingData(
+            [self.blocks[i] for i in some],
+            [self.times[i][keep[i]] for i in some],
+            [self.targets[i][keep[i]] for i in some],
+            [self.weights[i][keep[i]] for i in some],
+            self.centred,
+        )
+
+    def score(self, network: POYO) -> float:
+        """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance."""
+        error = total = 0.0
+        for predicted, target, weight in zip(
+            predict_blocks(network, self.blocks, self.times, self.centred), self.targets, self.weights, strict=True
+        ):
+            known = ~np.isnan(target) * weight[:, None]
+            error += float((np.nan_to_num(predicted - target) ** 2 * known).sum())
+            total += float(known.sum())
+        return 1 - error / total
+
+
+def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple[TrainingData, TrainingData]:
+    """Split off contiguous blocks, spread evenly over each segment.
+
+    Raises
+    ------
+    ValueError
+        Where there are too few samples to hold any out.
+    """
+    held = [held_out_mask(times, fraction, window_length) for times in data.times]
+    if not any(mask.any() for mask in held):
+        raise ValueError(
+            f"{sum(map(len, held))} samples are too few to hold out validation_fraction={fraction} of them; "
+            "give more samples or early_stopping=False"
+        )
+    return data.select([~mask for mask in held]), data.select(held)
+
+
+def held_out_mask(times: np.ndarray, fraction: float, window_length: float) -> np.ndarray:
+    """Which of the ascending ``times`` are held out: the middle of each of a few equal parts."""
+    held_time = fraction * (times[-1] - times[0])
+    n_blocks = int(np.clip(held_time / (MIN_BLOCK_WINDOWS * window_length), 1, MAX_HELD_OUT_BLOCKS))
+    place = (np.arange(len(times)) + 0.5) / len(times) * n_blocks % 1
+    return np.abs(place - 0.5) < fraction / 2
