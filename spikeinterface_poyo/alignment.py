@@ -113,23 +113,29 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
     return name if len(sessions[i].segments) == 1 else f"{name}, segment {j}"
 
 
-def recorded(segment: Segment, signal: Signal, where: str) -> np.ndarray:
-    """Which of the signal's samples lie inside the recording, give or take one second."""
+def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.ndarray:
+    """Which of ``times`` lie inside the recording, give or take one second; it is an error if none does."""
     if segment.t_start > segment.t_stop:  # no spikes and no recording: nothing to compare with
-        return np.ones(len(signal.times), dtype=bool)
-    inside = (signal.times >= segment.t_start - 1) & (signal.times <= segment.t_stop + 1)
-    behaviour_range = f"{signal.times.min():.3f} to {signal.times.max():.3f} s"
-    spike_range = f"{segment.t_start:.3f} to {segment.t_stop:.3f} s"
+        return np.ones(len(times), dtype=bool)
+    inside = (times >= segment.t_start - 1) & (times <= segment.t_stop + 1)
     if not inside.any():
         raise ValueError(
-            f"spikes and behaviour of {where} do not overlap in time: the spikes span {spike_range}, the behaviour "
-            f"{behaviour_range}. Are both on the same clock, in seconds? A sorting loses its recording's clock when it "
-            "is saved or pickled: sorting.register_recording(recording) restores it"
+            f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
+            f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s. Are both on the same clock, "
+            "in seconds? A sorting loses its recording's clock when it is saved or pickled: "
+            "sorting.register_recording(recording) restores it"
         )
+    return inside
+
+
+def recorded(segment: Segment, signal: Signal, where: str) -> np.ndarray:
+    """Which of the signal's samples lie inside the recording, with a warning if some do not."""
+    inside = overlap(segment, signal.times, where, "behaviour")
     if not inside.all():
         warnings.warn(
-            f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({behaviour_range}) lie outside the "
-            f"spikes' {spike_range} and are left out",
+            f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({signal.times.min():.3f} to "
+            f"{signal.times.max():.3f} s) lie outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s and "
+            "are left out",
             stacklevel=4,
         )
     return inside
@@ -169,5 +175,6 @@ def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
                 f"times of {describe(sessions, i, j)} must be a one-dimensional array of finite seconds, at least one; "
                 f"got shape {seconds.shape}, {np.sum(~np.isfinite(seconds))} of them NaN or infinite"
             )
+        overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times")
         parts.append((i, j, seconds))
     return SpikeSamples.from_segments(sessions, parts)

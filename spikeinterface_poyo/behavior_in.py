@@ -137,6 +137,6 @@ def rescale(values: np.ndarray, units: str | None, target: str | None, what: str
 
     try:
         factor = float(pq.Quantity(1.0, units).rescale(target).magnitude)
-    except ValueError:
+    except (ValueError, LookupError):  # LookupError: a unit that quantities does not know
         raise ValueError(f"{what} is in {units!r}, which cannot be converted to {target!r}") from None
     return values * factor

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .rotary import phases, rotary_frequencies, rotate
+from .rotary import gather_rotated, phases, rotary_frequencies, rotate
 from .windows import N_TOKEN_TYPES, SPIKE
 
 
@@ -211,10 +211,11 @@ class POYO(nn.Module):
         q = rotate(atn.queries(latents), phase).expand(n_windows, -1, -1, -1)
 
         words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
-        table = torch.cat(atn.keys_values(words.flatten(0, 1)), dim=0).transpose(0, 1).flatten(1)
-        kv = F.embedding(batch.token, table).unflatten(-1, (2 * atn.heads, -1))
-        k, v = rotate(kv, phases(batch.token_time, self.omega)[:, :, None]).transpose(1, 2).chunk(2, dim=1)
-
+        token_phase = phases(batch.token_time, self.omega)
+        k, v = (
+            gather_rotated(table.transpose(0, 1), batch.token, token_phase).transpose(1, 2)
+            for table in atn.keys_values(words.flatten(0, 1))
+        )
         bias = batch.token_log_weight[:, None, None].to(q.dtype)
         if self.config.causal:
             step_end = latent_time + self.config.latent_step / 2

@@ -29,27 +29,59 @@ def phases(times: Tensor, omega: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(angle), angle)
 
 
+def turn_(x: Tensor, phase: Tensor) -> Tensor:
+    """Rotate the float32 tensor ``x`` in place; its last dimension must be contiguous."""
+    torch.view_as_complex(x[..., : 2 * phase.shape[-1]].unflatten(-1, (-1, 2))).mul_(phase)
+    return x
+
+
+def turned(x: Tensor, phase: Tensor) -> Tensor:
+    """A rotated copy of ``x`` in its own dtype."""
+    return turn_(x.to(torch.float32, copy=True, memory_format=torch.contiguous_format), phase).to(x.dtype)
+
+
 class _Rotation(torch.autograd.Function):
     """One copy and one product in place, forward and backward; the backward pass rotates back."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, phase: Tensor) -> Tensor:
         ctx.save_for_backward(phase)
-        return turn(x, phase)
+        return turned(x, phase)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (phase,) = ctx.saved_tensors
-        return turn(grad, phase.conj()), None
+        return turned(grad, phase.conj()), None
 
 
-def turn(x: Tensor, phase: Tensor) -> Tensor:
-    """A rotated copy of ``x``."""
-    out = x.float().clone(memory_format=torch.contiguous_format)
-    torch.view_as_complex(out[..., : 2 * phase.shape[-1]].unflatten(-1, (-1, 2))).mul_(phase)
-    return out.to(x.dtype)
+class _GatheredRotation(torch.autograd.Function):
+    """Rows of a table, rotated where they land: a gather and a product in place, without a copy between."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, index: Tensor, phase: Tensor) -> Tensor:
+        ctx.save_for_backward(index, phase)
+        ctx.n_rows, ctx.dtype = len(table), table.dtype
+        rows = table.float().flatten(1).index_select(0, index.flatten())
+        return turn_(rows.view(*index.shape, *table.shape[1:]), phase[..., None, :]).to(table.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        index, phase = ctx.saved_tensors
+        grad = turned(grad, phase[..., None, :].conj()).float()
+        table = torch.ops.aten.embedding_dense_backward(grad.flatten(-2), index, ctx.n_rows, -1, False)
+        return table.view(ctx.n_rows, *grad.shape[-2:]).to(ctx.dtype), None, None
 
 
 def rotate(x: Tensor, phase: Tensor) -> Tensor:
     """Rotate the first half of ``x`` (..., dim_head) by ``phase`` (..., dim_head // 4), in the dtype of ``x``."""
     return _Rotation.apply(x, phase)
+
+
+def gather_rotated(table: Tensor, index: Tensor, phase: Tensor) -> Tensor:
+    """``rotate(table[index], phase)`` for a table (n_rows, heads, dim_head) and one phase an index.
+
+    Returns
+    -------
+    Tensor, shape (*index.shape, heads, dim_head)
+    """
+    return _GatheredRotation.apply(table, index, phase)

@@ -178,8 +178,9 @@ def train(
                 network.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-                for stepper in (*optimizers, *schedules):
-                    stepper.step()
+                for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                    optimizer.step()
+                    schedule.step()
                 average.update(network)
                 losses.append(loss.detach())
                 bar.update()
