@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from .counts import ROW_BIN
+from .merging import merge_spikes
 from .network import NetworkConfig
 from .samples import SpikeSamples
+from .session import Segment
 from .training import TrainingSettings
 from .training_data import TrainingData
 
 SPIKES_A_UNIT = 5.5  # a window is long enough for a unit of median rate to fire about so often ...
-SHORTEST_WINDOW, LONGEST_WINDOW = 1.0, 4.0  # ... within these bounds, in seconds
+SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
+MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
+TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
+SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
 STEPS_AN_ITERATION = 50  # gradient steps, at least
 MAX_QUERIES = 32  # samples that a training window is asked for
 SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
@@ -24,7 +30,7 @@ def choose_window_length(X: SpikeSamples) -> float:
     """Seconds of context for these sessions: longer for lower rates.
 
     Spikes a second and unit, averaged over the units of all sessions, decide: a population at 1.4 Hz (place cells) gets
-    4 s, one at 40 Hz (motor cortex) 1 s.
+    4 s, one above 3 Hz 2 s.
     """
     spikes = units = 0.0
     for session in X.sessions:
@@ -33,6 +39,37 @@ def choose_window_length(X: SpikeSamples) -> float:
             spikes += n_spikes
             units += len(session.unit_ids) * max(segment.t_stop - segment.t_start, 1e-9)
     return float(np.clip(SPIKES_A_UNIT / max(spikes / max(units, 1e-9), 1e-9), SHORTEST_WINDOW, LONGEST_WINDOW))
+
+
+def choose_token_bin(X: SpikeSamples, window_length: float) -> float:
+    """Seconds within which spikes of a unit are merged: none, or the finest that keeps a window's tokens affordable.
+
+    Attention costs grow with the tokens of a window. A population of 3,900 spikes a second gets 0.1 s, which halves its
+    tokens; below `MAX_TOKENS` a window every spike is a token of its own.
+    """
+
+    def tokens_a_window(bin_size: float) -> float:
+        counts = []
+        for session in X.sessions:
+            for segment in session.segments:
+                part = first_spikes(segment)
+                duration = max(part.t_stop - part.t_start, window_length)
+                merged = merge_spikes(part, bin_size) if bin_size else part
+                counts.append(len(merged.spike_times) / duration * window_length)
+        return max(counts)
+
+    fine_enough = (b for b in (0.0, *TOKEN_BINS) if tokens_a_window(b) <= MAX_TOKENS)
+    return next(fine_enough, TOKEN_BINS[-1])
+
+
+def first_spikes(segment: Segment) -> Segment:
+    """The beginning of a segment, long enough to count tokens by."""
+    if len(segment.spike_times) <= SPIKES_TO_COUNT:
+        return segment
+    times = segment.spike_times[:SPIKES_TO_COUNT]
+    weights = None if segment.weights is None else segment.weights[:SPIKES_TO_COUNT]
+    units = segment.unit_index[:SPIKES_TO_COUNT]
+    return replace(segment, spike_times=times, unit_index=units, weights=weights, t_start=times[0], t_stop=times[-1])
 
 
 def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConfig:
@@ -70,6 +107,7 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
         t_min=min(SHORTEST_PERIOD, length),
         t_max=2 * length,
         causal=decoder.causal and not rows,
+        token_bin=0.0 if rows else choose_token_bin(X, length),
     )
 
 

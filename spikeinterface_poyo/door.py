@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import align
@@ -19,7 +21,11 @@ SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
 def holds_spikes(X: Any) -> bool:
     """Whether ``X`` is a sorting of some kind, or a list of them, rather than an array of counts."""
+    if issparse(X):  # a dok_array is a Mapping too
+        return False
     if isinstance(X, (SpikeSamples, Session, Mapping)) or is_spiketrain_list(X):
+        return True
+    if isinstance(X, (str, PathLike)):  # no array either: as_session says what is accepted
         return True
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and holds_spikes(X[0])

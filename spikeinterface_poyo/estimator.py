@@ -15,6 +15,7 @@ from . import door, weights
 from .alignment import as_sessions, grid_samples
 from .behavior_in import rescale
 from .defaults import choose_network, choose_training
+from .initialisation import attend_to_near_times
 from .network import POYO
 from .prediction import predict_blocks
 from .runtime import find_device, generator
@@ -172,7 +173,6 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         door.check_parameters(self)
         X, y = self._enter(X, y, session_id, reset=True)
         sample_weight = door.check_sample_weight(sample_weight, len(X))
-        self._forget()
         known = Vocabulary()
         used = np.unique(X.session_index)
         for position in used:
@@ -182,14 +182,16 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         mean, scale = door.standardisation(targets, sample_weight)
         rng = generator(self.random_state)
         device = find_device(self.device)
-        data = TrainingData.build(X, known, (targets - mean) / scale, sample_weight)
+        data = TrainingData.build(X, known, config, (targets - mean) / scale, sample_weight)
         trained, held_out = data, None
         if self.early_stopping:
             trained, held_out = hold_out(data, self.validation_fraction, config.window_length)
         settings = choose_training(self, trained, config, device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(rng.integers(2**63)))
-            network = POYO(config, known.n_unit_rows, known.n_session_rows).to(device)
+            network = POYO(config, known.n_unit_rows, known.n_session_rows)
+            attend_to_near_times(network)
+            network.to(device)
             validate = None if held_out is None else lambda: held_out.score(network)
             record = train(network, trained.source(config, device), settings, rng, validate)
         self.network_, self.sessions_ = network, known
@@ -266,6 +268,9 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
         if door.is_array(X):
             X = self._rows(X, reset)
+        elif reset:  # an earlier fit may have been on an array
+            self.__dict__.pop("n_features_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
         return door.samples_and_targets(X, y, session_id)
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
@@ -307,7 +312,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
             self.sessions_.check(X.sessions[position], names[position])
         for position, segment, order in X.blocks():
             session = X.sessions[position]
-            block = self.sessions_.block(session, segment, names[position])
+            block = self.sessions_.block(session, segment, names[position], self.network_.config)
             (out[order],) = predict_blocks(self.network_, [block], [X.times[order]], session.isolated_rows)
         out = out * self.target_scale_ + self.target_mean_
         return out[:, 0] if self._flat_target else out
@@ -320,11 +325,6 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         self.validation_scores_ = record.scores if self.early_stopping else None
         self.best_validation_score_ = max(record.scores, default=np.nan) if self.early_stopping else None
         self.interrupted_ = record.interrupted
-
-    def _forget(self) -> None:
-        """Drop what an earlier fit on other input left behind."""
-        if hasattr(self, "network_"):
-            del self.network_
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -29,7 +29,8 @@ from .windows import N_TOKEN_TYPES, SPIKE
 class NetworkConfig:
     """Shape of the network. The defaults are torch_brain's 1.3M-parameter POYO (``poyo_1.3M.yaml``).
 
-    Times are in seconds; ``t_min`` and ``t_max`` are the shortest and longest rotary period.
+    Times are in seconds; ``t_min`` and ``t_max`` are the shortest and longest rotary period. Spikes of a unit within
+    one bin of ``token_bin`` seconds come as one token that counts for all of them; with 0 each spike is a token.
     """
 
     n_outputs: int
@@ -46,6 +47,7 @@ class NetworkConfig:
     t_min: float = 1e-4
     t_max: float = 2.0627
     causal: bool = False
+    token_bin: float = 0.0
 
     @property
     def n_steps(self) -> int:
@@ -197,8 +199,8 @@ class POYO(nn.Module):
     def latent_times(self, device: torch.device) -> Tensor:
         """Times (n_steps * num_latents_per_step,) of the latents: the centres of their steps."""
         c = self.config
-        centres = torch.arange(c.n_steps, device=device, dtype=torch.float64) * c.latent_step + c.latent_step / 2
-        return centres.float().repeat_interleave(c.num_latents_per_step)
+        centres = torch.arange(c.n_steps, dtype=torch.float64) * c.latent_step + c.latent_step / 2
+        return centres.float().repeat_interleave(c.num_latents_per_step).to(device)
 
     def latent_mask(self, latent_time: Tensor) -> Tensor | None:
         """In a causal network a latent sees only latents of its own step and earlier ones."""

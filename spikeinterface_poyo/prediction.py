@@ -88,7 +88,7 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     session = np.full(len(start), block.session_row, dtype=np.int64)
     batch = to_batch(tokens, session, query_time, network.omega.device)
     with torch.inference_mode(), evaluating(network):
-        return network(batch).double().cpu().numpy()
+        return network(batch).float().cpu().double().numpy()
 
 
 @contextmanager

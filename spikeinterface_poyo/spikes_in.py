@@ -87,8 +87,8 @@ def make_segment(
     """
     times = np.asarray(times, dtype=np.float64)
     unit_index = np.asarray(unit_index, dtype=np.int32)
-    step = np.diff(times)
-    if not np.all((step > 0) | ((step == 0) & (np.diff(unit_index) >= 0))):
+    before, after = times[:-1], times[1:]
+    if not np.all((before < after) | ((before == after) & (unit_index[:-1] <= unit_index[1:]))):
         order = np.lexsort((unit_index, times))
         times, unit_index = times[order], unit_index[order]
     if extent is None:
@@ -222,7 +222,8 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
         if has_recording:
             segments.append(from_recording_clock(sorting, recording, index, frames, units))
         else:
-            clock: ClockSource = "native" if sorting.segments[index]._t_start else "frames"
+            shifted = sorting.segments[index]._t_start and not is_a(sorting, "spikeinterface", "FrameSliceSorting")
+            clock: ClockSource = "native" if shifted else "frames"
             segments.append(make_segment(sorting.sample_index_to_time(frames, index), units, None, clock))
     return Session(np.asarray(sorting.unit_ids), tuple(segments))
 

@@ -30,14 +30,16 @@ class TrainingData:
     centred: bool
 
     @classmethod
-    def build(cls, X: SpikeSamples, known: Vocabulary, targets: np.ndarray, weights: np.ndarray) -> TrainingData:
+    def build(
+        cls, X: SpikeSamples, known: Vocabulary, config: NetworkConfig, targets: np.ndarray, weights: np.ndarray
+    ) -> TrainingData:
         """Samples that can teach something: some target known, weight above zero."""
         teaches = (~np.isnan(targets)).any(axis=1) & (weights > 0)
         blocks, orders = [], []
         for position, segment, order in X.blocks():
             kept = order[teaches[order]]
             if len(kept):
-                blocks.append(known.block(X.sessions[position], segment, X.session_name(position)))
+                blocks.append(known.block(X.sessions[position], segment, X.session_name(position), config))
                 orders.append(kept)
         return cls(
             blocks,

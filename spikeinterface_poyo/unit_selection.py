@@ -70,6 +70,8 @@ class SelectUnits(TransformerMixin, BaseEstimator):
         sessions = []
         for position, session in enumerate(X.sessions):
             name = X.session_name(position)
+            if len(X.sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
+                (name,) = self.unit_ids_  # unnamed: the only one there is, as in POYODecoder.predict
             if name not in self.unit_ids_:
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
             kept = [str(unit) for unit in self.unit_ids_[name]]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .merging import merge_spikes
+from .network import NetworkConfig
 from .samples import SpikeSamples, sample_interval
 from .session import Session
 from .windows import Block
@@ -81,12 +83,15 @@ class Vocabulary:
                              "session_id= of a known one, or fit a decoder that includes the new session")  # fmt: skip
         return names
 
-    def block(self, session: Session, segment: int, name: str) -> Block:
-        """A segment of a known session with the rows of its units."""
+    def block(self, session: Session, segment: int, name: str, config: NetworkConfig) -> Block:
+        """A segment of a known session with the rows of its units, its spikes merged as the network wants them."""
         known = self.sessions[name]
         row = {unit: known.first_unit_row + i for i, unit in enumerate(known.unit_names)}
         rows = np.array([row[unit] for unit in session.unit_names], dtype=np.int64)
-        return Block(session.segments[segment], rows, known.session_row)
+        spikes = session.segments[segment]
+        if config.token_bin:
+            spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
+        return Block(spikes, rows, known.session_row)
 
     def check(self, session: Session, name: str) -> None:
         """Compare a session given for prediction with what was seen at fit.

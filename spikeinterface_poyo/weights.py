@@ -1,7 +1,12 @@
-"""Weights on disk: a folder with ``model.safetensors`` and ``decoder.json``, written atomically, never pickled."""
+"""Weights on disk: a folder with ``decoder.json`` and the safetensors file it names, written atomically, never pickled.
+
+The weights' file is called after its contents, so a new decoder never overwrites the one that is there: moving the new
+``decoder.json`` into place is the one step that replaces it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -20,7 +25,7 @@ from .network import POYO, NetworkConfig
 from .vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
-WEIGHTS, DESCRIPTION = "model.safetensors", "decoder.json"
+DESCRIPTION = "decoder.json"
 RECORD = (
     "n_iter_",
     "loss_",
@@ -56,12 +61,26 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
     aside = Path(tempfile.mkdtemp(dir=target, prefix=".saving-"))
     try:
-        save_file(state, aside / WEIGHTS)
-        (aside / DESCRIPTION).write_text(json.dumps(description, indent=1, default=plain_number))
-        for name in (WEIGHTS, DESCRIPTION):
-            os.replace(aside / name, target / name)
+        save_file(state, aside / "weights")
+        name = f"model-{hashlib.sha256((aside / 'weights').read_bytes()).hexdigest()[:12]}.safetensors"
+        text = json.dumps(description | {"weights": name}, indent=1, default=plain_number)
+        (aside / DESCRIPTION).write_text(text, encoding="utf-8")
+        older = weights_file(target)
+        os.replace(aside / "weights", target / name)
+        os.replace(aside / DESCRIPTION, target / DESCRIPTION)
     finally:
         shutil.rmtree(aside)
+    if older is not None and older.name != name:
+        older.unlink(missing_ok=True)
+
+
+def weights_file(folder: Path) -> Path | None:
+    """The file of weights that the description in ``folder`` names, if there is one."""
+    try:
+        name = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["weights"]
+        return folder / Path(name).name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def load(cls: type, folder: str | PathLike[str], device: str) -> Any:
@@ -75,17 +94,32 @@ def load(cls: type, folder: str | PathLike[str], device: str) -> Any:
         Where they are damaged, or of a format newer than this version reads.
     """
     source = Path(folder)
-    missing = [name for name in (WEIGHTS, DESCRIPTION) if not (source / name).is_file()]
-    if missing:
-        raise FileNotFoundError(f"{source} is no saved decoder: it lacks {missing}")
+    if not (source / DESCRIPTION).is_file():
+        raise FileNotFoundError(f"{source} is no saved decoder: it lacks {DESCRIPTION}")
     try:
-        description = json.loads((source / DESCRIPTION).read_text())
-        state = load_file(source / WEIGHTS)
-    except (json.JSONDecodeError, safetensors.SafetensorError) as error:
-        raise ValueError(f"the decoder saved in {source} is damaged: {error}") from error
-    if description["format_version"] > FORMAT_VERSION:
+        description = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
+        newer = description["format_version"] > FORMAT_VERSION
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(source, error) from error
+    if newer:
         raise ValueError(f"{source} has format version {description['format_version']}; this version of "
                          f"spikeinterface_poyo reads up to {FORMAT_VERSION}: upgrade it")  # fmt: skip
+    file = weights_file(source)
+    if file is not None and not file.is_file():
+        raise FileNotFoundError(f"{source} is no saved decoder: it lacks {file.name}")
+    try:
+        return build(cls, description, load_file(source / description["weights"]), device)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
+        raise damaged(source, error) from error
+
+
+def damaged(source: Path, error: Exception) -> ValueError:
+    """What is told of a folder whose files cannot be read or do not fit together."""
+    return ValueError(f"the decoder saved in {source} is damaged: {type(error).__name__}: {error}")
+
+
+def build(cls: type, description: dict[str, Any], state: dict[str, Any], device: str) -> Any:
+    """A fitted decoder from what was read."""
     decoder = cls(**description["parameters"] | {"device": device})
     decoder.sessions_ = Vocabulary.from_json(description["sessions"])
     network = POYO(
