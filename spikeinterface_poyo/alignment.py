@@ -55,13 +55,22 @@ def align(sorting: Any, behavior: Any, session_id: Any = None) -> tuple[SpikeSam
     >>> X.shape, y.shape
     ((18,), (18,))
     """
+    return pair(sorting, behavior, session_id)
+
+
+def pair(
+    sorting: Any, behavior: Any, session_id: Any = None, target: TargetInfo | None = None
+) -> tuple[SpikeSamples, np.ndarray]:
+    """`align`, or, for scoring against a known ``target``: in its unit of measure, with no sample left out."""
     sessions = as_sessions(sorting, session_id)
     signals = match_signals(sorting, behavior, sessions)
-    target = TargetInfo(signals[0][0].units, signals[0][0].names)
+    leave_out = target is None
+    if target is None:
+        target = TargetInfo(signals[0][0].units, signals[0][0].names)
     samples, values = [], []
     for i, (session, per_segment) in enumerate(zip(sessions, signals, strict=True)):
         for j, (segment, signal) in enumerate(zip(session.segments, per_segment, strict=True)):
-            inside = recorded(segment, signal, describe(sessions, i, j))
+            inside = recorded(segment, signal, describe(sessions, i, j), leave_out)
             what = f"behaviour of {describe(sessions, i, j)}"
             check_same_kind(signal, target, what)
             values.append(rescale(signal.values[inside], signal.units, target.units, what))
@@ -109,7 +118,7 @@ def match_signals(sorting: Any, behavior: Any, sessions: Sequence[Session]) -> l
 
 def describe(sessions: Sequence[Session], i: int, j: int) -> str:
     """Words for one segment of one session, for messages."""
-    name = sessions[i].session_id or f"session_{i}"
+    name = sessions[i].name(i)
     return name if len(sessions[i].segments) == 1 else f"{name}, segment {j}"
 
 
@@ -128,9 +137,11 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.nd
     return inside
 
 
-def recorded(segment: Segment, signal: Signal, where: str) -> np.ndarray:
-    """Which of the signal's samples lie inside the recording, with a warning if some do not."""
+def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> np.ndarray:
+    """Which of the signal's samples to use: all, or those inside the recording, with a warning if some are not."""
     inside = overlap(segment, signal.times, where, "behaviour")
+    if not leave_out:
+        return np.ones_like(inside)
     if not inside.all():
         warnings.warn(
             f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({signal.times.min():.3f} to "
@@ -142,14 +153,18 @@ def recorded(segment: Segment, signal: Signal, where: str) -> np.ndarray:
 
 
 def check_same_kind(signal: Signal, target: TargetInfo, what: str) -> None:
-    """All signals of one model have units of measure, or none has; outputs of the same names come in one order."""
+    """All signals of one model have units of measure, or none has; outputs of the same names come in one order.
+
+    ``target`` is what the first signal measures, or what a decoder was fitted on.
+    """
     if (signal.units is None) != (target.units is None):
         raise ValueError(
-            f"{what} has {'no unit of measure' if signal.units is None else f'the unit {signal.units!r}'}, the first "
-            f"signal {'none' if target.units is None else repr(target.units)}; give all signals with units, or none"
+            f"{what} has {'no unit of measure' if signal.units is None else f'the unit {signal.units!r}'}, what "
+            f"it goes with has {'none' if target.units is None else repr(target.units)}; give all signals with units, "
+            "or none"
         )
     if signal.names and target.names and signal.names != target.names and set(signal.names) == set(target.names):
-        raise ValueError(f"{what} has the outputs {signal.names}, the first signal has them as {target.names}; give "
+        raise ValueError(f"{what} has the outputs {signal.names}, what it goes with has them as {target.names}; give "
                          "them in one order")  # fmt: skip
 
 

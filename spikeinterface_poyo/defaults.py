@@ -12,12 +12,15 @@ from .counts import ROW_BIN
 from .merging import merge_spikes
 from .network import NetworkConfig
 from .samples import SpikeSamples
-from .session import Segment
+from .session import Segment, Session
 from .training import TrainingSettings
 from .training_data import TrainingData
 
-SPIKES_A_UNIT = 5.5  # a window is long enough for a unit of median rate to fire about so often ...
+SPIKES_A_UNIT = 5.5  # a window is long enough for an average unit to fire about so often ...
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
+DENSE_RATE, DENSE_WINDOW = 1000.0, 3.0  # a population of more spikes a second gets at least so many seconds
+FEWEST_STEPS, MOST_STEPS = 300, 1500  # gradient steps: STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER within these
+STEPS, STEPS_SPIKES, STEPS_POWER = 400, 40_000, 0.3
 MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
 TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
@@ -27,18 +30,36 @@ SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left o
 
 
 def choose_window_length(X: SpikeSamples) -> float:
-    """Seconds of context for these sessions: longer for lower rates.
+    """Seconds of context for these sessions, by firing rates averaged over sessions.
 
-    Spikes a second and unit, averaged over the units of all sessions, decide: a population at 1.4 Hz (place cells) gets
-    4 s, one above 3 Hz 2 s.
+    A population at 1.4 Hz a unit (place cells) gets 4 s, one above 3 Hz 2 s, and one of more than 1,000 spikes a second
+    in all (motor cortex, 96 channels) 3 s.
     """
-    spikes = units = 0.0
-    for session in X.sessions:
-        for segment in session.segments:
-            n_spikes = len(segment.spike_times) if segment.weights is None else float(segment.weights.sum())
-            spikes += n_spikes
-            units += len(session.unit_ids) * max(segment.t_stop - segment.t_start, 1e-9)
-    return float(np.clip(SPIKES_A_UNIT / max(spikes / max(units, 1e-9), 1e-9), SHORTEST_WINDOW, LONGEST_WINDOW))
+    sessions = X.used_sessions()
+    population = float(np.mean([n_spikes(session) / (duration(session) + 1e-9) for session in sessions]))
+    unit = population / float(np.mean([len(session.unit_ids) for session in sessions]))
+    shortest = DENSE_WINDOW if population > DENSE_RATE else SHORTEST_WINDOW
+    return float(np.clip(SPIKES_A_UNIT / max(unit, 1e-9), shortest, LONGEST_WINDOW))
+
+
+def n_spikes(session: Session) -> float:
+    """Spikes of all segments, weights counted."""
+    return float(sum(len(s.spike_times) if s.weights is None else s.weights.sum() for s in session.segments))
+
+
+def duration(session: Session) -> float:
+    """Seconds that all segments cover."""
+    return float(sum(max(segment.t_stop - segment.t_start, 0.0) for segment in session.segments))
+
+
+def choose_n_steps(X: SpikeSamples, covered: float) -> int:
+    """Gradient steps for samples that cover so many seconds: more where more spikes can be learned from.
+
+    Small data overfit when trained for long: 40,000 spikes get 400 steps, a hundred times as many 1,500.
+    """
+    sessions = X.used_sessions()
+    rate = sum(map(n_spikes, sessions)) / max(sum(map(duration, sessions)), 1e-9)
+    return int(np.clip(STEPS * (rate * covered / STEPS_SPIKES) ** STEPS_POWER, FEWEST_STEPS, MOST_STEPS))
 
 
 def choose_token_bin(X: SpikeSamples, window_length: float) -> float:
@@ -50,7 +71,7 @@ def choose_token_bin(X: SpikeSamples, window_length: float) -> float:
 
     def tokens_a_window(bin_size: float) -> float:
         counts = []
-        for session in X.sessions:
+        for session in X.used_sessions():
             for segment in session.segments:
                 part = first_spikes(segment)
                 duration = max(part.t_stop - part.t_start, window_length)
@@ -80,8 +101,9 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
     ValueError
         Where the given window is longer than every recording.
     """
-    rows = any(session.isolated_rows for session in X.sessions)
-    longest = max(segment.t_stop - segment.t_start for session in X.sessions for segment in session.segments)
+    sessions = X.used_sessions()
+    rows = any(session.isolated_rows for session in sessions)
+    longest = max(segment.t_stop - segment.t_start for session in sessions for segment in session.segments)
     if rows:
         length = ROW_BIN
     elif decoder.window_length == "auto":
@@ -111,16 +133,22 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
     )
 
 
-def choose_training(decoder: Any, data: TrainingData, config: NetworkConfig, device: torch.device) -> TrainingSettings:
-    """Numbers of the recipe for these data."""
+def choose_training(
+    decoder: Any, X: SpikeSamples, data: TrainingData, config: NetworkConfig, device: torch.device
+) -> TrainingSettings:
+    """Numbers of the recipe for ``data``, which were made of ``X``."""
     sampler = data.sampler(config)
     if data.centred:
         n_windows, n_queries = len(sampler.times), 1
     else:
         n_windows = sampler.duration.sum() / config.window_length
         n_queries = int(np.clip(len(sampler.times) / max(n_windows, 1), 1, MAX_QUERIES))
+    n_iterations = decoder.max_iter
+    if n_iterations == "auto":
+        n_steps = FEWEST_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
+        n_iterations = -(-n_steps // STEPS_AN_ITERATION)
     return TrainingSettings(
-        n_iterations=decoder.max_iter,
+        n_iterations=n_iterations,
         steps_per_iteration=max(STEPS_AN_ITERATION, int(np.ceil(n_windows / decoder.batch_size))),
         batch_size=decoder.batch_size,
         n_queries=n_queries,

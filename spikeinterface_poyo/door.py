@@ -10,9 +10,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
-from .alignment import align
+from .alignment import pair
 from .counts import check_counts, rows_as_samples
-from .samples import SpikeSamples
+from .samples import SpikeSamples, TargetInfo
 from .session import Session
 from .spikes_in import is_spiketrain_list
 
@@ -37,8 +37,10 @@ def is_array(X: Any) -> bool:
     return not holds_spikes(X)
 
 
-def samples_and_targets(X: Any, y: Any, session_id: Any) -> tuple[SpikeSamples, np.ndarray]:
-    """Samples and their float64 targets from samples or raw inputs.
+def samples_and_targets(
+    X: Any, y: Any, session_id: Any, target: TargetInfo | None = None
+) -> tuple[SpikeSamples, np.ndarray]:
+    """Samples and their float64 targets from samples or raw inputs, in the unit of ``target`` if that is given.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def samples_and_targets(X: Any, y: Any, session_id: Any) -> tuple[SpikeSamples, 
         Where lengths differ, targets are infinite or none is known.
     """
     if not isinstance(X, SpikeSamples):
-        X, y = align(X, y, session_id)
+        X, y = pair(X, y, session_id, target)
     elif session_id is not None:
         raise ValueError("SpikeSamples have their own session ids; session_id= is for sortings: give it to align")
     if y is None:
@@ -101,7 +103,7 @@ def check_parameters(decoder: Any) -> None:
         Naming the parameter, what was given and what was expected.
     """
     counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
-              "batch_size", "max_iter", "n_iter_no_change")  # fmt: skip
+              "batch_size", "n_iter_no_change")  # fmt: skip
     for name in counts:
         check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
     number = (int, float, np.integer, np.floating)
@@ -111,6 +113,8 @@ def check_parameters(decoder: Any) -> None:
                  include_boundaries="neither")  # fmt: skip
     check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
+    if decoder.max_iter != "auto":
+        check_scalar(decoder.max_iter, "max_iter", (int, np.integer), min_val=1)
     if decoder.window_length != "auto":
         check_scalar(decoder.window_length, "window_length", number, min_val=0, include_boundaries="neither")
     if decoder.dim_head % 4:

@@ -19,7 +19,7 @@ from .initialisation import attend_to_near_times
 from .network import POYO
 from .prediction import predict_blocks
 from .runtime import find_device, generator
-from .samples import SpikeSamples
+from .samples import SpikeSamples, TargetInfo
 from .scoring import session_scores
 from .training import TrainingRecord, train
 from .training_data import TrainingData, hold_out
@@ -51,14 +51,16 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         Weight decay.
     batch_size : int, default: 32
         Windows a gradient step.
-    max_iter : int, default: 20
+    max_iter : int or "auto", default: "auto"
         Iterations at most. One iteration is 50 gradient steps, or one pass over the samples' time if that is longer.
+        "auto" takes 6 to 30, more for more spikes.
     early_stopping : bool, default: True
-        Hold out blocks of the samples, keep the weights that score best on them and stop when they no longer improve.
+        Hold out blocks of the samples, keep the latest weights that score within 0.02 of the best on them, and stop
+        when scores have been worse than that for long.
     validation_fraction : float, default: 0.1
         Share of the samples' time that is held out, in contiguous blocks.
     n_iter_no_change : int, default: 8
-        Iterations without a better validation score after which training stops.
+        Iterations of worse validation scores after which training stops.
     device : str, default: "auto"
         "auto" is CUDA, else MPS, else the CPU.
     random_state : int, RandomState or None, default: None
@@ -116,7 +118,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         learning_rate_init: float = 2e-3,
         alpha: float = 0.01,
         batch_size: int = 32,
-        max_iter: int = 20,
+        max_iter: int | Literal["auto"] = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 8,
@@ -186,7 +188,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         trained, held_out = data, None
         if self.early_stopping:
             trained, held_out = hold_out(data, self.validation_fraction, config.window_length)
-        settings = choose_training(self, trained, config, device)
+        settings = choose_training(self, X, trained, config, device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(int(rng.integers(2**63)))
             network = POYO(config, known.n_unit_rows, known.n_session_rows)
@@ -242,7 +244,10 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         samples = self._enter_for_prediction(X, times, session_id)
         values = self._predict_samples(samples).reshape(len(samples), -1)
         on_grid = times is None and not isinstance(X, SpikeSamples)
-        known = [self.sessions_.sessions[name] for name in self.sessions_.resolve(samples)]
+        known = [
+            self.sessions_.sessions[name]
+            for name in self.sessions_.resolve(samples.sessions, np.unique(samples.session_index))
+        ]
         intervals = [session.sample_interval for session in known] if on_grid else None
         return to_neo(samples, values, self.target_units_, self.target_names_, intervals)
 
@@ -250,8 +255,9 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         """R2 of the prediction: uniform average over outputs, then over sessions. NaN targets do not count."""
         check_is_fitted(self, "network_")
         X, y = self._enter(X, y, session_id, reset=False)
-        y = rescale(y, X.target.units, self.target_units_, "the behaviour to score against")
-        names = np.array(self.sessions_.resolve(X))[X.session_index]
+        if X.target.units is not None:
+            y = rescale(y, X.target.units, self.target_units_, "the behaviour to score against")
+        names = np.array(self.sessions_.resolve(X.sessions, np.unique(X.session_index)))[X.session_index]
         return float(np.mean(session_scores(y, self._predict_samples(X), names, sample_weight)))
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
@@ -271,7 +277,8 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         elif reset:  # an earlier fit may have been on an array
             self.__dict__.pop("n_features_in_", None)
             self.__dict__.pop("feature_names_in_", None)
-        return door.samples_and_targets(X, y, session_id)
+        target = None if reset else TargetInfo(self.target_units_, self.target_names_)
+        return door.samples_and_targets(X, y, session_id, target)
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         if door.is_array(X):
@@ -287,15 +294,15 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         return grid_samples(sessions, times)
 
     def _grid(self, sessions: list[Any]) -> list[np.ndarray]:
-        names = self.sessions_.resolve(
-            grid_samples(sessions, [[segment.t_start] for s in sessions for segment in s.segments])
-        )
+        names = self.sessions_.resolve(sessions, range(len(sessions)))
         grids = []
         for session, name in zip(sessions, names, strict=True):
             interval = self.sessions_.sessions[name].sample_interval
             if interval is None:
                 raise ValueError(f"the targets of session {name!r} were irregular at fit; give times= to predict at")
             for segment in session.segments:
+                if segment.t_start > segment.t_stop:
+                    raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
                 n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
                 grids.append(segment.t_start + interval * np.arange(n_samples))
         return grids
@@ -305,7 +312,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         return door.counts_as_samples(counts, getattr(self, "feature_names_in_", None))
 
     def _predict_samples(self, X: SpikeSamples) -> np.ndarray:
-        names = self.sessions_.resolve(X)
+        names = self.sessions_.resolve(X.sessions, np.unique(X.session_index))
         out = np.empty((len(X), self.n_outputs_))
         self.network_.to(find_device(self.device))
         for position in np.unique(X.session_index):

@@ -8,32 +8,37 @@ import numpy as np
 
 from .session import Segment
 
+# Bins begin at irrational places, where no clock ticks: rounding a spike's time does not move it to another bin.
+BIN_PHASE = 1 / np.pi
+
 
 def merge_spikes(segment: Segment, bin_size: float, latest: bool = False) -> Segment:
-    """Segment with at most one entry a unit and bin; a spike that is alone in its bin keeps its exact time.
+    """Segment with at most one entry a unit and bin; unless ``latest``, a spike alone in its bin keeps its exact time.
 
     Parameters
     ----------
     segment : Segment
         Spikes, weighted or not.
     bin_size : float
-        Seconds; bins lie on the multiples of it.
+        Seconds.
     latest : bool
-        Put a merged token at its last spike, so that it never tells of a spike before it happened (causal decoding),
-        rather than at the spikes' mean time.
+        Put every token at the end of its bin, so that none tells of a spike before it happened (causal decoding),
+        rather than at its spikes' mean time.
     """
     times, units = segment.spike_times, segment.unit_index
     if len(times) == 0:
         return segment
     weights = np.ones(len(times)) if segment.weights is None else segment.weights.astype(np.float64)
-    bins = np.floor(times / bin_size).astype(np.int64)
+    bins = np.floor(times / bin_size + BIN_PHASE).astype(np.int64)
     key = (bins - bins[0]) * (int(units.max()) + 1) + units
     _, token, size = np.unique(key, return_inverse=True, return_counts=True)
     total = np.bincount(token, weights)
-    when = np.full(len(size), -np.inf)
-    np.maximum.at(when, token, times)
-    if not latest:  # by offsets from the last spike, which is exact for a spike that is alone
-        when -= np.bincount(token, weights * (when[token] - times)) / total
+    when = np.empty(len(size))
+    if latest:
+        when[token] = (bins + 1 - BIN_PHASE) * bin_size
+    else:  # by offsets from one of its spikes, which is exact for a spike that is alone
+        when[token] = times
+        when += np.bincount(token, weights * (times - when[token])) / total
     unit = np.zeros(len(size), dtype=np.int32)
     unit[token] = units
     order = np.lexsort((unit, when))

@@ -83,10 +83,13 @@ class SpikeSamples:
         """Session id of each sample, shape (n_samples,); ``session_<position>`` where unnamed. For ``groups=``."""
         return np.array([self.session_name(i) for i in range(len(self.sessions))])[self.session_index]
 
+    def used_sessions(self) -> list[Session]:
+        """Sessions that some sample belongs to."""
+        return [self.sessions[position] for position in np.unique(self.session_index)]
+
     def session_name(self, position: int) -> str:
         """Id of the session at ``position``."""
-        name = self.sessions[position].session_id
-        return f"session_{position}" if name is None else name
+        return self.sessions[position].name(position)
 
     def __len__(self) -> int:
         return len(self.times)

@@ -72,6 +72,10 @@ class Session:
     session_id: str | None = None
     isolated_rows: bool = False
 
+    def name(self, position: int) -> str:
+        """Id of the session, ``session_<position>`` where it has none."""
+        return f"session_{position}" if self.session_id is None else self.session_id
+
     @property
     def unit_names(self) -> list[str]:
         """Unit ids as strings, by which embeddings are found again."""

@@ -8,9 +8,10 @@ that converges in minutes on a CPU; how its numbers were chosen is told in docs/
 from __future__ import annotations
 
 import math
+import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,8 +28,11 @@ from .windows import Block, tokenize
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
 CLIP_NORM = 1.0
 AVERAGE_DECAY = 0.99  # of the exponential average of weights, a step
+SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations for no reason
+SECOND_INTERRUPT = 2.0  # seconds
 BETAS = (0.9, 0.98)
 MUON_RATE = 10.0  # learning rate of Muon over that of AdamW
+_last_interrupt = -math.inf  # time of the last Ctrl-C, on the monotonic clock
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class WeightAverage:
     """Exponential moving average of a network's weights, which generalises better than the last step's."""
 
     def __init__(self, network: POYO) -> None:
-        self.weights = [p.detach().clone() for p in network.parameters()]
+        self.weights = copy_of_weights(network)
         self.n_updates = 0
 
     def update(self, network: POYO) -> None:
@@ -102,12 +106,26 @@ class WeightAverage:
         decay = min(AVERAGE_DECAY, self.n_updates / (10 + self.n_updates))
         torch._foreach_lerp_(self.weights, [p.detach() for p in network.parameters()], 1 - decay)
 
-    def swap(self, network: POYO) -> None:
-        """Exchange the averaged and the present weights."""
-        for mine, theirs in zip(self.weights, network.parameters(), strict=True):
-            present = theirs.data.clone()
-            theirs.data.copy_(mine)
-            mine.copy_(present)
+    @contextmanager
+    def applied(self, network: POYO) -> Iterator[None]:
+        """Context in which the network has the averaged weights."""
+        present = copy_of_weights(network)
+        try:
+            set_weights(network, self.weights)
+            yield
+        finally:
+            set_weights(network, present)
+
+
+def copy_of_weights(network: POYO) -> list[Tensor]:
+    """Detached copies of the network's parameters."""
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def set_weights(network: POYO, weights: Sequence[Tensor]) -> None:
+    """Copy ``weights`` into the network."""
+    for parameter, weight in zip(network.parameters(), weights, strict=True):
+        parameter.data.copy_(weight)
 
 
 def masked_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -144,6 +162,9 @@ def train(
 ) -> TrainingRecord:
     """Train ``network`` in place and leave it with the best averaged weights.
 
+    With validation these are the latest whose score is within `SCORE_TOLERANCE` of the best: later ones have seen more
+    and a lower learning rate, and only a real decline shows that they have seen too much.
+
     Parameters
     ----------
     network : POYO
@@ -161,55 +182,82 @@ def train(
     -------
     TrainingRecord
         A KeyboardInterrupt ends training with the best weights so far and ``interrupted=True``.
+
+    Raises
+    ------
+    ValueError
+        Where the loss is no longer finite.
+    KeyboardInterrupt
+        For a second Ctrl-C soon after a first.
     """
     optimizers = make_optimizers(network, settings)
     n_steps = settings.n_iterations * settings.steps_per_iteration
     schedules = [LambdaLR(optimizer, lambda step: learning_rate_factor(step, n_steps)) for optimizer in optimizers]
     average = WeightAverage(network)
+    kept: list[Tensor] | None = None
+    since_kept = 0
     record = TrainingRecord()
-    best: tuple[float, list[Tensor]] | None = None
     network.train()
-    bar = tqdm(total=n_steps, desc="training", unit="step", disable=not settings.verbose)
-    try:
+    with tqdm(total=n_steps, desc="training", unit="step", disable=not settings.verbose) as bar, interruptible(record):
         for _ in range(settings.n_iterations):
             losses = []
             for _ in range(settings.steps_per_iteration):
-                loss = training_loss(network, *source.draw(settings, rng), autocast=settings.autocast)
-                network.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-                for optimizer, schedule in zip(optimizers, schedules, strict=True):
-                    optimizer.step()
+                losses.append(training_step(network, source, settings, rng, optimizers))
+                for schedule in schedules:
                     schedule.step()
                 average.update(network)
-                losses.append(loss.detach())
                 bar.update()
             record.losses.append(float(torch.stack(losses).mean()))
             if not math.isfinite(record.losses[-1]):
-                raise FloatingPointError("the training loss is not finite; lower learning_rate_init")
-            if validate is not None:
-                average.swap(network)
+                raise ValueError(f"the training loss became {record.losses[-1]}; lower learning_rate_init")
+            if validate is None:
+                continue
+            with average.applied(network):
                 record.scores.append(validate())
-                if best is None or record.scores[-1] > best[0]:
-                    best = (record.scores[-1], [p.detach().clone() for p in network.parameters()])
-                average.swap(network)
-                since_best = len(record.scores) - 1 - int(np.argmax(record.scores))
-                bar.set_postfix(loss=record.losses[-1], score=record.scores[-1])
-                if settings.patience is not None and since_best >= settings.patience:
-                    record.stopped_early = True
-                    break
-    except KeyboardInterrupt:
-        record.interrupted = True
-        warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=3)
-    finally:
-        bar.close()
-    if best is None:
-        average.swap(network)
-    else:
-        for parameter, kept in zip(network.parameters(), best[1], strict=True):
-            parameter.data.copy_(kept)
+            bar.set_postfix(loss=record.losses[-1], score=record.scores[-1])
+            since_kept += 1
+            if record.scores[-1] >= max(record.scores) - SCORE_TOLERANCE:
+                kept, since_kept = [weight.clone() for weight in average.weights], 0
+            if settings.patience is not None and since_kept >= settings.patience:
+                record.stopped_early = True
+                break
+    set_weights(network, average.weights if kept is None else kept)
     network.eval()
     return record
+
+
+@contextmanager
+def interruptible(record: TrainingRecord) -> Iterator[None]:
+    """Let a first Ctrl-C end the work inside with a warning; a second within `SECOND_INTERRUPT` seconds raises.
+
+    The second may well come in another fit, as when a cross-validation is to be stopped.
+    """
+    global _last_interrupt
+    try:
+        yield
+    except KeyboardInterrupt:
+        before, _last_interrupt = _last_interrupt, time.monotonic()
+        if _last_interrupt - before < SECOND_INTERRUPT:
+            raise
+        record.interrupted = True
+        warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=4)
+
+
+def training_step(
+    network: POYO,
+    source: BatchSource,
+    settings: TrainingSettings,
+    rng: np.random.Generator,
+    optimizers: Sequence[torch.optim.Optimizer],
+) -> Tensor:
+    """One gradient step; its loss."""
+    loss = training_loss(network, *source.draw(settings, rng), autocast=settings.autocast)
+    network.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
 
 
 def training_loss(network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, autocast: bool) -> Tensor:

@@ -96,7 +96,7 @@ def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple
         Where there are too few samples to hold any out.
     """
     held = [held_out_mask(times, fraction, window_length) for times in data.times]
-    if not any(mask.any() for mask in held):
+    if not any(mask.any() for mask in held) or all(mask.all() for mask in held):
         raise ValueError(
             f"{sum(map(len, held))} samples are too few to hold out validation_fraction={fraction} of them; "
             "give more samples or early_stopping=False"
@@ -107,6 +107,8 @@ def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple
 def held_out_mask(times: np.ndarray, fraction: float, window_length: float) -> np.ndarray:
     """Which of the ascending ``times`` are held out: the middle of each of a few equal parts."""
     held_time = fraction * (times[-1] - times[0])
-    n_blocks = int(np.clip(held_time / (MIN_BLOCK_WINDOWS * window_length), 1, MAX_HELD_OUT_BLOCKS))
+    most = max(1, min(MAX_HELD_OUT_BLOCKS, int(fraction * len(times))))
+    n_blocks = int(np.clip(held_time / (MIN_BLOCK_WINDOWS * window_length), 1, most))
     place = (np.arange(len(times)) + 0.5) / len(times) * n_blocks % 1
-    return np.abs(place - 0.5) < fraction / 2
+    half = max(fraction, n_blocks / len(times)) / 2  # a sample a block at least
+    return np.abs(place - 0.5) <= half * (1 + 1e-9)

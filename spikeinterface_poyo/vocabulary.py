@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ class KnownSession:
         Median interval of the behaviour seen at fit, in seconds; None where it was irregular.
     clocks : list of str
         Source of each segment's clock at fit.
+    isolated_rows : bool
+        Whether it was an array of counts, read row by row.
     """
 
     unit_names: list[str]
@@ -38,6 +41,7 @@ class KnownSession:
     session_row: int
     sample_interval: float | None
     clocks: list[str]
+    isolated_rows: bool
 
 
 @dataclass
@@ -60,24 +64,29 @@ class Vocabulary:
         """Give a new session and its units the next rows."""
         clocks = [segment.clock for segment in session.segments]
         self.sessions[name] = KnownSession(
-            session.unit_names, self.n_unit_rows, self.n_session_rows, interval, [str(clock) for clock in clocks]
+            session.unit_names,
+            self.n_unit_rows,
+            self.n_session_rows,
+            interval,
+            [str(clock) for clock in clocks],
+            session.isolated_rows,
         )
 
-    def resolve(self, X: SpikeSamples) -> list[str]:
-        """Ids of the sessions of ``X``; a single unnamed one is the only known one.
+    def resolve(self, sessions: Sequence[Session], used: Iterable[int]) -> list[str]:
+        """Ids of ``sessions``, of which those at ``used`` matter; a single unnamed one is the only known one.
 
         Raises
         ------
         ValueError
             Where a session is not known, or an unnamed one could be several.
         """
-        if len(X.sessions) == 1 and X.sessions[0].session_id is None and len(self.sessions) == 1:
+        is_unnamed = len(sessions) == 1 and sessions[0].session_id is None
+        if is_unnamed and len(self.sessions) == 1:
             return list(self.sessions)
-        used = set(np.unique(X.session_index))
-        names = [X.session_name(position) for position in range(len(X.sessions))]
-        if len(X.sessions) == 1 and X.sessions[0].session_id is None:
+        if is_unnamed:
             raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}")
-        unknown = sorted({name for i, name in enumerate(names) if i in used and name not in self.sessions})
+        names = [session.name(position) for position, session in enumerate(sessions)]
+        unknown = sorted({names[position] for position in used} - set(self.sessions))
         if unknown:
             raise ValueError(f"unknown session(s) {unknown}; the decoder was fitted on {sorted(self.sessions)}. Give "
                              "session_id= of a known one, or fit a decoder that includes the new session")  # fmt: skip
@@ -107,6 +116,9 @@ class Vocabulary:
             Where units are missing, or the sorting has lost the recording whose clock it was fitted on.
         """
         known = self.sessions[name]
+        if session.isolated_rows != known.isolated_rows:
+            was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
+            raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
         unknown = [unit for unit in session.unit_names if unit not in set(known.unit_names)]
         if unknown:
             raise ValueError(
