@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pytest
 
+from spikeinterface_poyo import align
 from spikeinterface_poyo.datasets import load_mouse_head_direction
 
 if TYPE_CHECKING:
     import neo
     from spikeinterface.core import NumpySorting
+
+    from spikeinterface_poyo import POYODecoder
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
@@ -26,3 +32,69 @@ def shared_data() -> Path:
 def mouse() -> tuple[NumpySorting, neo.IrregularlySampledSignal]:
     """The packaged recording: sorting, and cosine and sine of heading."""
     return load_mouse_head_direction()
+
+
+class Simulated(NamedTuple):
+    """A population tuned to a smooth behaviour: spikes as a dict of seconds, behaviour as times (s) and values."""
+
+    spikes: dict[str, np.ndarray]
+    times: np.ndarray
+    values: np.ndarray
+
+    @property
+    def behavior(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.times, self.values
+
+
+@pytest.fixture(scope="session")
+def simulate() -> Callable[..., Simulated]:
+    """Function that simulates a session: Poisson units whose rate follows the phase of a slow oscillation."""
+
+    def simulated(
+        seed: int = 0,
+        n_units: int = 8,
+        duration: float = 60.0,
+        rate: float = 20.0,
+        interval: float = 0.1,
+        n_outputs: int = 1,
+        t_start: float = 0.0,
+        silent: int = 0,
+    ) -> Simulated:
+        rng = np.random.default_rng(seed)
+        fine = np.arange(0, duration, 0.002)
+        phase = 2 * np.pi * 0.25 * fine + np.sin(2 * np.pi * 0.03 * fine)
+        spikes = {}
+        for unit, preferred in enumerate(np.linspace(0, 2 * np.pi, n_units, endpoint=False)):
+            probability = 0.002 * rate * np.exp(2 * (np.cos(phase - preferred) - 1)) * (unit >= silent)
+            fires = rng.random(len(fine)) < probability
+            spikes[f"u{unit}"] = t_start + fine[fires] + rng.uniform(0, 0.002, fires.sum())
+        times = np.arange(0, duration, interval)
+        at = np.interp(times, fine, phase)
+        values = np.column_stack([np.cos(at), np.sin(at), np.cos(2 * at)])[:, :n_outputs]
+        return Simulated(spikes, t_start + times, values[:, 0] if n_outputs == 1 else values)
+
+    return simulated
+
+
+@pytest.fixture(scope="session")
+def small_decoder() -> Callable[..., POYODecoder]:
+    """Function that makes a decoder small enough to fit in a fraction of a second."""
+    from spikeinterface_poyo import POYODecoder
+
+    small = {"dim": 16, "depth": 1, "dim_head": 8, "cross_heads": 1, "self_heads": 2, "num_latents_per_step": 2}
+    short = {"n_latent_steps": 4, "window_length": 1.0, "batch_size": 8, "max_iter": 1, "random_state": 0}
+    return lambda **parameters: POYODecoder(**{**small, **short, "device": "cpu", **parameters})
+
+
+@pytest.fixture(scope="session")
+def tiny_decoder(mouse, small_decoder) -> POYODecoder:
+    """A decoder of the packaged recording, hardly trained: for what must hold whatever the weights are."""
+    X, y = align(*mouse)
+    early = X.times < 760
+    return small_decoder(early_stopping=False).fit(X[early], y[early])
+
+
+@pytest.fixture(autouse=True)
+def no_recent_interrupt(monkeypatch):
+    """Tests that press Ctrl-C follow each other faster than a person's second press."""
+    monkeypatch.setattr("spikeinterface_poyo.training._last_interrupt", -math.inf)

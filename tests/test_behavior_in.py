@@ -1,0 +1,148 @@
+"""Behaviour in: times in seconds and plain values, from every kind of signal."""
+
+from __future__ import annotations
+
+import neo
+import numpy as np
+import pytest
+import quantities as pq
+
+from spikeinterface_poyo.behavior_in import as_signal, as_signals, rescale
+
+TIMES = np.array([10.0, 10.5, 11.0])
+VALUES = np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]])
+
+
+def test_analog_signal():
+    names = {"channel_names": np.array(["x", "y"])}
+    given = neo.AnalogSignal(VALUES, units="cm/s", sampling_rate=2 * pq.Hz, t_start=10 * pq.s, array_annotations=names)
+    signal = as_signal(given)
+    np.testing.assert_array_equal(signal.times, TIMES)
+    np.testing.assert_array_equal(signal.values, VALUES)
+    assert (signal.units, signal.names) == ("cm/s", ("x", "y"))
+
+
+@pytest.mark.parametrize("t_start", [10 * pq.s, 10_000 * pq.ms])
+@pytest.mark.parametrize("rate", [{"sampling_rate": 2 * pq.Hz}, {"sampling_period": 500 * pq.ms}])
+def test_analog_signal_in_any_unit_of_time(t_start, rate):
+    signal = as_signal(neo.AnalogSignal(VALUES, units="cm", t_start=t_start, **rate))
+    np.testing.assert_allclose(signal.times, TIMES, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("s", 1), ("ms", 1000), ("us", 1_000_000), ("min", 1 / 60)])
+def test_irregular_signal_in_any_unit_of_time(unit, scale):
+    signal = as_signal(neo.IrregularlySampledSignal(TIMES * scale, VALUES, units="m", time_units=unit))
+    np.testing.assert_allclose(signal.times, TIMES, rtol=1e-15)
+    np.testing.assert_array_equal(signal.values, VALUES)
+    assert (signal.units, signal.names) == ("m", None)
+
+
+@pytest.mark.parametrize("times", [TIMES, TIMES.tolist(), TIMES * 1000 * pq.ms, [t * 1000 * pq.ms for t in TIMES]])
+@pytest.mark.parametrize("values", [VALUES, VALUES[:, 0], VALUES.tolist()])
+def test_pair_of_times_and_values(times, values):
+    signal = as_signal((times, values))
+    np.testing.assert_array_equal(signal.times, TIMES)
+    np.testing.assert_array_equal(signal.values, values)
+    assert signal.units is None
+
+
+def test_pair_with_quantities_keeps_the_unit():
+    signal = as_signal((TIMES, VALUES * pq.m / pq.s))
+    assert signal.units == "m/s"
+    np.testing.assert_array_equal(signal.values, VALUES)
+
+
+def test_integer_values_become_float():
+    assert as_signal((TIMES, [1, 2, 3])).values.dtype == np.float64
+
+
+class TestPandas:
+    pd = pytest.importorskip("pandas")
+
+    def test_series_is_one_dimensional(self):
+        signal = as_signal(self.pd.Series(VALUES[:, 0], index=TIMES, name="x"))
+        np.testing.assert_array_equal(signal.times, TIMES)
+        assert signal.values.shape == (3,)
+
+    def test_frame_names_its_outputs(self):
+        signal = as_signal(self.pd.DataFrame(VALUES, index=TIMES, columns=["x", "y"]))
+        np.testing.assert_array_equal(signal.values, VALUES)
+        assert signal.names == ("x", "y")
+
+    def test_time_differences_are_seconds(self):
+        signal = as_signal(self.pd.Series(VALUES[:, 0], index=self.pd.to_timedelta(TIMES, unit="s")))
+        np.testing.assert_array_equal(signal.times, TIMES)
+
+    def test_dates_are_refused_with_advice(self):
+        frame = self.pd.Series(VALUES[:, 0], index=self.pd.date_range("2020-01-01", periods=3))
+        with pytest.raises(ValueError, match=r"dates.*index in seconds"):
+            as_signal(frame)
+
+
+class TestNeoContainers:
+    signal = neo.AnalogSignal(VALUES, units="cm", sampling_rate=2 * pq.Hz, t_start=10 * pq.s)
+
+    def segment(self, *signals) -> neo.Segment:
+        segment = neo.Segment()
+        segment.analogsignals.extend(signals)
+        return segment
+
+    def test_segment_with_one_signal(self):
+        np.testing.assert_array_equal(as_signal(self.segment(self.signal)).values, VALUES)
+
+    @pytest.mark.parametrize("n", [0, 2])
+    def test_segment_with_another_number_of_signals_is_refused(self, n):
+        with pytest.raises(ValueError, match=f"must hold one signal, got {n}"):
+            as_signal(self.segment(*[self.signal] * n))
+
+    def test_block_is_one_signal_a_segment(self):
+        block = neo.Block()
+        block.segments.extend([self.segment(self.signal), self.segment(self.signal)])
+        assert len(as_signals(block)) == 2
+
+
+@pytest.mark.parametrize("given", [None, 3, VALUES, "x.csv", (TIMES,), [TIMES, VALUES]])
+def test_an_unknown_kind_is_a_type_error_that_names_what_is_accepted(given):
+    with pytest.raises(TypeError, match=r"cannot read behaviour from .*expected a neo AnalogSignal.*pandas"):
+        as_signals(given)
+
+
+@pytest.mark.parametrize(
+    ("times", "values"),
+    [(TIMES, VALUES[:2]), (TIMES[:, None], VALUES), (TIMES, np.zeros((3, 1, 1))), (1.0, 2.0)],
+)
+def test_times_and_values_that_do_not_fit_are_refused_with_their_shapes(times, values):
+    with pytest.raises(ValueError, match=r"must have shapes .*got \("):
+        as_signal((times, values))
+
+
+def test_an_empty_signal_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        as_signal(([], []))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_times_that_are_not_finite_are_refused(bad):
+    with pytest.raises(ValueError, match="must be finite; 1 are NaN or infinite"):
+        as_signal(([1.0, bad], [1.0, 2.0]))
+
+
+def test_times_in_no_unit_of_time_are_refused():
+    with pytest.raises(ValueError, match="unit of time such as s or ms, got 'cm'"):
+        as_signal((TIMES * pq.cm, VALUES))
+
+
+@pytest.mark.parametrize(
+    ("unit", "target", "factor"),
+    [("m/s", "cm/s", 100), ("cm", "m", 0.01), ("rad", "deg", 180 / np.pi), ("N", "kN", 1e-3), ("cm", "cm", 1)],
+)
+def test_rescale(unit, target, factor):
+    np.testing.assert_allclose(rescale(VALUES, unit, target, "it"), VALUES * factor, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("unit", "target"), [("cm", "s"), ("dimensionless", "cm"), ("cm/s", "cm"), ("cm", "parasangs")]
+)
+def test_rescale_refuses_another_kind_of_quantity(unit, target):
+    with pytest.raises(ValueError, match=f"^speed is in '{unit}', which cannot be converted to '{target}'"):
+        rescale(VALUES, unit, target, "speed")

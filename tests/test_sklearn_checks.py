@@ -1,0 +1,37 @@
+"""scikit-learn's own checks of estimators, on 2-D arrays of counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from spikeinterface_poyo import POYODecoder
+
+DECODER = POYODecoder(
+    dim=16,
+    depth=1,
+    dim_head=8,
+    cross_heads=1,
+    self_heads=1,
+    num_latents_per_step=2,
+    n_latent_steps=2,
+    batch_size=4,
+    max_iter=1,
+    early_stopping=False,  # many checks have 10 to 30 samples
+    device="cpu",
+    random_state=0,
+)
+
+
+def expected_to_fail(decoder: POYODecoder) -> dict[str, str]:
+    return {
+        "check_regressors_train": "wants R2 > 0.5 on the training part, more than one iteration of so small a network",
+        "check_sample_weight_equivalence_on_dense_data": "a repeated sample is drawn twice as often, which is a weight "
+        "of two on average only",
+    }
+
+
+@parametrize_with_checks([DECODER], expected_failed_checks=expected_to_fail)
+def test_scikit_learns_check(estimator: POYODecoder, check: Any):
+    check(estimator)

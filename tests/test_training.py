@@ -1,0 +1,332 @@
+"""Training: the loss, the schedule, the averaged weights, and how a run ends."""
+
+from __future__ import annotations
+
+import _thread
+import math
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import cross_val_score
+
+from spikeinterface_poyo import BlockedKFold, align
+from spikeinterface_poyo.network import POYO, NetworkConfig
+from spikeinterface_poyo.sampling import WindowSampler
+from spikeinterface_poyo.session import Segment
+from spikeinterface_poyo.training import (
+    BatchSource,
+    TrainingSettings,
+    WeightAverage,
+    learning_rate_factor,
+    masked_loss,
+    train,
+    training_loss,
+)
+from spikeinterface_poyo.windows import Block
+
+CONFIG = NetworkConfig(
+    2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, lin_dropout=0.1, t_min=0.01
+)
+SETTINGS = TrainingSettings(
+    n_iterations=2, steps_per_iteration=5, batch_size=4, n_queries=6, learning_rate=3e-3, weight_decay=0.01,
+    unit_dropout=0.2,
+)  # fmt: skip
+
+
+def make_network() -> POYO:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return POYO(CONFIG, n_units=7, n_sessions=2)
+
+
+def make_source(sampler: type[WindowSampler] = WindowSampler) -> BatchSource:
+    """Six units that fire at their own phases of the behaviour."""
+    rng = np.random.default_rng(0)
+    spikes, units = np.sort(rng.uniform(0, 20, 8000)), rng.integers(0, 6, 8000, dtype=np.int32)
+    fires = rng.random(8000) < np.exp(2 * np.cos(spikes - units) - 2)
+    spikes, units = spikes[fires], units[fires]
+    times = np.arange(0, 20, 0.05)
+    targets = torch.from_numpy(np.column_stack([np.sin(times), np.cos(times)]).astype(np.float32))
+    block = Block(Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1)
+    return BatchSource([block], sampler([times], [1], 1.0), targets, torch.ones(len(times)))
+
+
+def weights_of(network: POYO) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_is_that_of_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    predicted, target = rng.normal(size=(2, 3, 4, 2))
+    target[rng.random(target.shape) < 0.3] = np.nan
+    weight = rng.uniform(0, 2, (3, 4)) * (rng.random((3, 4)) < 0.8)
+    total = known = 0.0
+    for window in range(3):
+        for query in range(4):
+            for output in range(2):
+                if not math.isnan(target[window, query, output]):
+                    error = predicted[window, query, output] - target[window, query, output]
+                    total += weight[window, query] * error**2
+                    known += weight[window, query]
+    assert float(masked_loss(*map(torch.tensor, (predicted, target, weight)))) == pytest.approx(total / known)
+
+
+def test_unknown_and_weightless_targets_send_no_gradient():
+    predicted = torch.zeros(1, 3, 2, requires_grad=True)
+    target = torch.tensor([[[1.0, math.nan], [2.0, 3.0], [math.nan, math.nan]]])
+    masked_loss(predicted, target, torch.tensor([[1.0, 0.0, 1.0]])).backward()
+    np.testing.assert_array_equal(predicted.grad != 0, [[[True, False], [False, False], [False, False]]])
+
+
+def test_loss_without_a_known_target_is_zero():
+    predicted = torch.zeros(1, 2, 1, requires_grad=True)
+    loss = masked_loss(predicted, torch.full((1, 2, 1), math.nan), torch.ones(1, 2))
+    loss.backward()
+    assert loss.item() == 0
+    assert not predicted.grad.any()
+
+
+@pytest.mark.parametrize("n_steps", [1, 7, 50, 1000])
+def test_learning_rate_warms_up_and_decays(n_steps):
+    factor = np.array([learning_rate_factor(step, n_steps) for step in range(n_steps + 1)])
+    assert (factor[:-1] > 0).all()
+    assert factor.max() <= 1
+    assert factor[-1] == pytest.approx(0)
+    peak = factor.argmax()
+    assert peak <= 0.15 * n_steps
+    assert (np.diff(factor[peak:]) < 0).all()
+    assert (np.diff(factor[: peak + 1]) > 0).all()
+
+
+def test_average_is_a_running_mean_of_the_weights():
+    network, rng = make_network(), torch.Generator().manual_seed(0)
+    average = WeightAverage(network)
+    expected = network.readout.bias[0].item()
+    for step in range(1, 200):
+        with torch.no_grad():
+            network.readout.bias[0] = float(torch.randn((), generator=rng))
+        decay = min(0.99, step / (10 + step))
+        expected = decay * expected + (1 - decay) * network.readout.bias[0].item()
+        average.update(network)
+    with average.applied(network):
+        assert network.readout.bias[0].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_weights_come_back_to_the_bit_after_the_average_was_applied():
+    network = make_network()
+    average = WeightAverage(network)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    average.update(network)
+    present, averaged = weights_of(network), [w.clone() for w in average.weights]
+    with average.applied(network):
+        assert same(weights_of(network), averaged)
+    assert not same(present, averaged)
+    assert same(weights_of(network), present)
+
+
+def test_training_lowers_the_loss_and_leaves_the_network_in_evaluation():
+    network = make_network()
+    settings = TrainingSettings(4, 60, 8, 8, 3e-3, 0.01, 0.1)
+    record = train(network, make_source(), settings, np.random.default_rng(0))
+    assert len(record.losses) == 4
+    assert record.losses[-1] < 0.5 * record.losses[0]
+    assert not network.training
+    assert not record.interrupted
+
+
+def test_equal_seeds_train_equal_weights():
+    networks = []
+    for _ in range(2):
+        networks.append(make_network())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            train(networks[-1], make_source(), SETTINGS, np.random.default_rng(0))
+    assert same(*map(weights_of, networks))
+
+
+def test_windows_that_lost_every_unit_give_finite_gradients():
+    network, source = make_network().train(), make_source()
+    settings = TrainingSettings(1, 1, 4, 6, 1e-3, 0.0, unit_dropout=0.999999)
+    rng = np.random.default_rng(3)
+    batches = [source.draw(settings, rng) for _ in range(20)]
+    assert any(not (b.token_log_weight > -math.inf).any(dim=1).all() for b, _, _ in batches)
+    for batch in batches:
+        loss = training_loss(network, *batch, autocast=False)
+        loss.backward()
+        assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+def test_early_stopping_keeps_the_best_weights():
+    network, seen = make_network(), []
+    scores = iter([0.1, 0.5, 0.3, 0.4, 0.9])
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(scores)
+
+    settings = TrainingSettings(10, 3, 4, 6, 3e-3, 0.01, 0.0, patience=2)
+    record = train(network, make_source(), settings, np.random.default_rng(0), validate)
+    assert record.stopped_early
+    assert record.scores == [0.1, 0.5, 0.3, 0.4]
+    assert same(weights_of(network), seen[1])
+    assert not same(seen[1], seen[3])
+
+
+def test_later_weights_are_kept_while_scores_differ_by_chance():
+    network, seen = make_network(), []
+    scores = iter([0.3, 0.515, 0.5, 0.4])
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(scores)
+
+    settings = TrainingSettings(4, 3, 4, 6, 3e-3, 0.01, 0.0, patience=4)
+    train(network, make_source(), settings, np.random.default_rng(0), validate)
+    assert same(weights_of(network), seen[2])
+
+
+def test_without_patience_all_iterations_run_and_the_best_is_kept():
+    network, seen = make_network(), []
+    scores = iter([0.5, 0.1, 0.2])
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(scores)
+
+    settings = TrainingSettings(3, 3, 4, 6, 3e-3, 0.01, 0.0)
+    record = train(network, make_source(), settings, np.random.default_rng(0), validate)
+    assert not record.stopped_early
+    assert same(weights_of(network), seen[0])
+
+
+def test_validation_does_not_disturb_training():
+    final = []
+    for validate in (None, lambda: 0.0):
+        network = make_network()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            record = train(network, make_source(), SETTINGS, np.random.default_rng(0), validate)
+        final.append(record.losses)
+    assert final[0] == final[1]
+
+
+def interrupting_sampler(at: int) -> type[WindowSampler]:
+    """Sampler that sends this process a Ctrl-C at its ``at``-th draw."""
+
+    class Interrupting(WindowSampler):
+        n_draws = 0
+
+        def draw(self, *args):
+            self.n_draws += 1
+            if self.n_draws == at:
+                signal.raise_signal(signal.SIGINT)
+            return super().draw(*args)
+
+    return Interrupting
+
+
+@pytest.mark.parametrize("at", [1, 4, 8])
+def test_an_interrupt_ends_training_with_a_warning(at):
+    network = make_network()
+    with pytest.warns(UserWarning, match="interrupted"):
+        record = train(network, make_source(interrupting_sampler(at)), SETTINGS, np.random.default_rng(0))
+    assert record.interrupted
+    assert len(record.losses) == (at - 1) // SETTINGS.steps_per_iteration
+    assert not network.training
+    assert all(torch.isfinite(w).all() for w in weights_of(network))
+
+
+def test_an_interrupt_keeps_the_best_validated_weights():
+    network, seen = make_network(), []
+    scores = iter([0.5, 0.1])
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(scores)
+
+    settings = TrainingSettings(10, 5, 4, 6, 3e-3, 0.01, 0.0)
+    with pytest.warns(UserWarning, match="interrupted"):
+        record = train(network, make_source(interrupting_sampler(13)), settings, np.random.default_rng(0), validate)
+    assert record.scores == [0.5, 0.1]
+    assert same(weights_of(network), seen[0])
+
+
+def test_an_interrupt_during_validation_keeps_averaged_weights():
+    network, seen = make_network(), []
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        signal.raise_signal(signal.SIGINT)
+        return 0.0
+
+    with pytest.warns(UserWarning, match="interrupted"):
+        record = train(network, make_source(), SETTINGS, np.random.default_rng(0), validate)
+    assert record.interrupted
+    assert same(weights_of(network), seen[0])
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_names_the_cure():
+    settings = TrainingSettings(3, 20, 4, 6, learning_rate=1e30, weight_decay=0.0, unit_dropout=0.0)
+    with pytest.raises(ValueError, match="learning_rate_init"):
+        train(make_network(), make_source(), settings, np.random.default_rng(0))
+
+
+class CtrlC(threading.Thread):
+    """Presses Ctrl-C once training runs in the main thread, and again ``pause`` seconds after each press."""
+
+    def __init__(self, presses: int = 1, pause: float = 0.3) -> None:
+        super().__init__(daemon=True)
+        self.presses, self.pause = presses, pause
+
+    def run(self) -> None:
+        while not self.is_training():
+            time.sleep(0.01)
+        for _ in range(self.presses):
+            _thread.interrupt_main()
+            time.sleep(self.pause)
+
+    @staticmethod
+    def is_training() -> bool:
+        frame = sys._current_frames()[threading.main_thread().ident]
+        while frame is not None:
+            if frame.f_code is training_loss.__code__:
+                return True
+            frame = frame.f_back
+        return False
+
+
+def test_the_first_ctrl_c_leaves_a_fitted_decoder(simulate, small_decoder):
+    session = simulate()
+    decoder = small_decoder(max_iter=100_000)
+    presser = CtrlC()
+    presser.start()
+    with pytest.warns(UserWarning, match="interrupted"):
+        decoder.fit(session.spikes, session.behavior)
+    presser.join()
+    assert decoder.interrupted_ is True
+    assert decoder.n_iter_ == len(decoder.loss_curve_) < 100_000
+    assert np.isfinite(decoder.predict(session.spikes)).all()
+
+
+@pytest.mark.filterwarnings("ignore:training was interrupted")
+def test_a_second_ctrl_c_soon_after_raises(simulate, small_decoder):
+    session = simulate()
+    X, y = align(session.spikes, session.behavior)
+    presser = CtrlC(presses=2)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(small_decoder(max_iter=1000), X, y, cv=BlockedKFold(3))  # the second would hit the second fold
+    presser.join()

@@ -1,0 +1,62 @@
+"""What is held out for validation: contiguous, of the size asked for, never trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikeinterface_poyo import align
+from spikeinterface_poyo.network import NetworkConfig
+from spikeinterface_poyo.training_data import TrainingData, held_out_mask, hold_out
+from spikeinterface_poyo.vocabulary import Vocabulary
+
+
+@given(
+    n=st.integers(300, 5000),
+    interval=st.sampled_from([0.008, 0.1, 1.0]),
+    fraction=st.sampled_from([0.1, 0.2, 0.5]),
+    window_length=st.sampled_from([0.5, 1.0, 4.0]),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_share_of_the_samples_is_held_out_in_a_few_blocks(n, interval, fraction, window_length):
+    held = held_out_mask(interval * np.arange(n), fraction, window_length)
+    assert held.mean() == pytest.approx(fraction, rel=0.2)
+    edges = np.diff(held.astype(int), prepend=0, append=0)
+    assert 1 <= (edges == 1).sum() <= 5
+    if (edges == 1).sum() > 1:  # long enough to tell something
+        assert np.min(np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)) * interval > 5 * window_length
+
+
+@pytest.mark.parametrize("n", [50, 100])
+def test_a_few_samples_are_enough_to_hold_some_out(n):
+    held = held_out_mask(1000.0 * np.arange(n), 0.1, 0.1)
+    assert 1 <= held.sum() <= 0.2 * n
+
+
+def test_each_sample_is_trained_on_or_held_out(simulate):
+    sessions = [simulate(0), simulate(1, interval=0.05)]
+    X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
+    known = Vocabulary()
+    for i, session in enumerate(X.sessions):
+        known.add(f"session_{i}", session, 0.1)
+    data = TrainingData.build(X, known, NetworkConfig(y.ndim), y[:, None], np.ones(len(y)))
+    trained, held_out = hold_out(data, 0.1, 1.0)
+    for i in range(2):
+        both = np.concatenate([trained.times[i], held_out.times[i]])
+        order = np.argsort(both)
+        np.testing.assert_array_equal(both[order], data.times[i])
+        targets = np.concatenate([trained.targets[i], held_out.targets[i]])[order]
+        np.testing.assert_array_equal(targets, data.targets[i])
+
+
+def test_samples_that_teach_nothing_are_left_out(simulate):
+    session = simulate(n_outputs=2)
+    X, y = align(session.spikes, session.behavior)
+    y, weight = y.copy(), np.ones(len(y))
+    y[10], y[20, 0], weight[30] = np.nan, np.nan, 0
+    known = Vocabulary()
+    known.add("session_0", X.sessions[0], 0.1)
+    data = TrainingData.build(X, known, NetworkConfig(y.ndim), y, weight)
+    np.testing.assert_array_equal(data.times[0], np.delete(session.times, [10, 30]))

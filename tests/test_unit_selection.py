@@ -1,0 +1,154 @@
+"""`SelectUnits`: which units stay, and what else stays as it was."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+
+from spikeinterface_poyo import SelectUnits, align, from_counts
+
+ONE = {"a": np.arange(0, 10, 0.1), "b": np.array([5.0]), "c": np.arange(0, 10, 0.5), "silent": np.array([])}
+TWO = {"a": np.array([5.0]), "d": np.arange(0, 10, 0.1)}
+BEHAVIOUR = (np.arange(10.0), np.arange(10.0))
+
+
+@pytest.fixture
+def one():
+    return align(ONE, BEHAVIOUR)[0]
+
+
+@pytest.fixture
+def both():
+    return align([ONE, TWO], [BEHAVIOUR, BEHAVIOUR], session_id=["one", "two"])[0]
+
+
+def kept(X, **parameters) -> list[list[str]]:
+    return [session.unit_names for session in SelectUnits(**parameters).fit_transform(X).sessions]
+
+
+def test_all_units_stay_by_default(both):
+    assert kept(both) == [list(ONE), list(TWO)]
+
+
+def test_by_id_keeps_the_sortings_order(one):
+    assert kept(one, ids=["c", "a"]) == [["a", "c"]]
+
+
+def test_by_id_takes_the_units_each_session_has(both):
+    assert kept(both, ids=["a", "d"]) == [["a"], ["a", "d"]]
+
+
+def test_by_session(both):
+    assert kept(both, ids={"one": ["b"], "two": ["d"]}) == [["b"], ["d"]]
+    assert kept(both, ids={"two": ["d"]}) == [list(ONE), ["d"]]
+
+
+@pytest.mark.parametrize(("min_rate", "names"), [(0.05, ["a", "b", "c"]), (1.0, ["a", "c"]), (5.0, ["a"])])
+def test_by_rate(one, min_rate, names):
+    assert kept(one, min_rate=min_rate) == [names]
+
+
+def test_by_rate_counts_what_counts_weigh():
+    counts = np.tile([2.0, 0.1], (100, 1))
+    X, _ = align(from_counts(counts, np.arange(100) * 0.1, 0.1), BEHAVIOUR)
+    assert kept(X, min_rate=5.0) == [["0"]]
+
+
+def test_by_id_and_rate(one):
+    assert kept(one, ids=["a", "b"], min_rate=1.0) == [["a"]]
+
+
+def test_integer_ids_are_found_by_text():
+    X, _ = align({3: ONE["a"], 14: ONE["c"]}, BEHAVIOUR)
+    assert kept(X, ids=[14]) == kept(X, ids=["14"]) == [["14"]]
+
+
+def test_spikes_of_the_kept_units_stay_as_they_are(one):
+    segment = SelectUnits(ids=["a", "c"]).fit_transform(one).sessions[0].segments[0]
+    for index, name in enumerate(["a", "c"]):
+        np.testing.assert_array_equal(segment.spike_times[segment.unit_index == index], ONE[name])
+    original = one.sessions[0].segments[0]
+    assert (segment.t_start, segment.t_stop, segment.clock) == (original.t_start, original.t_stop, original.clock)
+
+
+def test_samples_stay_as_they_are(both):
+    out = SelectUnits(min_rate=1.0).fit_transform(both[::3])
+    np.testing.assert_array_equal(out.times, both[::3].times)
+    np.testing.assert_array_equal(out.session_ids, both[::3].session_ids)
+    assert out.target == both.target
+    assert both.sessions[0].unit_names == list(ONE)
+
+
+def test_what_was_fitted_is_what_transform_keeps(one):
+    # a test recording in which the unit is silent has the same units all the same
+    step = SelectUnits(min_rate=1.0).fit(one)
+    quiet, _ = align({"a": [5.0], "b": np.arange(0, 10, 0.1), "c": [], "silent": []}, BEHAVIOUR)
+    assert step.transform(quiet).sessions[0].unit_names == ["a", "c"]
+    assert {name: list(ids) for name, ids in step.unit_ids_.items()} == {"session_0": ["a", "c"]}
+
+
+def test_integer_and_text_ids_of_one_unit_are_one(one):
+    numbers, _ = align({0: ONE["a"], 1: [5.0]}, BEHAVIOUR)
+    texts, _ = align({"0": ONE["a"], "1": [5.0]}, BEHAVIOUR)
+    assert SelectUnits(min_rate=1.0).fit(numbers).transform(texts).sessions[0].unit_names == ["0"]
+
+
+def test_a_subset_unpickled_without_other_sessions_spikes(both):
+    subset = pickle.loads(pickle.dumps(both[both.session_ids == "two"]))
+    out = SelectUnits(min_rate=1.0).fit_transform(subset)
+    assert out.sessions[1].unit_names == ["d"]
+
+
+@pytest.mark.parametrize("ids", [["a", "z"], ["z"], {"session_0": ["z"]}])
+def test_unknown_ids_are_refused(one, ids):
+    with pytest.raises(ValueError, match=r"unknown unit ids \['z'\]; known are \['a', 'b', 'c', 'silent'\]|no unit"):
+        SelectUnits(ids=ids).fit(one)
+
+
+def test_ids_of_another_session_are_refused(both):
+    with pytest.raises(ValueError, match=r"unknown unit ids \['d'\]; known are \['a', 'b', 'c', 'silent'\]"):
+        SelectUnits(ids={"one": ["a", "d"]}).fit(both)
+
+
+def test_unknown_sessions_are_refused(both):
+    with pytest.raises(ValueError, match=r"unknown sessions \['three'\] in ids; the samples have \['one', 'two'\]"):
+        SelectUnits(ids={"three": ["a"]}).fit(both)
+
+
+def test_no_unit_left_is_refused(one):
+    with pytest.raises(ValueError, match=r"SelectUnits\(min_rate=1000\.0\) leaves no unit of session 'session_0'"):
+        SelectUnits(min_rate=1000.0).fit(one)
+
+
+def test_transform_of_a_session_not_seen_by_fit_is_refused(one, both):
+    with pytest.raises(ValueError, match=r"session 'session_0' was not seen by fit; known sessions: \['one', 'two'\]"):
+        SelectUnits().fit(both).transform(one)
+
+
+def test_an_unnamed_session_is_the_only_known_one(one):
+    named, _ = align(ONE, BEHAVIOUR, session_id="monday")
+    assert SelectUnits(min_rate=1.0).fit(named).transform(one).sessions[0].unit_names == ["a", "c"]
+
+
+def test_arrays_are_refused(one):
+    with pytest.raises(TypeError, match="needs the SpikeSamples"):
+        SelectUnits().fit(np.zeros((3, 2)))
+    with pytest.raises(TypeError, match="needs the SpikeSamples"):
+        SelectUnits().fit(one).transform(np.zeros((3, 2)))
+
+
+def test_transform_needs_fit(one):
+    with pytest.raises(NotFittedError):
+        SelectUnits().transform(one)
+
+
+def test_is_a_pipeline_step(one):
+    pipeline = clone(Pipeline([("all", SelectUnits()), ("units", SelectUnits())]))
+    pipeline.set_params(units__min_rate=1.0)
+    assert pipeline.fit_transform(one).sessions[0].unit_names == ["a", "c"]
+    assert clone(pipeline).get_params()["units__min_rate"] == 1.0

@@ -1,0 +1,218 @@
+"""Weights on disk: whole or not at all, readable anywhere, never pickled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+
+from spikeinterface_poyo import POYODecoder, weights
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(n_outputs=2)
+
+
+@pytest.fixture(scope="module")
+def fitted(session, small_decoder):
+    return small_decoder().fit(session.spikes, session.behavior, session_id="monday")
+
+
+@pytest.fixture
+def folder(fitted, tmp_path) -> Path:
+    fitted.save_pretrained(tmp_path / "decoder")
+    return tmp_path / "decoder"
+
+
+def weights_file(folder: Path) -> Path:
+    (file,) = folder.glob("*.safetensors")
+    return file
+
+
+def edit(folder: Path, **changes: object) -> None:
+    file = folder / weights.DESCRIPTION
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_loaded_decoder_is_the_saved_one(session, fitted, folder):
+    loaded = POYODecoder.from_pretrained(folder, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+    assert loaded.score(session.spikes, session.behavior) == fitted.score(session.spikes, session.behavior)
+    assert loaded.get_params() == fitted.get_params()
+    assert loaded.sessions_ == fitted.sessions_
+    fitted_attributes = {name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")}
+    assert fitted_attributes == {name for name in vars(loaded) if name.endswith("_") and not name.startswith("_")}
+    for name in ("loss_curve_", "validation_scores_", "n_iter_", "interrupted_", "n_outputs_", "target_units_"):
+        assert getattr(loaded, name) == getattr(fitted, name)
+    for name, weight in fitted.network_.state_dict().items():
+        assert torch.equal(loaded.network_.state_dict()[name], weight)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_folder_is_a_string_or_a_path(fitted, tmp_path, kind):
+    fitted.save_pretrained(kind(tmp_path / "deep" / "decoder"))
+    assert POYODecoder.from_pretrained(kind(tmp_path / "deep" / "decoder")).sessions_ == fitted.sessions_
+
+
+def test_units_of_measure_and_names_are_kept(session, small_decoder, tmp_path):
+    import neo
+    import quantities as pq
+
+    velocity = neo.AnalogSignal(
+        session.values, units="cm/s", sampling_rate=10 * pq.Hz, array_annotations={"channel_names": ["vx", "vy"]}
+    )
+    decoder = small_decoder().fit(session.spikes, velocity)
+    decoder.save_pretrained(tmp_path)
+    loaded = POYODecoder.from_pretrained(tmp_path)
+    assert loaded.target_units_ == decoder.target_units_
+    assert loaded.target_names_ == ("vx", "vy")
+    assert loaded.decode(session.spikes).units == pq.cm / pq.s
+
+
+def test_decoders_of_counts_keep_their_features(small_decoder, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    counts = pandas.DataFrame(np.random.default_rng(0).poisson(2.0, (80, 3)), columns=["a", "b", "c"])
+    decoder = small_decoder().fit(counts, counts["a"].to_numpy() * 1.0)
+    decoder.save_pretrained(tmp_path)
+    loaded = POYODecoder.from_pretrained(tmp_path, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(counts), decoder.predict(counts))
+    assert loaded.n_features_in_ == 3
+    np.testing.assert_array_equal(loaded.feature_names_in_, ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("random_state", [None, 3, np.int64(3), np.random.RandomState(0)])
+def test_any_random_state_can_be_saved(fitted, tmp_path, random_state):
+    fitted.save_pretrained(tmp_path)
+    decoder = POYODecoder.from_pretrained(tmp_path).set_params(random_state=random_state)
+    decoder.save_pretrained(tmp_path / "again")
+    assert POYODecoder.from_pretrained(tmp_path / "again").random_state in (None, 3)
+
+
+def test_loaded_decoders_can_be_fitted_again(session, fitted, folder):
+    again = POYODecoder.from_pretrained(folder, device="cpu").fit(session.spikes, session.behavior, session_id="monday")
+    np.testing.assert_array_equal(again.predict(session.spikes), fitted.predict(session.spikes))
+
+
+def test_the_folder_holds_safetensors_and_json_only(folder):
+    assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".safetensors"]
+    raw = weights_file(folder).read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    assert all(entry["dtype"] == "F32" for name, entry in header.items() if name != "__metadata__")
+    description = json.loads((folder / weights.DESCRIPTION).read_text())
+    assert description["format_version"] == weights.FORMAT_VERSION
+    assert {"spikeinterface_poyo", "torch", "numpy", "spikeinterface"} <= description["provenance"].keys()
+
+
+def test_loading_never_unpickles(folder, session, monkeypatch):
+    import pickle
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a pickle was read")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    monkeypatch.setattr(torch, "load", refuse)
+    POYODecoder.from_pretrained(folder).predict(session.spikes)
+
+
+def test_loads_in_a_fresh_process(session, fitted, folder, tmp_path):
+    np.savez(tmp_path / "spikes.npz", **session.spikes)
+    code = (
+        "import sys, numpy as np; from spikeinterface_poyo import POYODecoder; "
+        "spikes = dict(np.load(sys.argv[2])); "
+        "np.save(sys.argv[3], POYODecoder.from_pretrained(sys.argv[1], device='cpu').predict(spikes))"
+    )
+    out = tmp_path / "predicted.npy"
+    subprocess.run([sys.executable, "-c", code, str(folder), str(tmp_path / "spikes.npz"), str(out)], check=True)
+    np.testing.assert_allclose(np.load(out), fitted.predict(session.spikes), rtol=0, atol=1e-5)  # threads may differ
+
+
+def test_saving_replaces_an_older_decoder(session, fitted, folder, small_decoder):
+    other = small_decoder(dim=24, random_state=1).fit(session.spikes, session.behavior, session_id="tuesday")
+    other.save_pretrained(folder)
+    loaded = POYODecoder.from_pretrained(folder, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(session.spikes), other.predict(session.spikes))
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("failing", ["save_file", "json.dumps", "first move", "second move"])
+def test_a_failed_save_leaves_the_older_decoder_whole(session, fitted, folder, small_decoder, monkeypatch, failing):
+    other = small_decoder(dim=24, random_state=1).fit(session.spikes, session.behavior, session_id="tuesday")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    calls, real_replace = [], weights.os.replace
+
+    def fail(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    def fail_at_a_move(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == (1 if failing == "first move" else 2):
+            fail()
+        return real_replace(*args, **kwargs)
+
+    if failing == "save_file":
+        monkeypatch.setattr(weights, "save_file", fail)
+    elif failing == "json.dumps":
+        monkeypatch.setattr(weights.json, "dumps", fail)
+    else:
+        monkeypatch.setattr(weights.os, "replace", fail_at_a_move)
+    with pytest.raises(OSError, match="no space"):
+        other.save_pretrained(folder)
+    monkeypatch.undo()
+    assert before.items() <= {path.name: path.read_bytes() for path in folder.iterdir()}.items()
+    loaded = POYODecoder.from_pretrained(folder, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+
+
+def test_unfitted_cannot_be_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        POYODecoder().save_pretrained(tmp_path / "decoder")
+    assert not (tmp_path / "decoder").exists()
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+def test_a_missing_file_is_named(folder, suffix):
+    (file,) = folder.glob(f"*{suffix}")
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=file.name):
+        POYODecoder.from_pretrained(folder)
+
+
+def test_no_folder_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        POYODecoder.from_pretrained(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".safetensors"])
+@pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"", lambda raw: b"\xff" * 100])
+def test_a_damaged_file_is_an_error(folder, suffix, damage):
+    (file,) = folder.glob(f"*{suffix}")
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(ValueError, match="damaged"):
+        POYODecoder.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("change", [{"sessions": {}}, {"network": {}}, {"target": None}, {"weights": 3}])
+def test_a_description_that_does_not_fit_is_an_error(folder, change):
+    edit(folder, **change)
+    with pytest.raises(ValueError, match="damaged"):
+        POYODecoder.from_pretrained(folder)
+
+
+def test_a_folder_of_something_else_is_an_error(folder):
+    (folder / weights.DESCRIPTION).write_text('{"model_type": "llama"}')
+    with pytest.raises(ValueError, match="damaged"):
+        POYODecoder.from_pretrained(folder)
+
+
+def test_a_newer_format_asks_for_an_upgrade(folder):
+    edit(folder, format_version=weights.FORMAT_VERSION + 1)
+    with pytest.raises(ValueError, match="upgrade"):
+        POYODecoder.from_pretrained(folder)
