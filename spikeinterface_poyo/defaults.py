@@ -11,6 +11,7 @@ import torch
 from .counts import ROW_BIN
 from .merging import merge_spikes
 from .network import NetworkConfig
+from .prediction import BATCH_TOKENS
 from .samples import SpikeSamples
 from .session import Segment, Session
 from .training import TrainingSettings
@@ -24,6 +25,7 @@ STEPS, STEPS_SPIKES, STEPS_POWER = 400, 40_000, 0.3
 MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
 TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
+FEWEST_WINDOWS, MOST_WINDOWS = 4, 32  # windows a gradient step, as many as make BATCH_TOKENS tokens
 STEPS_AN_ITERATION = 50  # gradient steps, at least
 MAX_QUERIES = 32  # samples that a training window is asked for
 SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
@@ -68,19 +70,26 @@ def choose_token_bin(X: SpikeSamples, window_length: float) -> float:
     Attention costs grow with the tokens of a window. A population of 3,900 spikes a second gets 0.1 s, which halves its
     tokens; below `MAX_TOKENS` a window every spike is a token of its own.
     """
-
-    def tokens_a_window(bin_size: float) -> float:
-        counts = []
-        for session in X.used_sessions():
-            for segment in session.segments:
-                part = first_spikes(segment)
-                duration = max(part.t_stop - part.t_start, window_length)
-                merged = merge_spikes(part, bin_size) if bin_size else part
-                counts.append(len(merged.spike_times) / duration * window_length)
-        return max(counts)
-
-    fine_enough = (b for b in (0.0, *TOKEN_BINS) if tokens_a_window(b) <= MAX_TOKENS)
+    fine_enough = (b for b in (0.0, *TOKEN_BINS) if tokens_a_window(X, window_length, b) <= MAX_TOKENS)
     return next(fine_enough, TOKEN_BINS[-1])
+
+
+def tokens_a_window(X: SpikeSamples, window_length: float, token_bin: float) -> float:
+    """Average number of spikes' tokens in a window of the densest segment."""
+    counts = []
+    for session in X.used_sessions():
+        for segment in session.segments:
+            part = first_spikes(segment)
+            merged = merge_spikes(part, token_bin) if token_bin else part
+            counts.append(len(merged.spike_times) / max(part.t_stop - part.t_start, window_length) * window_length)
+    return max(counts)
+
+
+def choose_batch_size(X: SpikeSamples, config: NetworkConfig) -> int:
+    """Windows a gradient step: fewer for large populations, whose windows have more tokens to pay for."""
+    markers = 2 * max(len(session.unit_ids) for session in X.used_sessions())
+    tokens = tokens_a_window(X, config.window_length, config.token_bin) + markers
+    return int(np.clip(BATCH_TOKENS // tokens, FEWEST_WINDOWS, MOST_WINDOWS))
 
 
 def first_spikes(segment: Segment) -> Segment:
@@ -143,14 +152,15 @@ def choose_training(
     else:
         n_windows = sampler.duration.sum() / config.window_length
         n_queries = int(np.clip(len(sampler.times) / max(n_windows, 1), 1, MAX_QUERIES))
+    batch_size = choose_batch_size(X, config) if decoder.batch_size == "auto" else decoder.batch_size
     n_iterations = decoder.max_iter
     if n_iterations == "auto":
         n_steps = FEWEST_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
         n_iterations = -(-n_steps // STEPS_AN_ITERATION)
     return TrainingSettings(
         n_iterations=n_iterations,
-        steps_per_iteration=max(STEPS_AN_ITERATION, int(np.ceil(n_windows / decoder.batch_size))),
-        batch_size=decoder.batch_size,
+        steps_per_iteration=max(STEPS_AN_ITERATION, int(np.ceil(n_windows / batch_size))),
+        batch_size=batch_size,
         n_queries=n_queries,
         learning_rate=decoder.learning_rate_init,
         weight_decay=decoder.alpha,

@@ -103,7 +103,7 @@ def check_parameters(decoder: Any) -> None:
         Naming the parameter, what was given and what was expected.
     """
     counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
-              "batch_size", "n_iter_no_change")  # fmt: skip
+              "n_iter_no_change")  # fmt: skip
     for name in counts:
         check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
     number = (int, float, np.integer, np.floating)
@@ -113,8 +113,9 @@ def check_parameters(decoder: Any) -> None:
                  include_boundaries="neither")  # fmt: skip
     check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
-    if decoder.max_iter != "auto":
-        check_scalar(decoder.max_iter, "max_iter", (int, np.integer), min_val=1)
+    for name in ("batch_size", "max_iter"):
+        if getattr(decoder, name) != "auto":
+            check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
     if decoder.window_length != "auto":
         check_scalar(decoder.window_length, "window_length", number, min_val=0, include_boundaries="neither")
     if decoder.dim_head % 4:

@@ -17,7 +17,7 @@ from .behavior_in import rescale
 from .defaults import choose_network, choose_training
 from .initialisation import attend_to_near_times
 from .network import POYO
-from .prediction import predict_blocks
+from .prediction import predict_block
 from .runtime import find_device, generator
 from .samples import SpikeSamples, TargetInfo
 from .scoring import session_scores
@@ -49,8 +49,8 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         Peak learning rate of AdamW; warm-up and cosine decay around it.
     alpha : float, default: 0.01
         Weight decay.
-    batch_size : int, default: 32
-        Windows a gradient step.
+    batch_size : int or "auto", default: "auto"
+        Windows a gradient step. "auto" is 32, fewer where they would hold more than 100,000 tokens.
     max_iter : int or "auto", default: "auto"
         Iterations at most. One iteration is 50 gradient steps, or one pass over the samples' time if that is longer.
         "auto" takes 6 to 30, more for more spikes.
@@ -117,7 +117,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         unit_dropout: float = 0.2,
         learning_rate_init: float = 2e-3,
         alpha: float = 0.01,
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = "auto",
         max_iter: int | Literal["auto"] = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.1,
@@ -244,10 +244,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         samples = self._enter_for_prediction(X, times, session_id)
         values = self._predict_samples(samples).reshape(len(samples), -1)
         on_grid = times is None and not isinstance(X, SpikeSamples)
-        known = [
-            self.sessions_.sessions[name]
-            for name in self.sessions_.resolve(samples.sessions, np.unique(samples.session_index))
-        ]
+        known = [self.sessions_.sessions[name] for name in self._names(samples)]
         intervals = [session.sample_interval for session in known] if on_grid else None
         return to_neo(samples, values, self.target_units_, self.target_names_, intervals)
 
@@ -257,7 +254,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         X, y = self._enter(X, y, session_id, reset=False)
         if X.target.units is not None:
             y = rescale(y, X.target.units, self.target_units_, "the behaviour to score against")
-        names = np.array(self.sessions_.resolve(X.sessions, np.unique(X.session_index)))[X.session_index]
+        names = np.array(self._names(X))[X.session_index]
         return float(np.mean(session_scores(y, self._predict_samples(X), names, sample_weight)))
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
@@ -311,8 +308,11 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         counts = validate_data(self, X, reset=reset, dtype=np.float64)
         return door.counts_as_samples(counts, getattr(self, "feature_names_in_", None))
 
+    def _names(self, X: SpikeSamples) -> list[str]:
+        return self.sessions_.resolve(X.sessions, np.unique(X.session_index))
+
     def _predict_samples(self, X: SpikeSamples) -> np.ndarray:
-        names = self.sessions_.resolve(X.sessions, np.unique(X.session_index))
+        names = self._names(X)
         out = np.empty((len(X), self.n_outputs_))
         self.network_.to(find_device(self.device))
         for position in np.unique(X.session_index):
@@ -320,7 +320,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         for position, segment, order in X.blocks():
             session = X.sessions[position]
             block = self.sessions_.block(session, segment, names[position], self.network_.config)
-            (out[order],) = predict_blocks(self.network_, [block], [X.times[order]], session.isolated_rows)
+            out[order] = predict_block(self.network_, block, X.times[order], session.isolated_rows)
         out = out * self.target_scale_ + self.target_mean_
         return out[:, 0] if self._flat_target else out
 

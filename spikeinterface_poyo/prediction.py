@@ -5,7 +5,7 @@ The grid does not depend on which samples are asked for, so neither does a sampl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,7 +16,8 @@ from .windows import Block, Tokens, Windows, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
 CAUSAL_STEPS = 8  # a causal answer lags by up to this fraction of a latent step
-BATCH_WINDOWS = 64
+BATCH_WINDOWS = 64  # windows at once, at most ...
+BATCH_TOKENS = 100_000  # ... and about so many tokens, which bounds memory for large populations
 
 
 def to_batch(tokens: Tokens, session: np.ndarray, query_time: np.ndarray, device: torch.device) -> WindowBatch:
@@ -58,7 +59,7 @@ def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool 
         start, low, high = times - length / 2, np.arange(len(times)), np.arange(len(times)) + 1
     total = np.zeros((len(times), network.config.n_outputs))
     weight = np.zeros(len(times), dtype=np.float64)
-    for part in batches(high - low):
+    for part in batches(high - low, windows_at_once(block, start, length)):
         query, real = query_positions(low[part], high[part])
         relative = times[query] - start[part, None]
         answer = forward(network, block, start[part], relative)
@@ -68,10 +69,17 @@ def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool 
     return total / weight[:, None]
 
 
-def batches(n_queries: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of windows in batches; windows with as many queries go together, so that little is padding."""
+def windows_at_once(block: Block, start: np.ndarray, length: float) -> int:
+    """Number of windows whose tokens make a batch."""
+    first, past = block.segment.span(start, start + length)
+    most_tokens = int((past - first).max()) + 2 * len(block.unit_rows)
+    return int(np.clip(BATCH_TOKENS // max(most_tokens, 1), 1, BATCH_WINDOWS))
+
+
+def batches(n_queries: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Indices of ``size`` windows at a time; windows with as many queries go together, so that little is padding."""
     order = np.argsort(n_queries, kind="stable")
-    return (order[i : i + BATCH_WINDOWS] for i in range(0, len(order), BATCH_WINDOWS))
+    return (order[i : i + size] for i in range(0, len(order), size))
 
 
 def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,10 +108,3 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
         yield
     finally:
         network.train(was_training)
-
-
-def predict_blocks(
-    network: POYO, blocks: Sequence[Block], times: Sequence[np.ndarray], centred: bool = False
-) -> list[np.ndarray]:
-    """Predictions of several blocks, each at its own ascending times."""
-    return [predict_block(network, b, t, centred) for b, t in zip(blocks, times, strict=True)]

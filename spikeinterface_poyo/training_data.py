@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .network import POYO, NetworkConfig
-from .prediction import predict_blocks
+from .prediction import predict_block
 from .samples import SpikeSamples
 from .sampling import WindowSampler
 from .training import BatchSource
@@ -78,9 +78,8 @@ class TrainingData:
     def score(self, network: POYO) -> float:
         """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance."""
         error = total = 0.0
-        for predicted, target, weight in zip(
-            predict_blocks(network, self.blocks, self.times, self.centred), self.targets, self.weights, strict=True
-        ):
+        for block, times, target, weight in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
+            predicted = predict_block(network, block, times, self.centred)
             known = ~np.isnan(target) * weight[:, None]
             error += float((np.nan_to_num(predicted - target) ** 2 * known).sum())
             total += float(known.sum())
