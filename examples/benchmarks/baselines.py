@@ -220,10 +220,15 @@ def ridge(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int =
         The settings that validation inside the training part chose, its R2 and its duration.
     """
     config = coordinate_search(RIDGE_SEARCH, lambda config: ridge_validate(recording, train, config), passes=2)
+    return ridge_predict(recording, train, test, config), config
+
+
+def ridge_predict(recording: Recording, train: np.ndarray, test: np.ndarray, config: Config) -> np.ndarray:
+    """Fit the ridge with chosen settings, and predict at the test samples."""
     grid, offsets = make_grid(recording, train, config), lag_offsets(config)
     weights = ridge_solve(*ridge_moments(grid, grid.known(), offsets), config["penalty"])
     rows = grid.rows(recording.times[test])
-    return grid.at(recording.times[test], rows, with_constant(lagged(grid.rates, rows, offsets)) @ weights), config
+    return grid.at(recording.times[test], rows, with_constant(lagged(grid.rates, rows, offsets)) @ weights)
 
 
 def build_mlp(n_inputs: int, n_outputs: int, config: Config) -> torch.nn.Module:
