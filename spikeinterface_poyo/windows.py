@@ -56,7 +56,7 @@ def tokenize(
     """Tokens of ``windows``: a start and an end marker for each unit, then its spikes, relative to the window's start.
 
     With ``unit_dropout`` each window draws a rate uniformly below it and drops each unit with that probability; a
-    dropped unit has neither spikes nor markers.
+    dropped unit has neither spikes nor markers. A window that would lose all units keeps them.
     """
     present = np.unique(windows.block)
     unit_rows = np.unique(np.concatenate([blocks[i].unit_rows for i in present]))
@@ -68,6 +68,7 @@ def tokenize(
         if unit_dropout and rng is not None:
             rate = unit_dropout * rng.random((len(inside), 1))
             keep = rng.random(keep.shape) >= rate
+            keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
         parts.append(markers(inside, local, keep, window_length))
         parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
     window, token, time, log_weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
