@@ -1,0 +1,61 @@
+"""What the data choose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikeinterface_poyo import POYODecoder, SpikeSamples, from_counts
+from spikeinterface_poyo.counts import rows_as_samples
+from spikeinterface_poyo.defaults import choose_batch_size, choose_n_steps, choose_network, choose_token_bin
+from spikeinterface_poyo.session import Segment, Session
+
+DURATION = 100.0
+
+
+def population(n_units: int, rate: float) -> SpikeSamples:
+    """Samples of a population that fires at ``rate`` Hz a unit."""
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.uniform(0, DURATION, int(n_units * rate * DURATION)))
+    units = rng.integers(0, n_units, len(times)).astype(np.int32)
+    session = Session(np.arange(n_units), (Segment(times, units, 0.0, DURATION),))
+    return SpikeSamples.from_segments([session], [(0, 0, np.arange(0, DURATION, 0.1))])
+
+
+@pytest.mark.parametrize(
+    ("n_units", "rate", "window"),
+    [(49, 1.4, 5.5 / 1.4), (50, 0.5, 4.0), (15, 6.0, 2.0), (96, 40.0, 3.0), (150, 8.0, 3.0)],
+)
+def test_window_is_longer_for_lower_rates_and_dense_populations(n_units, rate, window):
+    X = population(n_units, rate)
+    assert choose_network(POYODecoder(), X, 1).window_length == pytest.approx(window, rel=1e-3)
+
+
+def test_window_is_no_longer_than_the_recording():
+    session = from_counts(np.ones((10, 3)), np.arange(10) * 0.1 + 0.05, 0.1)
+    X = SpikeSamples.from_segments([session], [(0, 0, np.arange(0, 1, 0.1))])
+    assert choose_network(POYODecoder(), X, 1).window_length == pytest.approx(1.0)
+
+
+def test_sparse_populations_keep_every_spike_and_dense_ones_merge():
+    assert choose_token_bin(population(49, 1.4), 4.0) == 0.0
+    assert choose_token_bin(population(100, 7.0), 3.0) in (0.01, 0.02, 0.05)
+    assert choose_token_bin(population(96, 40.0), 3.0) == 0.1
+
+
+def test_large_populations_take_fewer_windows_a_step():
+    few, many = population(15, 6.0), population(400, 10.0)
+    sizes = [choose_batch_size(X, choose_network(POYODecoder(), X, 1)) for X in (few, many)]
+    assert sizes[0] == 32
+    assert 4 <= sizes[1] < 20
+
+
+def test_more_spikes_get_more_steps_within_bounds():
+    assert choose_n_steps(population(15, 6.0), 424.0) == pytest.approx(400, rel=0.05)
+    assert choose_n_steps(population(2, 0.1), 10.0) == 300
+    assert choose_n_steps(population(96, 40.0), 3600.0) == 1500
+
+
+def test_rows_of_counts_are_windows_of_one_step():
+    config = choose_network(POYODecoder(causal=True), rows_as_samples(np.ones((5, 3))), 1)
+    assert (config.n_steps, config.token_bin, config.causal) == (1, 0.0, False)

@@ -1,0 +1,71 @@
+"""Spikes of dense populations merged into weighted tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikeinterface_poyo.merging import merge_spikes
+from spikeinterface_poyo.session import Segment
+
+
+def segment(times, units, weights=None) -> Segment:
+    times = np.asarray(times, dtype=np.float64)
+    weights = None if weights is None else np.asarray(weights, dtype=np.float32)
+    return Segment(times, np.asarray(units, dtype=np.int32), 0.0, 100.0, weights)
+
+
+@st.composite
+def segments(draw):
+    times = sorted(draw(st.lists(st.floats(-5, 5), min_size=1, max_size=60)))
+    units = draw(st.lists(st.integers(0, 4), min_size=len(times), max_size=len(times)))
+    weights = draw(st.none() | st.lists(st.floats(0.125, 8, width=32), min_size=len(times), max_size=len(times)))
+    return segment(times, units, weights)
+
+
+@given(segments(), st.sampled_from([0.01, 0.1, 1.0]), st.booleans())
+def test_merging_keeps_the_weight_of_every_unit(spikes, token_bin, latest):
+    merged = merge_spikes(spikes, token_bin, latest)
+    before = np.bincount(spikes.unit_index, spikes.weights, minlength=5)
+    np.testing.assert_allclose(np.bincount(merged.unit_index, merged.weights, minlength=5), before, rtol=1e-5)
+    assert len(merged.spike_times) <= len(spikes.spike_times)
+
+
+@given(segments(), st.sampled_from([0.01, 0.1, 1.0]), st.booleans())
+def test_merged_tokens_ascend_in_time(spikes, token_bin, latest):
+    assert (np.diff(merge_spikes(spikes, token_bin, latest).spike_times) >= 0).all()
+
+
+@given(segments(), st.sampled_from([0.01, 0.1, 1.0]))
+def test_a_causal_token_comes_after_all_its_spikes_and_within_a_bin(spikes, token_bin):
+    merged = merge_spikes(spikes, token_bin, latest=True)
+    for time, unit in zip(spikes.spike_times, spikes.unit_index, strict=True):
+        lag = merged.spike_times[merged.unit_index == unit] - time
+        assert ((lag > -1e-12) & (lag <= token_bin * (1 + 1e-9))).any()
+
+
+def test_a_lone_spike_keeps_its_time_to_the_bit():
+    merged = merge_spikes(segment([0.123456789, 3.3], [0, 1]), 0.1)
+    assert merged.spike_times.tolist() == [0.123456789, 3.3]
+    assert merged.weights.tolist() == [1.0, 1.0]
+
+
+def test_a_token_lies_at_the_weighted_mean_of_its_spikes():
+    merged = merge_spikes(segment([1.00, 1.03, 1.01], [2, 2, 0], [1, 3, 1]), 0.1)
+    assert merged.unit_index.tolist() == [0, 2]
+    np.testing.assert_allclose(merged.spike_times, [1.01, 1.0225])
+    assert merged.weights.tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize("rounding", [1e-6, 5e-5])
+def test_rounding_moves_no_spike_to_another_bin(rounding):
+    # clocks of 20 kHz and microseconds tick at no edge of a bin
+    frames = np.arange(0, 2_000_000, 500)
+    exact = segment(frames / 20_000, np.zeros(len(frames)))
+    rounded = segment(np.round(frames / 20_000 / rounding) * rounding, np.zeros(len(frames)))
+    for token_bin in (0.01, 0.02, 0.05, 0.1):
+        one, other = merge_spikes(exact, token_bin), merge_spikes(rounded, token_bin)
+        assert one.weights.tolist() == other.weights.tolist()
+        np.testing.assert_allclose(one.spike_times, other.spike_times, atol=rounding)

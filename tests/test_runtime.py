@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from spikeinterface_poyo.runtime import find_device, generator, rotates
+
+
+def test_auto_takes_what_is_there():
+    device = find_device("auto")
+    assert device.type == "cuda" if torch.cuda.is_available() else device.type in ("mps", "cpu")
+
+
+def test_rotary_time_runs_on_the_cpu():
+    assert rotates(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_an_error_that_names_the_choices(device):
+    with pytest.raises(ValueError, match="Expected 'auto', 'cpu', 'cuda' or 'mps'"):
+        find_device(device)
+
+
+def test_a_seed_gives_the_same_numbers_and_none_gives_others():
+    assert generator(3).integers(2**40) == generator(3).integers(2**40)
+    assert generator(None).integers(2**40) != generator(None).integers(2**40)
+
+
+def test_the_global_generator_is_left_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    generator(None)
+    generator(0)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
