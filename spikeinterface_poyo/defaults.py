@@ -108,11 +108,13 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
     Raises
     ------
     ValueError
-        Where the given window is longer than every recording.
+        Where the given window is longer than every recording, or recordings last no time at all.
     """
     sessions = X.used_sessions()
     rows = any(session.isolated_rows for session in sessions)
     longest = max(segment.t_stop - segment.t_start for session in sessions for segment in session.segments)
+    if not longest > 0:
+        raise ValueError("the spikes of every recording lie at one moment; give spike times that span some seconds")
     if rows:
         length = ROW_BIN
     elif decoder.window_length == "auto":

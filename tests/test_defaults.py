@@ -59,3 +59,10 @@ def test_more_spikes_get_more_steps_within_bounds():
 def test_rows_of_counts_are_windows_of_one_step():
     config = choose_network(POYODecoder(causal=True), rows_as_samples(np.ones((5, 3))), 1)
     assert (config.n_steps, config.token_bin, config.causal) == (1, 0.0, False)
+
+
+def test_a_recording_of_one_moment_is_an_error():
+    session = Session(np.arange(2), (Segment(np.zeros(3), np.zeros(3, dtype=np.int32), 0.0, 0.0),))
+    X = SpikeSamples.from_segments([session], [(0, 0, np.zeros(4))])
+    with pytest.raises(ValueError, match="span some seconds"):
+        choose_network(POYODecoder(), X, 1)
