@@ -1,7 +1,7 @@
 """A session: the spikes of one population, on clocks fixed once, as plain data.
 
-Everything behind the adapters reads spikes only through `Segment.span` and `Segment.take`, so that a segment whose
-spikes stay on disk needs those two methods and nothing else.
+Windows and tokens read spikes only through `Segment.span` and `Segment.take`, which a segment whose spikes stay on disk
+can answer too; what rewrites a session (unit selection, merging, counting rates) reads the arrays.
 """
 
 from __future__ import annotations
