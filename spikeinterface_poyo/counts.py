@@ -79,6 +79,7 @@ def weighted_segment(counts: np.ndarray, times: np.ndarray, extent: tuple[float,
 
 def rows_as_samples(X: np.ndarray, unit_ids: Sequence[Any] | None = None) -> SpikeSamples:
     """Rows of a 2-D array (n_samples, n_units) as samples of a session in which each row stands by itself."""
+    check_counts(X)
     times = np.arange(len(X)) * ROW_SPACING
     segment = weighted_segment(X, times, (-ROW_SPACING / 2, len(X) * ROW_SPACING))
     ids = np.arange(X.shape[1]) if unit_ids is None else np.asarray(unit_ids)

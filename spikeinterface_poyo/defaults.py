@@ -38,7 +38,7 @@ def choose_window_length(X: SpikeSamples) -> float:
     in all (motor cortex, 96 channels) 3 s.
     """
     sessions = X.used_sessions()
-    population = float(np.mean([n_spikes(session) / (duration(session) + 1e-9) for session in sessions]))
+    population = float(np.mean([n_spikes(session) / (session.duration + 1e-9) for session in sessions]))
     unit = population / float(np.mean([len(session.unit_ids) for session in sessions]))
     shortest = DENSE_WINDOW if population > DENSE_RATE else SHORTEST_WINDOW
     return float(np.clip(SPIKES_A_UNIT / max(unit, 1e-9), shortest, LONGEST_WINDOW))
@@ -49,18 +49,13 @@ def n_spikes(session: Session) -> float:
     return float(sum(len(s.spike_times) if s.weights is None else s.weights.sum() for s in session.segments))
 
 
-def duration(session: Session) -> float:
-    """Seconds that all segments cover."""
-    return float(sum(max(segment.t_stop - segment.t_start, 0.0) for segment in session.segments))
-
-
 def choose_n_steps(X: SpikeSamples, covered: float) -> int:
     """Gradient steps for samples that cover so many seconds: more where more spikes can be learned from.
 
     Small data overfit when trained for long: 40,000 spikes get 400 steps, a hundred times as many 1,500.
     """
     sessions = X.used_sessions()
-    rate = sum(map(n_spikes, sessions)) / max(sum(map(duration, sessions)), 1e-9)
+    rate = sum(map(n_spikes, sessions)) / max(sum(session.duration for session in sessions), 1e-9)
     return int(np.clip(STEPS * (rate * covered / STEPS_SPIKES) ** STEPS_POWER, FEWEST_STEPS, MOST_STEPS))
 
 

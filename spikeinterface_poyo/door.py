@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -11,7 +11,6 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import pair
-from .counts import check_counts, rows_as_samples
 from .samples import SpikeSamples, TargetInfo
 from .session import Session
 from .spikes_in import is_spiketrain_list
@@ -64,12 +63,6 @@ def samples_and_targets(
     if not np.isfinite(X.times).all():
         raise ValueError("sample times must be finite")
     return X, y
-
-
-def counts_as_samples(counts: np.ndarray, feature_names: Sequence[str] | None) -> SpikeSamples:
-    """Rows of a checked 2-D array as samples."""
-    check_counts(counts)
-    return rows_as_samples(counts, feature_names)
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import door, weights
 from .alignment import as_sessions, grid_samples
 from .behavior_in import rescale
+from .counts import rows_as_samples
 from .defaults import choose_network, choose_training
 from .initialisation import attend_to_near_times
 from .network import POYO
@@ -306,7 +307,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
 
     def _rows(self, X: Any, reset: bool) -> SpikeSamples:
         counts = validate_data(self, X, reset=reset, dtype=np.float64)
-        return door.counts_as_samples(counts, getattr(self, "feature_names_in_", None))
+        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
 
     def _names(self, X: SpikeSamples) -> list[str]:
         return self.sessions_.resolve(X.sessions, np.unique(X.session_index))

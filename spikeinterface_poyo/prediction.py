@@ -54,9 +54,11 @@ def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool 
     gives each sample a window of its own, centred on it.
     """
     length = network.config.window_length
-    start, low, high = grid_windows(network, times)
     if centred:
-        start, low, high = times - length / 2, np.arange(len(times)), np.arange(len(times)) + 1
+        first = np.arange(len(times))
+        start, low, high = times - length / 2, first, first + 1
+    else:
+        start, low, high = grid_windows(network, times)
     total = np.zeros((len(times), network.config.n_outputs))
     weight = np.zeros(len(times), dtype=np.float64)
     for part in batches(high - low, windows_at_once(block, start, length)):

@@ -77,6 +77,11 @@ class Session:
         return f"session_{position}" if self.session_id is None else self.session_id
 
     @property
+    def duration(self) -> float:
+        """Seconds that all segments cover."""
+        return float(sum(max(segment.t_stop - segment.t_start, 0.0) for segment in self.segments))
+
+    @property
     def unit_names(self) -> list[str]:
         """Unit ids as strings, by which embeddings are found again."""
         return [str(unit) for unit in self.unit_ids]

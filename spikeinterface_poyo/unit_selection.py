@@ -111,11 +111,9 @@ class SelectUnits(TransformerMixin, BaseEstimator):
 def firing_rates(session: Session) -> np.ndarray:
     """Spikes a second of each unit, shape (n_units,), over the extent of all segments."""
     count = np.zeros(len(session.unit_ids))
-    duration = 0.0
     for segment in session.segments:
         count += np.bincount(segment.unit_index, segment.weights, minlength=len(count))
-        duration += max(segment.t_stop - segment.t_start, 0.0)
-    return count / max(duration, np.finfo(float).tiny)
+    return count / max(session.duration, np.finfo(float).tiny)
 
 
 def keep_units(session: Session, keep: np.ndarray) -> Session:

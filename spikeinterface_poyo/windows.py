@@ -96,7 +96,7 @@ def spikes(
     )
     count = past - first
     row = np.arange(len(inside)).repeat(count)
-    index = np.arange(count.sum()) + (first - np.concatenate([[0], np.cumsum(count)[:-1]])).repeat(count)
+    index = np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
     times, unit, weights = segment.take(index)
     kept = keep[row, unit]
     row, times, unit = row[kept], times[kept], unit[kept]
@@ -109,7 +109,7 @@ def pad(window: np.ndarray, n_windows: int, *values: np.ndarray) -> list[np.ndar
     order = np.argsort(window, kind="stable")
     window = window[order]
     count = np.bincount(window, minlength=n_windows)
-    position = np.arange(len(window)) - np.concatenate([[0], np.cumsum(count)[:-1]])[window]
+    position = np.arange(len(window)) - (np.cumsum(count) - count)[window]
     padded = []
     for i, value in enumerate(values):
         fill = -np.inf if i == len(values) - 1 else 0
