@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .estimator import POYODecoder
     from .samples import SpikeSamples
     from .session import Session
+    from .simulation import simulate_session
     from .splitters import BlockedKFold
     from .unit_selection import SelectUnits
 
@@ -29,6 +30,7 @@ _HOME = {
     "align": "alignment",
     "from_counts": "counts",
     "load_mouse_head_direction": "datasets",
+    "simulate_session": "simulation",
 }
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "align",
     "from_counts",
     "load_mouse_head_direction",
+    "simulate_session",
 ]
 
 
