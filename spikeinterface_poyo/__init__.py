@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .counts import from_counts
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
+    from .registry import list_pretrained
     from .samples import SpikeSamples
     from .session import Session
     from .simulation import simulate_session
@@ -29,6 +30,7 @@ _HOME = {
     "SpikeSamples": "samples",
     "align": "alignment",
     "from_counts": "counts",
+    "list_pretrained": "registry",
     "load_mouse_head_direction": "datasets",
     "simulate_session": "simulation",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "SpikeSamples",
     "align",
     "from_counts",
+    "list_pretrained",
     "load_mouse_head_direction",
     "simulate_session",
 ]

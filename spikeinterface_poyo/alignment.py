@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .behavior_in import Signal, as_signals, rescale
-from .samples import SpikeSamples, TargetInfo
+from .behavior_in import UNNAMED, Signal, TargetInfo, as_signals, check_same_kind, rescale
+from .samples import SpikeSamples
 from .session import Segment, Session
 from .spikes_in import as_seconds, as_session, is_spiketrain_list
 
 
-def align(sorting: Any, behavior: Any, session_id: Any = None) -> tuple[SpikeSamples, np.ndarray]:
+def align(
+    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None
+) -> tuple[SpikeSamples, np.ndarray]:
     """Pair spikes with behaviour: one sample for each time at which the behaviour is given.
 
     Parameters
@@ -28,13 +30,17 @@ def align(sorting: Any, behavior: Any, session_id: Any = None) -> tuple[SpikeSam
         ``Block``); several sessions take one of all that a session.
     session_id : str or list of str, optional
         Names of the sessions.
+    behavior_name : str or list of str, optional
+        Name of the behaviour, or one a session. Sessions whose behaviours bear one name share a readout, and unnamed
+        behaviours are one; behaviours of another unit of measure or number of outputs need another name.
 
     Returns
     -------
     X : SpikeSamples, shape (n_samples,)
         Samples in the order of the behaviour, session by session and segment by segment.
     y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
-        Behaviour in the first signal's unit of measure. NaN stays NaN.
+        Behaviour in the unit of measure of the first signal of its name. NaN stays NaN; a behaviour with fewer outputs
+        than another is NaN in the columns it lacks.
 
     Raises
     ------
@@ -55,28 +61,33 @@ def align(sorting: Any, behavior: Any, session_id: Any = None) -> tuple[SpikeSam
     >>> X.shape, y.shape
     ((18,), (18,))
     """
-    return pair(sorting, behavior, session_id)
+    return pair(sorting, behavior, session_id, behavior_name)
 
 
 def pair(
-    sorting: Any, behavior: Any, session_id: Any = None, target: TargetInfo | None = None
+    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None, leave_out: bool = True
 ) -> tuple[SpikeSamples, np.ndarray]:
-    """`align`, or, for scoring against a known ``target``: in its unit of measure, with no sample left out."""
+    """`align`, or, without ``leave_out``, with no sample left out: for scoring."""
     sessions = as_sessions(sorting, session_id)
     signals = match_signals(sorting, behavior, sessions)
-    leave_out = target is None
-    if target is None:
-        target = TargetInfo(signals[0][0].units, signals[0][0].names)
+    names = name_behaviors(behavior_name, len(sessions))
+    targets: dict[str, TargetInfo] = {}
     samples, values = [], []
     for i, (session, per_segment) in enumerate(zip(sessions, signals, strict=True)):
         for j, (segment, signal) in enumerate(zip(session.segments, per_segment, strict=True)):
-            inside = recorded(segment, signal, describe(sessions, i, j), leave_out)
+            n_outputs = n_outputs_of(signal.values)
+            target = targets.setdefault(names[i], TargetInfo(signal.units, signal.names, names[i], n_outputs))
             what = f"behaviour of {describe(sessions, i, j)}"
+            if n_outputs != target.n_outputs:
+                raise ValueError(
+                    f"{what} has {n_outputs} output(s), what it goes with {target.n_outputs}; behaviours that differ "
+                    "need names, one a session: behavior_name="
+                )
             check_same_kind(signal, target, what)
+            inside = recorded(segment, signal, describe(sessions, i, j), leave_out)
             values.append(rescale(signal.values[inside], signal.units, target.units, what))
             samples.append((i, j, signal.times[inside]))
-    check_same_outputs(values)
-    return SpikeSamples.from_segments(sessions, samples, target), np.concatenate(values)
+    return SpikeSamples.from_segments(sessions, samples, [targets[name] for name in names]), join_values(values)
 
 
 def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
@@ -152,27 +163,29 @@ def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> n
     return inside
 
 
-def check_same_kind(signal: Signal, target: TargetInfo, what: str) -> None:
-    """All signals of one model have units of measure, or none has; outputs of the same names come in one order.
-
-    ``target`` is what the first signal measures, or what a decoder was fitted on.
-    """
-    if (signal.units is None) != (target.units is None):
-        raise ValueError(
-            f"{what} has {'no unit of measure' if signal.units is None else f'the unit {signal.units!r}'}, what "
-            f"it goes with has {'none' if target.units is None else repr(target.units)}; give all signals with units, "
-            "or none"
-        )
-    if signal.names and target.names and signal.names != target.names and set(signal.names) == set(target.names):
-        raise ValueError(f"{what} has the outputs {signal.names}, what it goes with has them as {target.names}; give "
-                         "them in one order")  # fmt: skip
+def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
+    """One name a session: the one that all share, or each its own."""
+    if behavior_name is None or isinstance(behavior_name, str):
+        return [UNNAMED if behavior_name is None else behavior_name] * n_sessions
+    names = [str(name) for name in behavior_name]
+    if len(names) != n_sessions:
+        raise ValueError(f"expected one behavior_name, or {n_sessions}, one a sorting; got {names}")
+    return names
 
 
-def check_same_outputs(values: Sequence[np.ndarray]) -> None:
-    """All signals of one model have the same outputs."""
-    shapes = {value.shape[1:] for value in values}
-    if len(shapes) > 1:
-        raise ValueError(f"all behaviour signals must have the same outputs; got value shapes (n, ...) with {shapes}")
+def n_outputs_of(values: np.ndarray) -> int:
+    """Outputs of behaviour values (n,) or (n, n_outputs)."""
+    return 1 if values.ndim == 1 else values.shape[1]
+
+
+def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
+    """Targets of all segments; those of behaviours with fewer outputs are NaN in the columns they lack."""
+    if len({value.shape[1:] for value in values}) == 1:
+        return np.concatenate(values)
+    width = max(map(n_outputs_of, values))
+    columns = [value.reshape(len(value), -1) for value in values]
+    padding = [((0, 0), (0, width - value.shape[1])) for value in columns]
+    return np.concatenate([np.pad(v, p, constant_values=np.nan) for v, p in zip(columns, padding, strict=True)])
 
 
 def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:

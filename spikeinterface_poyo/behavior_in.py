@@ -9,6 +9,7 @@ import numpy as np
 
 from .spikes_in import as_seconds, in_seconds, is_a
 
+UNNAMED = "behavior"  # what a behaviour is called that the user gave no name
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), or a pandas Series or "
     "DataFrame with a time index"
@@ -35,6 +36,28 @@ class Signal:
     values: np.ndarray
     units: str | None = None
     names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """What targets measure.
+
+    Parameters
+    ----------
+    units : str or None
+        Unit of measure; None where unknown.
+    names : tuple of str or None
+        Names of the outputs.
+    name : str
+        Name of the behaviour: sessions whose behaviours bear one name share a readout.
+    n_outputs : int or None
+        Number of outputs; None where it is that of ``y``.
+    """
+
+    units: str | None = None
+    names: tuple[str, ...] | None = None
+    name: str = UNNAMED
+    n_outputs: int | None = None
 
 
 def as_signals(behavior: Any) -> list[Signal]:
@@ -140,3 +163,19 @@ def rescale(values: np.ndarray, units: str | None, target: str | None, what: str
     except (ValueError, LookupError):  # LookupError: a unit that quantities does not know
         raise ValueError(f"{what} is in {units!r}, which cannot be converted to {target!r}") from None
     return values * factor
+
+
+def check_same_kind(given: Signal | TargetInfo, target: TargetInfo, what: str) -> None:
+    """All signals of one behaviour have units of measure, or none has; outputs of the same names come in one order.
+
+    ``target`` is what the behaviour's first signal measures, or what a decoder was fitted on.
+    """
+    if (given.units is None) != (target.units is None):
+        raise ValueError(
+            f"{what} has {'no unit of measure' if given.units is None else f'the unit {given.units!r}'}, what "
+            f"it goes with has {'none' if target.units is None else repr(target.units)}; give all signals with units, "
+            "or none"
+        )
+    if given.names and target.names and given.names != target.names and set(given.names) == set(target.names):
+        raise ValueError(f"{what} has the outputs {given.names}, what it goes with has them as {target.names}; give "
+                         "them in one order")  # fmt: skip

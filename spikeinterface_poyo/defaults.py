@@ -27,6 +27,7 @@ TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in secon
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
 FEWEST_WINDOWS, MOST_WINDOWS = 4, 32  # windows a gradient step, as many as make BATCH_TOKENS tokens
 STEPS_AN_ITERATION = 50  # gradient steps, at least
+SPARE_TIME = 1200.0  # seconds of labels from which holding some out to stop by costs less than it gives
 MAX_QUERIES = 32  # samples that a training window is asked for
 SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
 
@@ -139,6 +140,32 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
     )
 
 
+def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
+    """Whether weights of that shape can learn these samples; ``base_rows`` tells that they learned rows of counts.
+
+    Raises
+    ------
+    ValueError
+        Where the decoder's parameters, or rows of counts, ask for something else than the weights can do.
+    """
+    rows = any(session.isolated_rows for session in X.used_sessions())
+    if rows != base_rows:
+        trained, given = ("spikes in time", "an array of counts")[:: 1 if rows else -1]
+        raise ValueError(f"the weights were trained on {trained}; they cannot learn from {given}")
+    if decoder.window_length not in ("auto", base.window_length):
+        raise ValueError(f"window_length={decoder.window_length} s, but the weights were trained with "
+                         f"{base.window_length} s; leave it at 'auto'")  # fmt: skip
+    if decoder.causal and not base.causal and not rows:
+        raise ValueError("causal=True, but the weights were trained with causal=False: they read later spikes")
+
+
+def holds_out(decoder: Any, data: TrainingData, config: NetworkConfig) -> bool:
+    """Whether some samples are held out to stop early by."""
+    if decoder.early_stopping != "auto":
+        return bool(decoder.early_stopping)
+    return float(data.sampler(config).duration.sum()) >= SPARE_TIME
+
+
 def choose_training(
     decoder: Any, X: SpikeSamples, data: TrainingData, config: NetworkConfig, device: torch.device
 ) -> TrainingSettings:
@@ -162,7 +189,7 @@ def choose_training(
         learning_rate=decoder.learning_rate_init,
         weight_decay=decoder.alpha,
         unit_dropout=decoder.unit_dropout,
-        patience=decoder.n_iter_no_change if decoder.early_stopping else None,
+        patience=decoder.n_iter_no_change if holds_out(decoder, data, config) else None,
         autocast=device.type == "cuda",
         verbose=decoder.verbose,
     )

@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import pair
-from .samples import SpikeSamples, TargetInfo
+from .samples import SpikeSamples
 from .session import Session
 from .spikes_in import is_spiketrain_list
 
@@ -37,9 +37,9 @@ def is_array(X: Any) -> bool:
 
 
 def samples_and_targets(
-    X: Any, y: Any, session_id: Any, target: TargetInfo | None = None
+    X: Any, y: Any, session_id: Any, behavior_name: Any = None, leave_out: bool = True
 ) -> tuple[SpikeSamples, np.ndarray]:
-    """Samples and their float64 targets from samples or raw inputs, in the unit of ``target`` if that is given.
+    """Samples and their float64 targets from samples or raw inputs; see `alignment.pair`.
 
     Raises
     ------
@@ -47,9 +47,10 @@ def samples_and_targets(
         Where lengths differ, targets are infinite or none is known.
     """
     if not isinstance(X, SpikeSamples):
-        X, y = pair(X, y, session_id, target)
-    elif session_id is not None:
-        raise ValueError("SpikeSamples have their own session ids; session_id= is for sortings: give it to align")
+        X, y = pair(X, y, session_id, behavior_name, leave_out)
+    elif session_id is not None or behavior_name is not None:
+        raise ValueError("SpikeSamples have their own session ids and behaviour names; session_id= and behavior_name= "
+                         "are for sortings: give them to align")  # fmt: skip
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
@@ -77,16 +78,6 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     return weight
 
 
-def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each output over its known targets; constant outputs scale by one."""
-    known = ~np.isnan(targets) * weight[:, None]
-    total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
-    mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
-    variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
-    scale = np.sqrt(variance)
-    return mean, np.where(scale > 1e-12 * np.maximum(1, np.abs(mean)), scale, 1.0)
-
-
 def check_parameters(decoder: Any) -> None:
     """Refuse parameters out of range.
 
@@ -109,6 +100,8 @@ def check_parameters(decoder: Any) -> None:
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":
             check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
+    if decoder.early_stopping not in ("auto", True, False):
+        raise ValueError(f"early_stopping must be 'auto', True or False, got {decoder.early_stopping!r}")
     if decoder.window_length != "auto":
         check_scalar(decoder.window_length, "window_length", number, min_val=0, include_boundaries="neither")
     if decoder.dim_head % 4:

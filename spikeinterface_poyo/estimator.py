@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import copy
-from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import door, weights
-from .alignment import as_sessions, grid_samples
-from .behavior_in import rescale
+from . import adaptation, door
+from .alignment import as_sessions
 from .counts import rows_as_samples
-from .defaults import choose_network, choose_training
-from .initialisation import attend_to_near_times
-from .network import POYO
-from .prediction import predict_block
-from .runtime import find_device, generator
-from .samples import SpikeSamples, TargetInfo
+from .decoding import predict_samples, samples_to_decode
+from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
+from .pretrained import PretrainedMixin, load_pretrained
+from .runtime import find_device
+from .samples import SpikeSamples
 from .scoring import session_scores
-from .training import TrainingRecord, train
-from .training_data import TrainingData, hold_out
-from .vocabulary import Vocabulary, regular_interval
 
 
-class POYODecoder(RegressorMixin, BaseEstimator):
-    """Decode behaviour from spikes with POYO, trained from scratch on your sessions.
+class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
+    """Decode behaviour from spikes with POYO, trained from scratch on your sessions or adapted to them.
 
     Parameters
     ----------
+    pretrained : str, path or None, default: None
+        Weights to start from: what `save_pretrained` wrote (folder or its ``.safetensors`` file), a torch_brain
+        checkpoint (``.ckpt``, ``.pt``), an ``http(s)://`` address with an optional ``#sha256=...``, a name from
+        `list_pretrained`, or a model hub's ``owner/name``. The shape of the network is then theirs. None trains from
+        scratch.
     window_length : float or "auto", default: "auto"
         Seconds of spikes that the network reads at once. "auto" takes longer windows for lower firing rates, see
         `choose_window_length`.
@@ -55,9 +53,10 @@ class POYODecoder(RegressorMixin, BaseEstimator):
     max_iter : int or "auto", default: "auto"
         Iterations at most. One iteration is 50 gradient steps, or one pass over the samples' time if that is longer.
         "auto" takes 6 to 30, more for more spikes.
-    early_stopping : bool, default: True
+    early_stopping : bool or "auto", default: "auto"
         Hold out blocks of the samples, keep the latest weights that score within 0.02 of the best on them, and stop
-        when scores have been worse than that for long.
+        when scores have been worse than that for long. "auto" does so from 20 minutes of labels on: with fewer, what is
+        held out is missed more.
     validation_fraction : float, default: 0.1
         Share of the samples' time that is held out, in contiguous blocks.
     n_iter_no_change : int, default: 8
@@ -75,13 +74,10 @@ class POYODecoder(RegressorMixin, BaseEstimator):
     network_ : POYO
         The trained network.
     sessions_ : Vocabulary
-        Sessions and units with their embedding rows.
-    target_mean_, target_scale_ : ndarray, shape (n_outputs,)
-        Standardisation of the targets.
-    target_units_, target_names_ : str or None, tuple of str or None
-        Unit of measure and names of the outputs, where the behaviour signal gave them.
+        Sessions and units with their embedding rows; behaviours with their units of measure, standardisation and
+        columns of the readout.
     n_outputs_, n_iter_ : int
-        Number of outputs and of iterations run.
+        Number of outputs (of the behaviour that has most) and of iterations run.
     loss_, best_loss_, loss_curve_ : float, float or None, list of float
         Training loss, standardised, one an iteration. ``best_loss_`` is None with early stopping.
     validation_scores_, best_validation_score_ : list of float or None, float or None
@@ -105,6 +101,7 @@ class POYODecoder(RegressorMixin, BaseEstimator):
     def __init__(
         self,
         *,
+        pretrained: Any = None,
         window_length: float | Literal["auto"] = "auto",
         causal: bool = False,
         dim: int = 64,
@@ -120,13 +117,14 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         alpha: float = 0.01,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int | Literal["auto"] = "auto",
-        early_stopping: bool = True,
+        early_stopping: bool | Literal["auto"] = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 8,
         device: str = "auto",
         random_state: Any = None,
         verbose: bool = False,
     ) -> None:
+        self.pretrained = pretrained
         self.window_length = window_length
         self.causal = causal
         self.dim = dim
@@ -149,8 +147,10 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, session_id: Any = None, sample_weight: Any = None) -> POYODecoder:
-        """Train on samples, or on a sorting and its behaviour.
+    def fit(
+        self, X: Any, y: Any, *, session_id: Any = None, behavior_name: Any = None, sample_weight: Any = None
+    ) -> POYODecoder:
+        """Train on samples, or on a sorting and its behaviour; with ``pretrained``, adapt those weights to them.
 
         Parameters
         ----------
@@ -160,13 +160,15 @@ class POYODecoder(RegressorMixin, BaseEstimator):
             Targets; NaN is unknown and has no part in the loss.
         session_id : str or list of str, optional
             Names of the sessions; ``session_0``, ``session_1``, ... where omitted.
+        behavior_name : str or list of str, optional
+            Name of the behaviour, or one a session; see `align`.
         sample_weight : array_like of shape (n_samples,), optional
             Weight of each sample in the loss.
 
         Returns
         -------
         POYODecoder
-            Itself, fitted.
+            Itself, fitted; it knows these sessions only.
 
         Raises
         ------
@@ -174,35 +176,75 @@ class POYODecoder(RegressorMixin, BaseEstimator):
             For input that cannot be trained on, before any training: see the message.
         """
         door.check_parameters(self)
-        X, y = self._enter(X, y, session_id, reset=True)
-        sample_weight = door.check_sample_weight(sample_weight, len(X))
-        known = Vocabulary()
-        used = np.unique(X.session_index)
-        for position in used:
-            known.add(X.session_name(position), X.sessions[position], regular_interval(X, position))
-        config = choose_network(self, X, 1 if y.ndim == 1 else y.shape[1])
-        targets = y.reshape(len(y), -1)
-        mean, scale = door.standardisation(targets, sample_weight)
-        rng = generator(self.random_state)
-        device = find_device(self.device)
-        data = TrainingData.build(X, known, config, (targets - mean) / scale, sample_weight)
-        trained, held_out = data, None
-        if self.early_stopping:
-            trained, held_out = hold_out(data, self.validation_fraction, config.window_length)
-        settings = choose_training(self, X, trained, config, device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(int(rng.integers(2**63)))
-            network = POYO(config, known.n_unit_rows, known.n_session_rows)
-            attend_to_near_times(network)
-            network.to(device)
-            validate = None if held_out is None else lambda: held_out.score(network)
-            record = train(network, trained.source(config, device), settings, rng, validate)
-        self.network_, self.sessions_ = network, known
-        self.target_mean_, self.target_scale_ = mean, scale
-        self.target_units_, self.target_names_ = X.target.units, X.target.names
-        self.n_outputs_ = targets.shape[1]
-        self._flat_target = y.ndim == 1
-        self._keep_record(record)
+        X, y = self._enter(X, y, session_id, behavior_name, reset=True)
+        names = {int(position): X.session_name(position) for position in np.unique(X.session_index)}
+        labels = Labels.of(X, y, sample_weight, names)
+        if self.pretrained is None:
+            learned, record = fit_from_scratch(self, labels)
+        else:
+            learned, record = adaptation.adapt(self, load_pretrained(self.pretrained), labels)
+        keep(self, learned, record)
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        session_id: Any = None,
+        behavior_name: Any = None,
+        sample_weight: Any = None,
+        adapt: Literal["units", "all"] = "units",
+    ) -> POYODecoder:
+        """Go on from where the decoder is: add new sessions, or train one more iteration on known ones.
+
+        New sessions are added by unit identification: their unit and session embeddings are learned, and a readout
+        where the behaviour is new, and all else stays, so that what known sessions decode to is bit for bit the same.
+        Known sessions train all weights. A decoder that is not fitted starts from ``pretrained``, or is fitted.
+
+        Parameters
+        ----------
+        X, y, behavior_name, sample_weight
+            As in `fit`.
+        session_id : str or list of str, optional
+            Names of the sessions. Where omitted, they are new (``session_<k>``, the next that is free), except that an
+            array of counts is always of the same session.
+        adapt : {"units", "all"}, default: "units"
+            "all" trains all weights on the new sessions after unit identification. Older sessions then change.
+
+        Returns
+        -------
+        POYODecoder
+            Itself. If anything fails it is as it was.
+
+        Raises
+        ------
+        ValueError
+            Where new and known sessions are mixed, a known session has new units, or a behaviour is not what it was
+            under its name.
+        """
+        door.check_parameters(self)
+        if adapt not in ("units", "all"):
+            raise ValueError(f"adapt must be 'units' or 'all', got {adapt!r}")
+        if not hasattr(self, "network_"):
+            if self.pretrained is None:
+                options = {"session_id": session_id, "behavior_name": behavior_name, "sample_weight": sample_weight}
+                return self.fit(X, y, **options)
+            learned = load_pretrained(self.pretrained)
+        else:
+            learned = Learned(self.network_, self.sessions_)
+        X, y = self._enter(X, y, session_id, behavior_name, reset=not hasattr(self, "network_"))
+        names = learned.vocabulary.names_to_learn(X)
+        labels = Labels.of(X, y, sample_weight, names)
+        if set(names.values()) <= set(learned.vocabulary.sessions):
+            for position, name in names.items():
+                learned.vocabulary.check(X.sessions[position], name)
+            learned, record = adaptation.go_on(self, learned, labels)
+        else:
+            learned, record = adaptation.add_sessions(self, learned, labels, adapt)
+        if hasattr(self, "network_"):
+            record = record_of(self).followed_by(record)
+        keep(self, learned, record)
         return self
 
     def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
@@ -227,8 +269,11 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         ------
         ValueError
             For an unknown session or units that were not there at fit.
+
+        Notes
+        -----
+        Where sessions have different behaviours, those with fewer outputs are NaN in the columns they lack.
         """
-        check_is_fitted(self, "network_")
         return self._predict_samples(self._enter_for_prediction(X, times, session_id))
 
     def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
@@ -241,69 +286,47 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         """
         from .neo_out import to_neo
 
-        check_is_fitted(self, "network_")
         samples = self._enter_for_prediction(X, times, session_id)
         values = self._predict_samples(samples).reshape(len(samples), -1)
         on_grid = times is None and not isinstance(X, SpikeSamples)
-        known = [self.sessions_.sessions[name] for name in self._names(samples)]
+        names = self._names(samples)
+        known = [self.sessions_.sessions[name] for name in names]
         intervals = [session.sample_interval for session in known] if on_grid else None
-        return to_neo(samples, values, self.target_units_, self.target_names_, intervals)
+        return to_neo(samples, values, [self.sessions_.readout_of(name) for name in names], intervals)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None) -> float:
         """R2 of the prediction: uniform average over outputs, then over sessions. NaN targets do not count."""
         check_is_fitted(self, "network_")
-        X, y = self._enter(X, y, session_id, reset=False)
-        if X.target.units is not None:
-            y = rescale(y, X.target.units, self.target_units_, "the behaviour to score against")
-        names = np.array(self._names(X))[X.session_index]
-        return float(np.mean(session_scores(y, self._predict_samples(X), names, sample_weight)))
+        behavior_name = None
+        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
+            behavior_name = self.sessions_.behavior_names(as_sessions(X, session_id))
+        X, y = self._enter(X, y, session_id, behavior_name, reset=False, leave_out=False)
+        names = self._names(X)
+        used = {int(position): names[position] for position in np.unique(X.session_index)}
+        true = self.sessions_.in_units(X, y.reshape(len(y), -1), used)
+        predicted = self._predict_samples(X).reshape(len(y), -1)
+        return float(np.mean(session_scores(true, predicted, np.array(names)[X.session_index], sample_weight)))
 
-    def save_pretrained(self, folder: str | PathLike[str]) -> None:
-        """Save to a folder: weights as safetensors, the rest as JSON. Written aside, then moved into place."""
-        check_is_fitted(self, "network_")
-        weights.save(self, folder)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | PathLike[str], device: str = "auto") -> POYODecoder:
-        """Load what `save_pretrained` wrote; nothing is unpickled."""
-        return weights.load(cls, folder, device)
-
-    def _enter(self, X: Any, y: Any, session_id: Any, reset: bool) -> tuple[SpikeSamples, np.ndarray]:
+    def _enter(
+        self, X: Any, y: Any, session_id: Any, behavior_name: Any = None, *, reset: bool, leave_out: bool = True
+    ) -> tuple[SpikeSamples, np.ndarray]:
         """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
         if door.is_array(X):
             X = self._rows(X, reset)
         elif reset:  # an earlier fit may have been on an array
             self.__dict__.pop("n_features_in_", None)
             self.__dict__.pop("feature_names_in_", None)
-        target = None if reset else TargetInfo(self.target_units_, self.target_names_)
-        return door.samples_and_targets(X, y, session_id, target)
+        return door.samples_and_targets(X, y, session_id, behavior_name, leave_out)
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
+        check_is_fitted(self, "network_")
         if door.is_array(X):
             return self._rows(X, reset=False)
-        if isinstance(X, SpikeSamples):
-            if times is not None or session_id is not None:
-                raise ValueError("SpikeSamples have their own times and sessions; times= and session_id= are for "
-                                 "sortings")  # fmt: skip
-            return X
-        sessions = as_sessions(X, session_id)
-        if times is None:
-            times = self._grid(sessions)
-        return grid_samples(sessions, times)
-
-    def _grid(self, sessions: list[Any]) -> list[np.ndarray]:
-        names = self.sessions_.resolve(sessions, range(len(sessions)))
-        grids = []
-        for session, name in zip(sessions, names, strict=True):
-            interval = self.sessions_.sessions[name].sample_interval
-            if interval is None:
-                raise ValueError(f"the targets of session {name!r} were irregular at fit; give times= to predict at")
-            for segment in session.segments:
-                if segment.t_start > segment.t_stop:
-                    raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
-                n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
-                grids.append(segment.t_start + interval * np.arange(n_samples))
-        return grids
+        if not isinstance(X, SpikeSamples):
+            return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
+        if times is not None or session_id is not None:
+            raise ValueError("SpikeSamples have their own times and sessions; times= and session_id= are for sortings")
+        return X
 
     def _rows(self, X: Any, reset: bool) -> SpikeSamples:
         counts = validate_data(self, X, reset=reset, dtype=np.float64)
@@ -313,26 +336,8 @@ class POYODecoder(RegressorMixin, BaseEstimator):
         return self.sessions_.resolve(X.sessions, np.unique(X.session_index))
 
     def _predict_samples(self, X: SpikeSamples) -> np.ndarray:
-        names = self._names(X)
-        out = np.empty((len(X), self.n_outputs_))
         self.network_.to(find_device(self.device))
-        for position in np.unique(X.session_index):
-            self.sessions_.check(X.sessions[position], names[position])
-        for position, segment, order in X.blocks():
-            session = X.sessions[position]
-            block = self.sessions_.block(session, segment, names[position], self.network_.config)
-            out[order] = predict_block(self.network_, block, X.times[order], session.isolated_rows)
-        out = out * self.target_scale_ + self.target_mean_
-        return out[:, 0] if self._flat_target else out
-
-    def _keep_record(self, record: TrainingRecord) -> None:
-        self.n_iter_ = len(record.losses)
-        self.loss_curve_ = record.losses
-        self.loss_ = record.losses[-1] if record.losses else np.nan
-        self.best_loss_ = None if self.early_stopping else min(record.losses, default=np.nan)
-        self.validation_scores_ = record.scores if self.early_stopping else None
-        self.best_validation_score_ = max(record.scores, default=np.nan) if self.early_stopping else None
-        self.interrupted_ = record.interrupted
+        return predict_samples(self.network_, self.sessions_, X, self._names(X))
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -31,6 +31,7 @@ class NetworkConfig:
 
     Times are in seconds; ``t_min`` and ``t_max`` are the shortest and longest rotary period. Spikes of a unit within
     one bin of ``token_bin`` seconds come as one token that counts for all of them; with 0 each spike is a token.
+    ``n_outputs`` counts the outputs of all behaviours.
     """
 
     n_outputs: int
@@ -64,6 +65,7 @@ class WindowBatch(NamedTuple):
     token_log_weight: Tensor  # (B, N) float32, log of how many equal spikes the token stands for; -inf is padding
     session: Tensor  # (B,) int64, rows of `session_emb`
     query_time: Tensor  # (B, Q) float32
+    columns: Tensor  # (B, W) int64, columns of `readout` that each window is asked for
 
 
 class FeedForward(nn.Module):
@@ -187,7 +189,7 @@ class POYO(nn.Module):
         self.readout = nn.Linear(c.dim, c.n_outputs)
 
     def forward(self, batch: WindowBatch) -> Tensor:
-        """Predict behaviour (standardised), shape (B, Q, n_outputs), at each window's query times."""
+        """Predict behaviour (standardised), shape (B, Q, W), at each window's query times."""
         latent_time = self.latent_times(batch.token_time.device)
         phase = phases(latent_time, self.omega)
         latents = self.encode(batch, latent_time, phase)
@@ -240,4 +242,6 @@ class POYO(nn.Module):
             step_end = latent_time + self.config.latent_step / 2
             mask = (step_end <= batch.query_time[..., None])[:, None]
         out = session + atn.output(F.scaled_dot_product_attention(q, rotate(k, phase), v, attn_mask=mask))
-        return self.readout(out + self.dec_ffn(out))
+        # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
+        weight, bias = self.readout.weight[batch.columns], self.readout.bias[batch.columns]
+        return torch.baddbmm(bias[:, None], out + self.dec_ffn(out), weight.transpose(1, 2))

@@ -20,7 +20,9 @@ BATCH_WINDOWS = 64  # windows at once, at most ...
 BATCH_TOKENS = 100_000  # ... and about so many tokens, which bounds memory for large populations
 
 
-def to_batch(tokens: Tokens, session: np.ndarray, query_time: np.ndarray, device: torch.device) -> WindowBatch:
+def to_batch(
+    tokens: Tokens, session: np.ndarray, query_time: np.ndarray, columns: np.ndarray, device: torch.device
+) -> WindowBatch:
     """Arrays to tensors on ``device``."""
     return WindowBatch(
         unit_rows=torch.from_numpy(tokens.unit_rows).to(device),
@@ -29,6 +31,7 @@ def to_batch(tokens: Tokens, session: np.ndarray, query_time: np.ndarray, device
         token_log_weight=torch.from_numpy(tokens.token_log_weight).to(device),
         session=torch.from_numpy(session).to(device),
         query_time=torch.from_numpy(query_time.astype(np.float32)).to(device),
+        columns=torch.from_numpy(columns).to(device),
     )
 
 
@@ -48,7 +51,7 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool = False) -> np.ndarray:
-    """Standardised predictions (n, n_outputs), float64, at the ascending ``times`` of one block.
+    """The network's answers (n, n_columns), float64, at the ascending ``times`` of one block.
 
     Overlapping windows are averaged with weights that fall linearly from a window's centre to its ends; ``centred``
     gives each sample a window of its own, centred on it.
@@ -59,7 +62,7 @@ def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool 
         start, low, high = times - length / 2, first, first + 1
     else:
         start, low, high = grid_windows(network, times)
-    total = np.zeros((len(times), network.config.n_outputs))
+    total = np.zeros((len(times), len(block.columns)))
     weight = np.zeros(len(times), dtype=np.float64)
     for part in batches(high - low, windows_at_once(block, start, length)):
         query, real = query_positions(low[part], high[part])
@@ -96,7 +99,8 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     windows = Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
     tokens = tokenize([block], windows, network.config.window_length)
     session = np.full(len(start), block.session_row, dtype=np.int64)
-    batch = to_batch(tokens, session, query_time, network.omega.device)
+    columns = np.tile(block.columns, (len(start), 1))
+    batch = to_batch(tokens, session, query_time, columns, network.omega.device)
     with torch.inference_mode(), evaluating(network):
         return network(batch).float().cpu().double().numpy()
 

@@ -6,20 +6,13 @@ One sample is one (session, segment, time) at which behaviour is known or wanted
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from .behavior_in import TargetInfo
 from .session import Session
-
-
-@dataclass(frozen=True)
-class TargetInfo:
-    """What ``y`` measures: its unit (None where unknown) and the names of its outputs."""
-
-    units: str | None = None
-    names: tuple[str, ...] | None = None
 
 
 class SpikeSamples:
@@ -36,8 +29,8 @@ class SpikeSamples:
         Where each sample lies.
     times : array_like of float, shape (n_samples,)
         Seconds on the segment's clock, in any order.
-    target : TargetInfo, optional
-        What the ``y`` that was aligned with these samples measures.
+    targets : sequence of TargetInfo, optional
+        For each session, what the ``y`` that was aligned with its samples measures.
     """
 
     ndim = 1
@@ -48,10 +41,10 @@ class SpikeSamples:
         session_index: Any,
         segment_index: Any,
         times: Any,
-        target: TargetInfo | None = None,
+        targets: Sequence[TargetInfo] | None = None,
     ) -> None:
         self.sessions = tuple(sessions)
-        self.target = TargetInfo() if target is None else target
+        self.targets = (TargetInfo(),) * len(self.sessions) if targets is None else tuple(targets)
         self.session_index = np.asarray(session_index, dtype=np.int32)
         self.segment_index = np.asarray(segment_index, dtype=np.int32)
         self.times = np.asarray(times, dtype=np.float64)
@@ -61,7 +54,7 @@ class SpikeSamples:
         cls,
         sessions: Sequence[Session],
         parts: Sequence[tuple[int, int, np.ndarray]],
-        target: TargetInfo | None = None,
+        targets: Sequence[TargetInfo] | None = None,
     ) -> SpikeSamples:
         """Samples of several segments, each given as (session index, segment index, times), one after the other."""
         counts = [len(times) for _, _, times in parts]
@@ -70,7 +63,7 @@ class SpikeSamples:
             np.repeat([session for session, _, _ in parts], counts),
             np.repeat([segment for _, segment, _ in parts], counts),
             np.concatenate([times for _, _, times in parts]),
-            target,
+            targets,
         )
 
     @property
@@ -109,7 +102,7 @@ class SpikeSamples:
                 raise IndexError(f"SpikeSamples have one axis; got an index of shape {index.shape}")
             index = index.astype(np.intp) if index.size == 0 else index
         return SpikeSamples(
-            self.sessions, self.session_index[index], self.segment_index[index], self.times[index], self.target
+            self.sessions, self.session_index[index], self.segment_index[index], self.times[index], self.targets
         )
 
     def __iter__(self) -> Iterator[SpikeSamples]:
@@ -152,3 +145,10 @@ def stretches(times: np.ndarray) -> np.ndarray:
     """Stretch number of each of the ascending ``times``; a gap of 3 median intervals, or 1 s if longer, begins one."""
     limit = max(3 * sample_interval(times), 1.0)
     return np.concatenate([[0], np.cumsum(np.diff(times) > limit)]).astype(np.int64)
+
+
+def seconds_covered(times: np.ndarray) -> float:
+    """Seconds that the stretches of ascending sample times cover, each sample counting for one interval."""
+    number = stretches(times)
+    gaps = np.diff(times)[np.diff(number) > 0]
+    return float(times[-1] - times[0] - gaps.sum() + sample_interval(times) * (number[-1] + 1))

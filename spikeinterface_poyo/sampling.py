@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
-from .samples import sample_interval, stretches
+from .samples import seconds_covered, stretches
 from .windows import Windows
 
 
@@ -48,18 +47,12 @@ class WindowSampler:
         bounds = [np.flatnonzero(np.diff(n, prepend=-1, append=n[-1] + 1)) for n in number]
         self.low = np.concatenate([f + b[n] for f, b, n in zip(self.first, bounds, number, strict=False)])
         self.high = np.concatenate([f + b[n + 1] for f, b, n in zip(self.first, bounds, number, strict=False)])
-        self.sessions = np.unique(session)
-        self.by_session = np.argsort(np.asarray(session)[self.block], kind="stable")
-        self.session_count = np.array([np.sum(np.asarray(session)[self.block] == s) for s in self.sessions])
+        self.sessions, of_block = np.unique(session, return_inverse=True)
+        self.by_session = np.argsort(of_block[self.block], kind="stable")
+        self.session_count = np.bincount(of_block[self.block])
         self.session_first = np.cumsum(self.session_count) - self.session_count
-        self.duration = np.array([self.covered(t, b) for t, b in zip(times, bounds, strict=True)])
-        self.session_duration = np.array([self.duration[np.asarray(session) == s].sum() for s in self.sessions])
-
-    @staticmethod
-    def covered(times: np.ndarray, bounds: np.ndarray) -> float:
-        """Seconds that the stretches of one block cover, each sample counting for one interval."""
-        interval = sample_interval(times)
-        return float(sum(times[b - 1] - times[a] + interval for a, b in pairwise(bounds)))
+        self.duration = np.array([seconds_covered(t) for t in times])
+        self.session_duration = np.bincount(of_block, self.duration)
 
     def draw(self, n_windows: int, n_queries: int, rng: np.random.Generator) -> tuple[Windows, np.ndarray]:
         """Draw windows and, for each, the positions (n_windows, n_queries) of the samples it is trained on.

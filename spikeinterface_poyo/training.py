@@ -49,6 +49,7 @@ class TrainingSettings:
     patience: int | None = None
     autocast: bool = False
     verbose: bool = False
+    stage: str = "training"
 
 
 @dataclass
@@ -59,6 +60,12 @@ class TrainingRecord:
     scores: list[float] = field(default_factory=list)
     interrupted: bool = False
     stopped_early: bool = False
+
+    def followed_by(self, other: TrainingRecord) -> TrainingRecord:
+        """Record of this run and of one after it."""
+        return TrainingRecord(
+            self.losses + other.losses, self.scores + other.scores, other.interrupted, other.stopped_early
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,7 @@ class BatchSource:
         Segments that the sampler numbers.
     sampler : WindowSampler
         Draws windows and the positions of their samples.
-    targets : Tensor, shape (n_samples, n_outputs)
+    targets : Tensor, shape (n_samples, most columns of a block)
         Standardised, NaN where unknown, in the sampler's order, on the network's device.
     weights : Tensor, shape (n_samples,)
         Weight of each sample in the loss.
@@ -83,14 +90,22 @@ class BatchSource:
     weights: Tensor
 
     def draw(self, settings: TrainingSettings, rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor]:
-        """A fresh batch, its targets (B, Q, n_outputs) and their weights (B, Q)."""
+        """A fresh batch, its targets (B, Q, W) and their weights (B, Q)."""
         windows, query = self.sampler.draw(settings.batch_size, settings.n_queries, rng)
         tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng)
         session = np.array([block.session_row for block in self.blocks])[windows.block]
         query_time = self.sampler.times[query] - windows.start[:, None]
         position = torch.from_numpy(query).to(self.targets.device)
-        batch = to_batch(tokens, session, query_time, self.targets.device)
+        columns = self.columns()[windows.block]
+        batch = to_batch(tokens, session, query_time, columns, self.targets.device)
         return batch, self.targets[position], self.weights[position]
+
+    def columns(self) -> np.ndarray:
+        """Columns (n_blocks, W) of the readout; where a block has fewer, column 0, for which it has no targets."""
+        columns = np.zeros((len(self.blocks), self.targets.shape[1]), dtype=np.int64)
+        for row, block in zip(columns, self.blocks, strict=True):
+            row[: len(block.columns)] = block.columns
+        return columns
 
 
 class WeightAverage:
@@ -129,10 +144,12 @@ def set_weights(network: POYO, weights: Sequence[Tensor]) -> None:
 
 
 def masked_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean squared error over the targets that are not NaN; ``weight`` is one a sample."""
+    """Squared error: mean over the known targets of a sample, then, with ``weight``, over the samples that have any."""
     known = ~target.isnan()
-    error = (predicted - target.nan_to_num()).square() * known * weight[..., None]
-    return error.sum() / (known * weight[..., None]).sum().clamp_min(1e-12)
+    n_known = known.sum(dim=-1)
+    error = ((predicted - target.nan_to_num()).square() * known).sum(dim=-1) / n_known.clamp_min(1)
+    weight = weight * (n_known > 0)
+    return (error * weight).sum() / weight.sum().clamp_min(1e-12)
 
 
 def learning_rate_factor(step: int, n_steps: int) -> float:
@@ -141,16 +158,19 @@ def learning_rate_factor(step: int, n_steps: int) -> float:
 
 
 def make_optimizers(network: POYO, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between layers; AdamW, without decay, for embeddings, readout, biases and norms."""
-    named = dict(network.named_parameters())
+    """Muon for the matrices between layers; AdamW, without decay, for embeddings, readout, biases and norms.
+
+    Parameters that need no gradient are left out.
+    """
+    named = {name: p for name, p in network.named_parameters() if p.requires_grad}
     hidden = {name for name, p in named.items() if p.ndim == 2 and "_emb" not in name and "readout" not in name}
     matrices = [p for name, p in named.items() if name in hidden]
     others = [p for name, p in named.items() if name not in hidden]
     rate = settings.learning_rate
-    return [
-        torch.optim.Muon(matrices, lr=MUON_RATE * rate, weight_decay=settings.weight_decay),
-        torch.optim.AdamW(others, lr=rate, betas=BETAS, weight_decay=0.0),
-    ]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=rate, betas=BETAS, weight_decay=0.0)]
+    if matrices:
+        optimizers.append(torch.optim.Muon(matrices, lr=MUON_RATE * rate, weight_decay=settings.weight_decay))
+    return optimizers
 
 
 def train(
@@ -198,7 +218,10 @@ def train(
     since_kept = 0
     record = TrainingRecord()
     network.train()
-    with tqdm(total=n_steps, desc="training", unit="step", disable=not settings.verbose) as bar, interruptible(record):
+    with (
+        tqdm(total=n_steps, desc=settings.stage, unit="step", disable=not settings.verbose) as bar,
+        interruptible(record),
+    ):
         for _ in range(settings.n_iterations):
             losses = []
             for _ in range(settings.steps_per_iteration):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,10 @@ MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Per block (segment of a session): ascending sample times (s), standardised targets and sample weights."""
+    """Per block (segment of a session): ascending sample times (s), standardised targets and sample weights.
+
+    Targets are as wide as the widest behaviour, NaN beyond a block's own.
+    """
 
     blocks: list[Block]
     times: list[np.ndarray]
@@ -31,15 +35,24 @@ class TrainingData:
 
     @classmethod
     def build(
-        cls, X: SpikeSamples, known: Vocabulary, config: NetworkConfig, targets: np.ndarray, weights: np.ndarray
+        cls,
+        X: SpikeSamples,
+        names: Mapping[int, str],
+        known: Vocabulary,
+        config: NetworkConfig,
+        targets: np.ndarray,
+        weights: np.ndarray,
     ) -> TrainingData:
-        """Samples that can teach something: some target known, weight above zero."""
+        """Samples that can teach something: some target known, weight above zero.
+
+        ``names`` are the ids of the sessions by position; ``targets`` (n_samples, W) are standardised.
+        """
         teaches = (~np.isnan(targets)).any(axis=1) & (weights > 0)
         blocks, orders = [], []
         for position, segment, order in X.blocks():
             kept = order[teaches[order]]
             if len(kept):
-                blocks.append(known.block(X.sessions[position], segment, X.session_name(position), config))
+                blocks.append(known.block(X.sessions[position], segment, names[position], config))
                 orders.append(kept)
         return cls(
             blocks,
@@ -80,6 +93,7 @@ class TrainingData:
         error = total = 0.0
         for block, times, target, weight in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
             predicted = predict_block(network, block, times, self.centred)
+            target = target[:, : predicted.shape[1]]
             known = ~np.isnan(target) * weight[:, None]
             error += float((np.nan_to_num(predicted - target) ** 2 * known).sum())
             total += float(known.sum())

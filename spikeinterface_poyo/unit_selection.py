@@ -76,7 +76,7 @@ class SelectUnits(TransformerMixin, BaseEstimator):
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
             kept = [str(unit) for unit in self.unit_ids_[name]]
             sessions.append(keep_units(session, np.isin(session.unit_names, kept)))
-        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.target)
+        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids

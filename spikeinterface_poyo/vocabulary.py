@@ -1,18 +1,22 @@
-"""What a fitted decoder knows of its sessions: whose embedding is in which row, and on what clock behaviour came."""
+"""What a fitted decoder knows: whose embedding is in which row, which behaviour is read out where, on what clock."""
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from .behavior_in import UNNAMED, rescale
 from .merging import merge_spikes
 from .network import NetworkConfig
-from .samples import SpikeSamples, sample_interval
+from .readouts import Readout, n_columns
+from .samples import SpikeSamples, seconds_covered
 from .session import Session
+from .unit_selection import firing_rates, keep_in_segment
 from .windows import Block
 
 REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
@@ -34,6 +38,12 @@ class KnownSession:
         Source of each segment's clock at fit.
     isolated_rows : bool
         Whether it was an array of counts, read row by row.
+    readout : str
+        Name of its behaviour.
+    silent_units : list of str
+        Units without a spike at fit: known, but without a row, and not read.
+    labelled_seconds : float or None
+        Time that its samples covered at fit; None where it was not recorded.
     """
 
     unit_names: list[str]
@@ -42,13 +52,32 @@ class KnownSession:
     sample_interval: float | None
     clocks: list[str]
     isolated_rows: bool
+    readout: str
+    silent_units: list[str]
+    labelled_seconds: float | None
 
 
 @dataclass
 class Vocabulary:
-    """All known sessions by id. Row 0 of both embedding tables belongs to no unit and no session."""
+    """All known sessions by id and behaviours by name.
+
+    Row 0 of both embedding tables belongs to no unit and no session.
+    """
 
     sessions: dict[str, KnownSession] = field(default_factory=dict)
+    readouts: dict[str, Readout] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, X: SpikeSamples, names: Mapping[int, str], readouts: Mapping[str, Readout]) -> Vocabulary:
+        """Vocabulary of the sessions that samples use; ``names`` are their ids by position."""
+        known = cls(readouts=dict(readouts))
+        times: dict[int, list[np.ndarray]] = {position: [] for position in names}
+        for position, _, order in X.blocks():
+            times[position].append(X.times[order])
+        for position, name in names.items():
+            covered = sum(seconds_covered(part) for part in times[position])
+            known.add(name, X.sessions[position], X.targets[position].name, regular_interval(times[position]), covered)
+        return known
 
     @property
     def n_unit_rows(self) -> int:
@@ -60,17 +89,106 @@ class Vocabulary:
         """Rows of the session table."""
         return 1 + len(self.sessions)
 
-    def add(self, name: str, session: Session, interval: float | None) -> None:
-        """Give a new session and its units the next rows."""
-        clocks = [segment.clock for segment in session.segments]
+    @property
+    def n_columns(self) -> int:
+        """Columns of the readout layer."""
+        return n_columns(self.readouts)
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether the sessions are arrays of counts, read row by row."""
+        return any(known.isolated_rows for known in self.sessions.values())
+
+    def readout_of(self, name: str) -> Readout:
+        """Readout of a session's behaviour."""
+        return self.readouts[self.sessions[name].readout]
+
+    def add(
+        self, name: str, session: Session, readout: str, interval: float | None, labelled_seconds: float | None
+    ) -> None:
+        """Give a new session and its units the next rows; units without a spike get none, unless all are silent."""
+        fires = firing_rates(session) > 0
+        if not fires.any():
+            fires[:] = True
         self.sessions[name] = KnownSession(
-            session.unit_names,
+            [unit for unit, fired in zip(session.unit_names, fires, strict=True) if fired],
             self.n_unit_rows,
             self.n_session_rows,
             interval,
-            [str(clock) for clock in clocks],
+            [str(segment.clock) for segment in session.segments],
             session.isolated_rows,
+            readout,
+            [unit for unit, fired in zip(session.unit_names, fires, strict=True) if not fired],
+            labelled_seconds,
         )
+
+    def joined(self, other: Vocabulary) -> Vocabulary:
+        """A vocabulary of these sessions and another's, which take the rows and columns that follow.
+
+        Behaviours of the other that are known here have its first columns, and stay where they are.
+        """
+        sessions, readouts = dict(self.sessions), dict(self.readouts)
+        for name, known in other.sessions.items():
+            sessions[name] = replace(
+                known,
+                first_unit_row=known.first_unit_row + self.n_unit_rows - 1,
+                session_row=known.session_row + self.n_session_rows - 1,
+            )
+        n_shared = sum(readout.n_columns for name, readout in other.readouts.items() if name in self.readouts)
+        for name, readout in other.readouts.items():
+            if name not in readouts:
+                readouts[name] = replace(readout, first_column=readout.first_column + self.n_columns - n_shared)
+        return Vocabulary(sessions, readouts)
+
+    def behavior_names(self, sessions: Sequence[Session]) -> list[str]:
+        """Names of the behaviours of known sessions; sessions that are not known have an unnamed one."""
+        known = [self.sessions.get(session.name(position)) for position, session in enumerate(sessions)]
+        return [UNNAMED if session is None else session.readout for session in known]
+
+    def in_units(self, X: SpikeSamples, y: np.ndarray, names: Mapping[int, str]) -> np.ndarray:
+        """Targets (n_samples, most outputs) in the units of the readouts; ``names`` are session ids by position.
+
+        Raises
+        ------
+        ValueError
+            Where they cannot be converted, or have other outputs.
+        """
+        y = y.copy()
+        for position, name in names.items():
+            readout, info, mine = self.readout_of(name), X.targets[position], X.session_index == position
+            n_outputs = y.shape[1] if info.n_outputs is None else min(info.n_outputs, y.shape[1])
+            why = readout.agrees_with(info, n_outputs)
+            if why is not None:
+                raise ValueError(f"the behaviour of session {name!r} is not {readout.name!r} as the decoder reads it "
+                                 f"out: {why}")  # fmt: skip
+            if info.n_outputs is not None:
+                y[mine] = rescale(y[mine], info.units, readout.units, f"behaviour of {name!r}")
+        return y
+
+    def names_to_learn(self, X: SpikeSamples) -> dict[int, str]:
+        """Ids, by position, under which to learn the sessions that samples use: all known already, or all new.
+
+        Unnamed sessions are new, but rows of counts are always of the one session there is.
+
+        Raises
+        ------
+        ValueError
+            Where some are known and some are not.
+        """
+        names: dict[int, str] = {}
+        free = (name for k in itertools.count() if (name := f"session_{k}") not in self.sessions)
+        for position in np.unique(X.session_index).tolist():
+            session = X.sessions[position]
+            if session.isolated_rows and session.session_id is None and len(self.sessions) == 1:
+                names[position] = next(iter(self.sessions))
+            else:
+                names[position] = next(free) if session.session_id is None else session.session_id
+        known = sorted(set(names.values()) & set(self.sessions))
+        if known and len(known) < len(names):
+            new = sorted(set(names.values()) - set(known))
+            raise ValueError(f"partial_fit takes known sessions or new ones, not both at once; known: {known}, new: "
+                             f"{new}")  # fmt: skip
+        return names
 
     def resolve(self, sessions: Sequence[Session], used: Iterable[int]) -> list[str]:
         """Ids of ``sessions``, of which those at ``used`` matter; a single unnamed one is the only known one.
@@ -89,18 +207,20 @@ class Vocabulary:
         unknown = sorted({names[position] for position in used} - set(self.sessions))
         if unknown:
             raise ValueError(f"unknown session(s) {unknown}; the decoder was fitted on {sorted(self.sessions)}. Give "
-                             "session_id= of a known one, or fit a decoder that includes the new session")  # fmt: skip
+                             "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
         return names
 
     def block(self, session: Session, segment: int, name: str, config: NetworkConfig) -> Block:
         """A segment of a known session with the rows of its units, its spikes merged as the network wants them."""
         known = self.sessions[name]
         row = {unit: known.first_unit_row + i for i, unit in enumerate(known.unit_names)}
-        rows = np.array([row[unit] for unit in session.unit_names], dtype=np.int64)
+        rows = np.array([row.get(unit, 0) for unit in session.unit_names], dtype=np.int64)
         spikes = session.segments[segment]
+        if not rows.all():  # units that were silent at fit
+            spikes = keep_in_segment(spikes, rows > 0, np.cumsum(rows > 0) - 1)
         if config.token_bin:
             spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
-        return Block(spikes, rows, known.session_row)
+        return Block(spikes, rows[rows > 0], known.session_row, self.readouts[known.readout].columns)
 
     def check(self, session: Session, name: str) -> None:
         """Compare a session given for prediction with what was seen at fit.
@@ -119,13 +239,17 @@ class Vocabulary:
         if session.isolated_rows != known.isolated_rows:
             was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
             raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
-        unknown = [unit for unit in session.unit_names if unit not in set(known.unit_names)]
+        all_known = [*known.unit_names, *known.silent_units]
+        unknown = [unit for unit in session.unit_names if unit not in set(all_known)]
         if unknown:
             raise ValueError(
-                f"session {name!r} has units {unknown} that were not there at fit (known: {known.unit_names}). Leave "
-                "them out, for instance with sorting.select_units(...), or fit a decoder that includes them"
+                f"session {name!r} has units {unknown} that were not there at fit (known: {all_known}). Leave them "
+                "out, for instance with sorting.select_units(...), or learn them with partial_fit under a new "
+                "session_id"
             )
         missing = sorted(set(known.unit_names) - set(session.unit_names))
+        if len(missing) == len(known.unit_names):
+            raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
         if missing:
             warnings.warn(f"session {name!r} lacks units {missing} that were there at fit; predicting without them",
                           stacklevel=4)  # fmt: skip
@@ -140,20 +264,25 @@ class Vocabulary:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {name: asdict(known) for name, known in self.sessions.items()}
+        return {
+            "sessions": {name: asdict(known) for name, known in self.sessions.items()},
+            "readouts": {name: readout.to_json() for name, readout in self.readouts.items()},
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Vocabulary:
         """Inverse of `to_json`."""
-        return cls({name: KnownSession(**known) for name, known in data.items()})
+        return cls(
+            {name: KnownSession(**known) for name, known in data["sessions"].items()},
+            {name: Readout.from_json(readout) for name, readout in data["readouts"].items()},
+        )
 
 
-def regular_interval(X: SpikeSamples, position: int) -> float | None:
-    """Median interval of the samples of one session in seconds, None where nine in ten are not near it."""
-    intervals = [np.diff(X.times[order]) for session, _, order in X.blocks() if session == position]
-    joined = np.concatenate(intervals) if intervals else np.empty(0)
-    joined = joined[joined > 0]
-    if len(joined) == 0:
+def regular_interval(times: Sequence[np.ndarray]) -> float | None:
+    """Median interval, in seconds, of ascending sample times by segment; None where nine in ten are not near it."""
+    intervals = np.concatenate([np.diff(part) for part in times])
+    intervals = intervals[intervals > 0]
+    if len(intervals) == 0:
         return None
-    median = sample_interval(np.cumsum(joined))
-    return median if np.mean(np.abs(joined - median) < REGULAR * median) > 0.9 else None
+    median = float(np.median(intervals))
+    return median if np.mean(np.abs(intervals - median) < REGULAR * median) > 0.9 else None

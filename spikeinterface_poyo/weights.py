@@ -1,7 +1,8 @@
 """Weights on disk: a folder with ``decoder.json`` and the safetensors file it names, written atomically, never pickled.
 
-The weights' file is called after its contents, so a new decoder never overwrites the one that is there: moving the new
-``decoder.json`` into place is the one step that replaces it.
+The safetensors file holds the description too, so that it can be sent around by itself. A digest over both tells a file
+that was altered. The weights' file is called after its contents, so a new decoder never overwrites the one that is
+there: moving the new ``decoder.json`` into place is the one step that replaces it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from os import PathLike
@@ -19,52 +21,31 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
+from torch import Tensor
 
+from .fitting import Learned, keep, record_of
 from .network import POYO, NetworkConfig
+from .training import TrainingRecord
 from .vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DESCRIPTION = "decoder.json"
-RECORD = (
-    "n_iter_",
-    "loss_",
-    "best_loss_",
-    "loss_curve_",
-    "validation_scores_",
-    "best_validation_score_",
-    "interrupted_",
-)
 
 
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
     """Write a fitted decoder. An older one in ``folder`` stays whole until the new one is complete."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    description = {
-        "format_version": FORMAT_VERSION,
-        "parameters": decoder.get_params() | {"random_state": plain_seed(decoder.random_state)},
-        "network": asdict(decoder.network_.config),
-        "sessions": decoder.sessions_.to_json(),
-        "target": {
-            "mean": decoder.target_mean_.tolist(),
-            "scale": decoder.target_scale_.tolist(),
-            "units": decoder.target_units_,
-            "names": decoder.target_names_,
-            "one_dimensional": decoder._flat_target,
-        },
-        "features": {name: np.asarray(getattr(decoder, name)).tolist()
-                     for name in ("n_features_in_", "feature_names_in_") if hasattr(decoder, name)},
-        "training": {name: getattr(decoder, name) for name in RECORD},
-        "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},
-    }  # fmt: skip
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
+    text = json.dumps(describe(decoder), indent=1, default=plain_number)
+    digest = digest_of(json.loads(text), state)
     aside = Path(tempfile.mkdtemp(dir=target, prefix=".saving-"))
     try:
-        save_file(state, aside / "weights")
+        save_file(state, aside / "weights", metadata={"description": text, "digest": digest})
         name = f"model-{hashlib.sha256((aside / 'weights').read_bytes()).hexdigest()[:12]}.safetensors"
-        text = json.dumps(description | {"weights": name}, indent=1, default=plain_number)
-        (aside / DESCRIPTION).write_text(text, encoding="utf-8")
+        named = json.loads(text) | {"weights": name, "digest": digest}
+        (aside / DESCRIPTION).write_text(json.dumps(named, indent=1), encoding="utf-8")
         older = weights_file(target)
         os.replace(aside / "weights", target / name)
         os.replace(aside / DESCRIPTION, target / DESCRIPTION)
@@ -72,6 +53,35 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
         shutil.rmtree(aside)
     if older is not None and older.name != name:
         older.unlink(missing_ok=True)
+
+
+def describe(decoder: Any) -> dict[str, Any]:
+    """All but the weights of a fitted decoder."""
+    record = record_of(decoder)
+    return {
+        "format_version": FORMAT_VERSION,
+        # Where the weights came from may be a private path or address, and whoever loads these starts from these.
+        "parameters": decoder.get_params() | {"random_state": plain_seed(decoder.random_state), "pretrained": None},
+        "network": asdict(decoder.network_.config),
+        "vocabulary": decoder.sessions_.to_json(),
+        "features": {
+            name: np.asarray(getattr(decoder, name)).tolist()
+            for name in ("n_features_in_", "feature_names_in_")
+            if hasattr(decoder, name)
+        },
+        "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
+        "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},
+    }
+
+
+def digest_of(description: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of a description and its weights."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(state):
+        tensor = state[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def weights_file(folder: Path) -> Path | None:
@@ -83,69 +93,118 @@ def weights_file(folder: Path) -> Path | None:
         return None
 
 
-def load(cls: type, folder: str | PathLike[str], device: str) -> Any:
-    """Read a decoder that `save` wrote.
+def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and weights from a folder that `save` wrote, or from its file of weights alone.
 
     Raises
     ------
     FileNotFoundError
         Where the folder lacks one of the two files.
     ValueError
-        Where they are damaged, or of a format newer than this version reads.
+        Where they are damaged, altered, or of a format newer than this version reads.
     """
-    source = Path(folder)
-    if not (source / DESCRIPTION).is_file():
+    if source.is_dir() and not (source / DESCRIPTION).is_file():
         raise FileNotFoundError(f"{source} is no saved decoder: it lacks {DESCRIPTION}")
+    if not source.exists():
+        raise FileNotFoundError(f"{source} is no saved decoder: there is nothing of that name")
     try:
-        description = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
+        description, file, digest = read_description(source)
         newer = description["format_version"] > FORMAT_VERSION
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise damaged(source, error) from error
     if newer:
         raise ValueError(f"{source} has format version {description['format_version']}; this version of "
                          f"spikeinterface_poyo reads up to {FORMAT_VERSION}: upgrade it")  # fmt: skip
-    file = weights_file(source)
-    if file is not None and not file.is_file():
+    if not file.is_file():
         raise FileNotFoundError(f"{source} is no saved decoder: it lacks {file.name}")
     try:
-        return build(cls, description, load_file(source / description["weights"]), device)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
+        with safetensors.safe_open(file, framework="pt") as opened:
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
         raise damaged(source, error) from error
+    if description["format_version"] == 1:
+        return upgraded(description, source), state
+    if digest != digest_of(description, state):
+        raise damaged(source, ValueError("its contents are not those that were saved (their digest differs)"))
+    return description, state
+
+
+def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:
+    """Description, file of weights, and digest of both."""
+    if source.is_dir():
+        description = json.loads((source / DESCRIPTION).read_text(encoding="utf-8"))
+        file = source / Path(description.pop("weights")).name
+        return description, file, description.pop("digest", None)
+    with safetensors.safe_open(source, framework="pt") as opened:
+        metadata = opened.metadata() or {}
+    if "description" not in metadata:
+        raise ValueError("the file does not say what its weights are; expected one that save_pretrained wrote")
+    return json.loads(metadata["description"]), source, metadata["digest"]
+
+
+def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
+    """A description of format version 1, which knew one behaviour only, as version 2."""
+    try:
+        target = description.pop("target")
+        readout = {
+            "name": "behavior",
+            "first_column": 0,
+            "mean": target["mean"],
+            "scale": target["scale"],
+            "units": target["units"],
+            "output_names": target["names"],
+            "one_dimensional": target["one_dimensional"],
+            "kind": "continuous",
+        }
+        sessions = {
+            name: known | {"readout": "behavior", "silent_units": [], "labelled_seconds": None}
+            for name, known in description.pop("sessions").items()
+        }
+        training = description.pop("training")
+        losses, scores = training["loss_curve_"], training["validation_scores_"] or []
+        interrupted = training["interrupted_"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise damaged(source, error) from error
+    return description | {
+        "vocabulary": {"sessions": sessions, "readouts": {"behavior": readout}},
+        "training": {"losses": losses, "scores": scores, "interrupted": interrupted},
+    }
 
 
 def damaged(source: Path, error: Exception) -> ValueError:
-    """What is told of a folder whose files cannot be read or do not fit together."""
+    """What is told of files that cannot be read or do not fit together."""
     return ValueError(f"the decoder saved in {source} is damaged: {type(error).__name__}: {error}")
 
 
-def build(cls: type, description: dict[str, Any], state: dict[str, Any], device: str) -> Any:
-    """A fitted decoder from what was read."""
-    decoder = cls(**description["parameters"] | {"device": device})
-    decoder.sessions_ = Vocabulary.from_json(description["sessions"])
-    network = POYO(
-        NetworkConfig(**description["network"]), decoder.sessions_.n_unit_rows, decoder.sessions_.n_session_rows
-    )
-    network.load_state_dict(state)
-    decoder.network_ = network.eval()
-    restore(decoder, description)
-    return decoder
+def read_learned(source: Path) -> tuple[Learned, dict[str, Any]]:
+    """Network and vocabulary of a saved decoder, and its description."""
+    description, state = read(source)
+    try:
+        vocabulary = Vocabulary.from_json(description["vocabulary"])
+        config = NetworkConfig(**description["network"])
+        network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+        network.load_state_dict(state)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise damaged(source, error) from error
+    return Learned(network.eval(), vocabulary), description
 
 
-def restore(decoder: Any, description: dict[str, Any]) -> None:
-    """Fitted attributes other than the network and its vocabulary."""
-    target = description["target"]
-    decoder.target_mean_, decoder.target_scale_ = np.array(target["mean"]), np.array(target["scale"])
-    decoder.target_units_ = target["units"]
-    decoder.target_names_ = None if target["names"] is None else tuple(target["names"])
-    decoder.n_outputs_ = len(target["mean"])
-    decoder._flat_target = target["one_dimensional"]
-    for name, value in description["training"].items():
-        setattr(decoder, name, value)
-    features = description["features"]
+def load(cls: type, source: Path) -> Any:
+    """A fitted decoder that `save` wrote."""
+    learned, description = read_learned(source)
+    try:
+        decoder = cls(**description["parameters"])
+        training = description["training"]
+        record = TrainingRecord(training["losses"], training["scores"], training["interrupted"])
+        keep(decoder, learned, record)
+        features = description["features"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(source, error) from error
     if "n_features_in_" in features:
         decoder.n_features_in_ = features["n_features_in_"]
     if "feature_names_in_" in features:
         decoder.feature_names_in_ = np.array(features["feature_names_in_"], dtype=object)
+    return decoder
 
 
 def plain_seed(random_state: Any) -> int | None:

@@ -39,11 +39,12 @@ class Tokens:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One segment of one session as the network sees it, with its rows in the embedding tables."""
+    """One segment of one session as the network sees it: rows in the embedding tables, columns of the readout."""
 
     segment: Segment
     unit_rows: np.ndarray
     session_row: int
+    columns: np.ndarray
 
 
 def tokenize(

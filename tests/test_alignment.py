@@ -71,7 +71,7 @@ class TestSegments:
             block.segments.append(segment)
         X, y = align(two_segments(), block)
         assert y.shape == (16, 2)
-        assert X.target.units == "cm"
+        assert X.targets[0].units == "cm"
 
     @pytest.mark.parametrize("signals", [(TIMES, VALUES), [(TIMES, VALUES)], [(TIMES, VALUES)] * 3])
     def test_another_number_of_signals_than_segments_is_refused(self, signals):
@@ -131,7 +131,7 @@ class TestSessions:
             align([SPIKES, SPIKES], [(TIMES, VALUES)] * 2, session_id=names)
 
     def test_outputs_must_be_the_same(self):
-        with pytest.raises(ValueError, match="same outputs"):
+        with pytest.raises(ValueError, match="behavior_name"):
             align([SPIKES, SPIKES], [(TIMES, VALUES), (TIMES, np.zeros((18, 2)))])
 
     def test_outputs_in_another_order_are_refused(self):
@@ -144,7 +144,7 @@ class TestSessions:
 class TestUnitsOfMeasure:
     def test_signals_come_in_the_first_ones_unit(self):
         X, y = align([SPIKES, SPIKES], [(TIMES, VALUES * pq.cm / pq.s), (TIMES, VALUES * pq.m / pq.s)])
-        assert X.target.units == "cm/s"
+        assert X.targets[0].units == "cm/s"
         np.testing.assert_allclose(y[18:], 100 * y[:18], rtol=1e-15)
 
     def test_units_that_cannot_be_converted_are_refused(self):

@@ -151,9 +151,12 @@ class TestSpikes:
 
     def test_units_without_spikes_are_kept(self, small_decoder):
         decoder = small_decoder(early_stopping=False).fit(SPIKES | {"silent": []}, BEHAVIOUR)
-        assert decoder.sessions_.sessions["session_0"].unit_names == ["a", "b", "c", "silent"]
-        assert np.isfinite(decoder.predict(SPIKES | {"silent": []}, TIMES)).all()
-        assert np.isfinite(decoder.predict(SPIKES | {"silent": [5.0]}, TIMES)).all()
+        known = decoder.sessions_.sessions["session_0"]
+        assert (known.unit_names, known.silent_units) == (["a", "b", "c"], ["silent"])
+        without = decoder.predict(SPIKES, TIMES)
+        assert np.isfinite(without).all()
+        for spikes in ([], [5.0]):
+            np.testing.assert_array_equal(decoder.predict(SPIKES | {"silent": spikes}, TIMES), without)
 
     def test_other_unit_ids_than_at_fit(self, fitted):
         with refused(
@@ -194,7 +197,7 @@ class TestUnitsOfMeasure:
 
     def test_incompatible_at_score(self, small_decoder):
         decoder = small_decoder(early_stopping=False).fit(SPIKES, (TIMES, VALUES * pq.cm))
-        with refused("behaviour of session_0 is in 's', which cannot be converted to 'cm'"):
+        with refused("behaviour given is in 's', which cannot be converted to 'cm'"):
             decoder.score(SPIKES, (TIMES, VALUES * pq.s))
         metres = decoder.score(SPIKES, (TIMES, VALUES / 100 * pq.m))
         assert metres == pytest.approx(decoder.score(SPIKES, (TIMES, VALUES * pq.cm)), abs=1e-9)

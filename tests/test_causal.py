@@ -101,12 +101,14 @@ def test_training_windows_send_no_gradient_to_later_spikes(n_steps):
         torch.manual_seed(0)
         network = POYO(config, n_units=6, n_sessions=2).eval()
     spikes = np.sort(rng.uniform(0, 30, 1500))
-    block = Block(Segment(spikes, rng.integers(0, 5, 1500, dtype=np.int32), 0.0, 30.0), np.arange(1, 6), 1)
+    segment = Segment(spikes, rng.integers(0, 5, 1500, dtype=np.int32), 0.0, 30.0)
+    block = Block(segment, np.arange(1, 6), 1, np.arange(1))
     sampler = WindowSampler([np.arange(0, 30, 0.05)], [1], length, causal=True)
     windows, query = sampler.draw(12, 5, rng)
     query_time = sampler.times[query] - windows.start[:, None]
     tokens = tokenize([block], windows, length)
-    batch = to_batch(tokens, np.ones(12, dtype=np.int64), query_time, torch.device("cpu"))
+    columns = np.zeros((12, 1), dtype=np.int64)
+    batch = to_batch(tokens, np.ones(12, dtype=np.int64), query_time, columns, torch.device("cpu"))
     log_weight = batch.token_log_weight.clone().requires_grad_()  # moves each token's share of attention
     predicted = network(batch._replace(token_log_weight=log_weight))
     is_spike = (tokens.token % N_TOKEN_TYPES == SPIKE) & (tokens.token_log_weight > -np.inf)

@@ -88,7 +88,7 @@ def test_predictions_depend_on_time(container, expected, tiny_decoder):
     shifted = {0: container.sorting.get_unit_spike_train_in_seconds(0) + 0.05}
     trains = {u: container.sorting.get_unit_spike_train_in_seconds(u) for u in container.sorting.unit_ids} | shifted
     difference = np.abs(tiny_decoder.predict(trains, TIMES) - expected[2]).max()
-    assert difference > 1e-3 * tiny_decoder.target_scale_.max()
+    assert difference > 1e-3 * max(tiny_decoder.sessions_.readouts["behavior"].scale)
     assert expected[2].std() > 0.05
 
 
@@ -212,7 +212,7 @@ class TestOtherFiles:
             expected = mouse[0].get_unit_spike_train_in_seconds(unit)
             np.testing.assert_allclose(times[times >= since], expected, rtol=0, atol=1.001e-6)
         difference = np.abs(decoder.predict(given, TIMES) - decoder.predict(mouse[0], TIMES))
-        assert (difference <= 1e-3 * decoder.target_scale_).all()
+        assert (difference <= 1e-3 * np.array(decoder.sessions_.readouts["behavior"].scale)).all()
 
     @pytest.mark.parametrize("keep_mua_units", [True, False])
     def test_neurosuite(self, mouse, tiny_decoder, shared_data, keep_mua_units):

@@ -59,7 +59,7 @@ def fitted(session, small_decoder):
 def test_it_learns(simulate, small_decoder):
     session = simulate(duration=120.0)
     X, y = align(session.spikes, session.behavior)
-    decoder = small_decoder(max_iter=8, learning_rate_init=5e-3).fit(X[:900], y[:900])
+    decoder = small_decoder(max_iter=8, learning_rate_init=5e-3, early_stopping=True).fit(X[:900], y[:900])
     assert decoder.score(X[900:], y[900:]) > 0.8
     assert decoder.loss_curve_[-1] < 0.5 * decoder.loss_curve_[0]
     assert decoder.n_iter_ == 8
@@ -464,11 +464,19 @@ def test_units_are_found_by_name_not_by_place(session, fitted):
     np.testing.assert_allclose(predicted, fitted.predict(session.spikes, times=session.times), atol=2e-6)
 
 
-def test_silent_units_are_kept(simulate, small_decoder):
+def test_silent_units_cost_nothing(simulate, small_decoder):
     session = simulate(silent=3)
     decoder = small_decoder().fit(session.spikes, session.behavior)
-    assert len(decoder.sessions_.sessions["session_0"].unit_names) == 8
-    assert np.isfinite(decoder.predict(session.spikes)).all()
+    assert decoder.network_.unit_emb.num_embeddings == 1 + 5
+    firing = {unit: times for unit, times in session.spikes.items() if len(times)}
+    again = small_decoder().fit(firing, session.behavior)
+    np.testing.assert_array_equal(decoder.predict(session.spikes), again.predict(firing))
+
+
+def test_a_population_that_is_silent_throughout_can_be_fitted(small_decoder):
+    X, y = np.zeros((40, 3)), np.random.default_rng(0).normal(size=40)
+    decoder = small_decoder(early_stopping=False).fit(X, y)
+    assert np.isfinite(decoder.predict(np.ones((5, 3)))).all()
 
 
 # Times

@@ -103,6 +103,7 @@ def our_batch(
             Segment(w.time, w.unit.astype(np.int32), 0.0, 1.0, None if counts is None else counts[i]),
             np.array(reference.unit_emb.tokenizer(unit_names(w.session))),
             int(reference.session_emb.tokenizer(f"session_{w.session}")),
+            np.arange(reference.readout.out_features),
         )
         for i, w in enumerate(windows)
     ]
@@ -110,7 +111,8 @@ def our_batch(
     whole = Windows(np.arange(n), np.zeros(n), np.full(n, -np.inf), np.full(n, np.inf))
     tokens = tokenize(blocks, whole, window_length=1.0)
     session = np.array([block.session_row for block in blocks])
-    return to_batch(tokens, session, query_time, torch.device("cpu"))
+    columns = np.array([block.columns for block in blocks])
+    return to_batch(tokens, session, query_time, columns, torch.device("cpu"))
 
 
 def permuted(batch: dict[str, Any], seed: int) -> dict[str, Any]:

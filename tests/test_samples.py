@@ -74,7 +74,7 @@ def test_indexing_is_numpys(X, index, with_ellipsis):
     assert subset.shape == expected.shape
     np.testing.assert_array_equal(subset.times, X.times[expected])
     np.testing.assert_array_equal(subset.session_ids, X.session_ids[expected])
-    assert subset.target is X.target
+    assert subset.targets is X.targets
     assert all(one is other for one, other in zip(subset.sessions, X.sessions, strict=True))
 
 
@@ -129,7 +129,7 @@ class TestPickle:
         again = clone(X)
         assert same(again, X)
         np.testing.assert_array_equal(again.session_ids, X.session_ids)
-        assert again.target == X.target
+        assert again.targets == X.targets
         for session, original in zip(again.sessions, X.sessions, strict=True):
             np.testing.assert_array_equal(session.unit_ids, original.unit_ids)
             np.testing.assert_array_equal(session.segments[0].spike_times, original.segments[0].spike_times)

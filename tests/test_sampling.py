@@ -133,7 +133,7 @@ def test_short_trials_read_half_a_window_beyond_their_ends_and_no_further():
     times = np.concatenate([start + np.arange(0, length, 0.02) for start, length in trials])
     sampler = WindowSampler([times], [1], 1.0)
     spikes = np.arange(0, 50, 0.005)
-    block = Block(Segment(spikes, np.zeros(len(spikes), np.int32), 0.0, 50.0), np.array([1]), 1)
+    block = Block(Segment(spikes, np.zeros(len(spikes), np.int32), 0.0, 50.0), np.array([1]), 1, np.arange(1))
     windows, query = sampler.draw(300, 4, np.random.default_rng(0))
     tokens = tokenize([block], windows, 1.0)
     for i in range(300):
@@ -165,7 +165,7 @@ def test_only_given_samples_are_asked_for():
     given_times = np.concatenate([np.arange(0, 20, 0.05), np.arange(40, 60, 0.05)])
     sampler = WindowSampler([given_times], [1], 2.0)
     spikes = np.arange(0, 60, 0.01)
-    block = Block(Segment(spikes, np.zeros(len(spikes), np.int32), 0.0, 60.0), np.array([1]), 1)
+    block = Block(Segment(spikes, np.zeros(len(spikes), np.int32), 0.0, 60.0), np.array([1]), 1, np.arange(1))
     windows, _ = sampler.draw(2000, 2, np.random.default_rng(0))
     tokens = tokenize([block], windows, 2.0)
     absolute = (windows.start[:, None] + tokens.token_time)[:, 2:][tokens.token_log_weight[:, 2:] > -np.inf]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.network import NetworkConfig
+from spikeinterface_poyo.readouts import Readout
 from spikeinterface_poyo.training_data import TrainingData, held_out_mask, hold_out
 from spikeinterface_poyo.vocabulary import Vocabulary
 
@@ -38,10 +39,9 @@ def test_a_few_samples_are_enough_to_hold_some_out(n):
 def test_each_sample_is_trained_on_or_held_out(simulate):
     sessions = [simulate(0), simulate(1, interval=0.05)]
     X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
-    known = Vocabulary()
-    for i, session in enumerate(X.sessions):
-        known.add(f"session_{i}", session, 0.1)
-    data = TrainingData.build(X, known, NetworkConfig(y.ndim), y[:, None], np.ones(len(y)))
+    names = {0: "session_0", 1: "session_1"}
+    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0,), (1.0,))})
+    data = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y)))
     trained, held_out = hold_out(data, 0.1, 1.0)
     for i in range(2):
         both = np.concatenate([trained.times[i], held_out.times[i]])
@@ -56,7 +56,7 @@ def test_samples_that_teach_nothing_are_left_out(simulate):
     X, y = align(session.spikes, session.behavior)
     y, weight = y.copy(), np.ones(len(y))
     y[10], y[20, 0], weight[30] = np.nan, np.nan, 0
-    known = Vocabulary()
-    known.add("session_0", X.sessions[0], 0.1)
-    data = TrainingData.build(X, known, NetworkConfig(y.ndim), y, weight)
+    names = {0: "session_0"}
+    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0, 0.0), (1.0, 1.0))})
+    data = TrainingData.build(X, names, known, NetworkConfig(2), y, weight)
     np.testing.assert_array_equal(data.times[0], np.delete(session.times, [10, 30]))

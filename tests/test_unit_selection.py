@@ -80,7 +80,7 @@ def test_samples_stay_as_they_are(both):
     out = SelectUnits(min_rate=1.0).fit_transform(both[::3])
     np.testing.assert_array_equal(out.times, both[::3].times)
     np.testing.assert_array_equal(out.session_ids, both[::3].session_ids)
-    assert out.target == both.target
+    assert out.targets == both.targets
     assert both.sessions[0].unit_names == list(ONE)
 
 

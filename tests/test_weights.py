@@ -45,11 +45,11 @@ def test_a_loaded_decoder_is_the_saved_one(session, fitted, folder):
     loaded = POYODecoder.from_pretrained(folder, device="cpu")
     np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
     assert loaded.score(session.spikes, session.behavior) == fitted.score(session.spikes, session.behavior)
-    assert loaded.get_params() == fitted.get_params()
+    assert loaded.get_params() == fitted.get_params() | {"pretrained": str(folder)}
     assert loaded.sessions_ == fitted.sessions_
     fitted_attributes = {name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")}
     assert fitted_attributes == {name for name in vars(loaded) if name.endswith("_") and not name.startswith("_")}
-    for name in ("loss_curve_", "validation_scores_", "n_iter_", "interrupted_", "n_outputs_", "target_units_"):
+    for name in ("loss_curve_", "validation_scores_", "n_iter_", "interrupted_", "n_outputs_", "best_loss_"):
         assert getattr(loaded, name) == getattr(fitted, name)
     for name, weight in fitted.network_.state_dict().items():
         assert torch.equal(loaded.network_.state_dict()[name], weight)
@@ -71,8 +71,8 @@ def test_units_of_measure_and_names_are_kept(session, small_decoder, tmp_path):
     decoder = small_decoder().fit(session.spikes, velocity)
     decoder.save_pretrained(tmp_path)
     loaded = POYODecoder.from_pretrained(tmp_path)
-    assert loaded.target_units_ == decoder.target_units_
-    assert loaded.target_names_ == ("vx", "vy")
+    assert loaded.sessions_.readouts == decoder.sessions_.readouts
+    assert loaded.sessions_.readouts["behavior"].output_names == ("vx", "vy")
     assert loaded.decode(session.spikes).units == pq.cm / pq.s
 
 
@@ -95,9 +95,11 @@ def test_any_random_state_can_be_saved(fitted, tmp_path, random_state):
     assert POYODecoder.from_pretrained(tmp_path / "again").random_state in (None, 3)
 
 
-def test_loaded_decoders_can_be_fitted_again(session, fitted, folder):
-    again = POYODecoder.from_pretrained(folder, device="cpu").fit(session.spikes, session.behavior, session_id="monday")
-    np.testing.assert_array_equal(again.predict(session.spikes), fitted.predict(session.spikes))
+def test_fitting_a_loaded_decoder_adapts_its_weights(session, small_decoder, folder):
+    loaded = POYODecoder.from_pretrained(folder, device="cpu")
+    again = loaded.fit(session.spikes, session.behavior, session_id="monday")
+    other = small_decoder(pretrained=folder).fit(session.spikes, session.behavior, session_id="monday")
+    np.testing.assert_array_equal(again.predict(session.spikes), other.predict(session.spikes))
 
 
 def test_the_folder_holds_safetensors_and_json_only(folder):
@@ -199,7 +201,7 @@ def test_a_damaged_file_is_an_error(folder, suffix, damage):
         POYODecoder.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("change", [{"sessions": {}}, {"network": {}}, {"target": None}, {"weights": 3}])
+@pytest.mark.parametrize("change", [{"sessions": {}}, {"network": {}}, {"vocabulary": None}, {"weights": 3}])
 def test_a_description_that_does_not_fit_is_an_error(folder, change):
     edit(folder, **change)
     with pytest.raises(ValueError, match="damaged"):

@@ -21,7 +21,8 @@ def make_block(times, units, unit_rows, weights=None) -> Block:
     order = np.lexsort((units, times))
     weights = None if weights is None else np.asarray(weights, dtype=np.float32)[order]
     extent = (times.min(), times.max()) if len(times) else (0.0, 0.0)
-    return Block(Segment(times[order], units[order], *extent, weights), np.asarray(unit_rows, dtype=np.int64), 1)
+    segment = Segment(times[order], units[order], *extent, weights)
+    return Block(segment, np.asarray(unit_rows, dtype=np.int64), 1, np.arange(1))
 
 
 def make_windows(block, start, visible_from=None, visible_to=None) -> Windows:

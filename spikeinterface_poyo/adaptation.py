@@ -1,0 +1,191 @@
+"""Adaptation of a trained network to sessions it has not seen.
+
+Unit identification learns embeddings of the new units and sessions, and a readout where the behaviour is new, with all
+else frozen; fine-tuning then trains everything. Source: Azabou et al., NeurIPS 2023 (arXiv 2310.16046), section 3.3.
+The learning rates and numbers of steps are ours: see docs/defaults.md.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .defaults import check_fits, choose_token_bin, choose_training
+from .fitting import Labels, Learned, randomness, run
+from .network import POYO, NetworkConfig
+from .readouts import Readout, behaviors_of, make_readouts, n_columns, shared_readouts
+from .runtime import find_device
+from .training import TrainingRecord, TrainingSettings
+from .training_data import TrainingData
+from .vocabulary import Vocabulary
+
+IDENTIFICATION_RATE = 1e-2  # learning rate of embeddings and new readouts while the core is frozen
+IDENTIFICATION_STEPS = 300
+FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go on from what is known
+TABLES = ("unit_emb", "session_emb", "readout")
+
+
+def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
+    """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
+    device = find_device(decoder.device)
+    token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
+    with randomness(decoder, device) as rng:
+        new = identify_units(decoder, base, labels, token_bin, device, rng)
+        record = new.record
+        if not record.interrupted:
+            record = record.followed_by(run(decoder, new.learned.network, new.data, fine_tuning(new.settings), rng))
+    return new.learned, record
+
+
+def add_sessions(
+    decoder: Any, known: Learned, labels: Labels, how: Literal["units", "all"]
+) -> tuple[Learned, TrainingRecord]:
+    """A network that knows the sessions of ``labels`` too.
+
+    With "units" what was known stays as it was, bit for bit; with "all" fine-tuning on the new sessions follows, which
+    changes the core and with it what older sessions decode to.
+
+    Raises
+    ------
+    ValueError
+        Where a behaviour is not what it was under its name.
+    """
+    readouts = known.vocabulary.readouts
+    for name, (info, n_outputs, _) in behaviors_of(labels.X, labels.y).items():
+        why = readouts[name].agrees_with(info, n_outputs) if name in readouts else None
+        if why is not None:
+            raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
+                             "behaviour needs another behavior_name=")  # fmt: skip
+    device = find_device(decoder.device)
+    with randomness(decoder, device) as rng:
+        # Known sessions are to be read as before, so tokens stay as fine as they were.
+        new = identify_units(decoder, known, labels, known.network.config.token_bin, device, rng)
+        both, record = join(known, new), new.record
+        both.network.to(device)
+        if how == "all" and not record.interrupted:
+            data = labels.data(both.vocabulary, both.network.config)
+            record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings), rng))
+    return both, record
+
+
+@dataclass(frozen=True, eq=False)
+class Identified:
+    """Result of unit identification: a network of the new sessions alone, what it was trained on, and how."""
+
+    learned: Learned
+    n_shared: int  # columns of the readout that were known before; they come first
+    data: TrainingData
+    settings: TrainingSettings
+    record: TrainingRecord
+
+
+def identify_units(
+    decoder: Any, base: Learned, labels: Labels, token_bin: float, device: torch.device, rng: np.random.Generator
+) -> Identified:
+    """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen."""
+    shared = shared_readouts(labels.X, labels.y, base.vocabulary.readouts)
+    readouts = make_readouts(labels.X, labels.y, labels.weight, labels.one_dimensional, shared)
+    vocabulary = Vocabulary.of(labels.X, labels.names, readouts)
+    check_fits(decoder, base.network.config, base.vocabulary.reads_rows, labels.X)
+    config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
+                     token_bin=token_bin)  # fmt: skip
+    data = labels.data(vocabulary, config)
+    network = graft(base, vocabulary, shared, config).to(device)
+    settings = choose_training(decoder, labels.X, data, config, device)
+    n_shared = n_columns(shared)
+    with frozen_core(network, n_shared):
+        record = run(decoder, network, data, identification(settings), rng)
+    return Identified(Learned(network, vocabulary), n_shared, data, settings, record)
+
+
+def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
+    """One more iteration over known sessions, over all weights."""
+    config = known.network.config
+    data = labels.data(known.vocabulary, config)
+    device = find_device(decoder.device)
+    with randomness(decoder, device) as rng:
+        network = copy.deepcopy(known.network).to(device)
+        settings = replace(choose_training(decoder, labels.X, data, config, device), n_iterations=1)
+        record = run(decoder, network, data, fine_tuning(settings), rng)
+    return Learned(network, known.vocabulary), record
+
+
+def identification(settings: TrainingSettings) -> TrainingSettings:
+    """Settings while the core is frozen."""
+    n_iterations = -(-IDENTIFICATION_STEPS // settings.steps_per_iteration)
+    return replace(settings, n_iterations=n_iterations, learning_rate=IDENTIFICATION_RATE, stage="unit identification")
+
+
+def fine_tuning(settings: TrainingSettings) -> TrainingSettings:
+    """Settings when all weights go on from what they learned before."""
+    return replace(settings, learning_rate=FINE_TUNING_RATE * settings.learning_rate, stage="fine-tuning")
+
+
+def graft(base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], config: NetworkConfig) -> POYO:
+    """A network with the base's core and fresh tables for the sessions of ``vocabulary``.
+
+    Units of a session that the base knows under the same id, and the ``shared`` readouts, begin with what it learned.
+    """
+    network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+    learned = base.network.state_dict()
+    core = {name: tensor for name, tensor in learned.items() if name.split(".")[0] not in TABLES}
+    network.load_state_dict(core, strict=False)
+    with torch.no_grad():
+        for name, readout in shared.items():
+            columns = torch.from_numpy(vocabulary.readouts[name].columns)
+            network.readout.weight[columns] = base.network.readout.weight[readout.columns].cpu()
+            network.readout.bias[columns] = base.network.readout.bias[readout.columns].cpu()
+        for name in vocabulary.sessions.keys() & base.vocabulary.sessions.keys():
+            new, old = vocabulary.sessions[name], base.vocabulary.sessions[name]
+            row = {unit: old.first_unit_row + i for i, unit in enumerate(old.unit_names)}
+            for i, unit in enumerate(new.unit_names):
+                if unit in row:
+                    network.unit_emb.weight[new.first_unit_row + i] = learned["unit_emb.weight"][row[unit]].cpu()
+            network.session_emb.weight[new.session_row] = learned["session_emb.weight"][old.session_row].cpu()
+    return network
+
+
+def join(known: Learned, new: Identified) -> Learned:
+    """Everything known, and the rows and columns of the new sessions after it."""
+    state, added = known.network.state_dict(), new.learned.network.state_dict()
+    first = {
+        "unit_emb.weight": 1,
+        "session_emb.weight": 1,
+        "readout.weight": new.n_shared,
+        "readout.bias": new.n_shared,
+    }
+    state |= {name: torch.cat([state[name].cpu(), added[name][row:].cpu()]) for name, row in first.items()}
+    config = replace(known.network.config, n_outputs=len(state["readout.bias"]))
+    network = POYO(config, len(state["unit_emb.weight"]), len(state["session_emb.weight"]))
+    network.load_state_dict(state)
+    return Learned(network.eval(), known.vocabulary.joined(new.learned.vocabulary))
+
+
+@contextmanager
+def frozen_core(network: POYO, n_shared: int) -> Iterator[None]:
+    """Context in which only embeddings learn, and the columns of the readout after the first ``n_shared``."""
+
+    def only_new(gradient: Tensor) -> Tensor:
+        return torch.cat([torch.zeros_like(gradient[:n_shared]), gradient[n_shared:]])
+
+    frozen = [p for name, p in network.named_parameters() if name.split(".")[0] not in TABLES]
+    learns: list[nn.Parameter] = list(network.readout.parameters())
+    if n_shared == network.config.n_outputs:
+        frozen, learns = frozen + learns, []
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    hooks = [parameter.register_hook(only_new) for parameter in learns]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for parameter in frozen:
+            parameter.requires_grad_(True)

@@ -1,0 +1,123 @@
+"""From samples to a trained network: what `POYODecoder.fit` does from scratch, and what every kind of fit shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .defaults import choose_network, choose_training, holds_out
+from .door import check_sample_weight
+from .initialisation import attend_to_near_times
+from .network import POYO, NetworkConfig
+from .readouts import make_readouts
+from .runtime import find_device, generator
+from .samples import SpikeSamples
+from .training import TrainingRecord, TrainingSettings, train
+from .training_data import TrainingData, hold_out
+from .vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A network, and what the rows and columns of its tables mean."""
+
+    network: POYO
+    vocabulary: Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What a decoder learns from, checked.
+
+    Parameters
+    ----------
+    X : SpikeSamples
+        Samples.
+    y : ndarray, shape (n_samples, most outputs), float64
+        Their targets in the users' units, NaN where unknown.
+    weight : ndarray, shape (n_samples,)
+        Their weights.
+    names : dict of int to str
+        Ids of the sessions that samples use, by position.
+    one_dimensional : bool
+        Whether the user's targets were a one-dimensional array.
+    """
+
+    X: SpikeSamples
+    y: np.ndarray
+    weight: np.ndarray
+    names: Mapping[int, str]
+    one_dimensional: bool
+
+    @classmethod
+    def of(cls, X: SpikeSamples, y: np.ndarray, sample_weight: Any, names: Mapping[int, str]) -> Labels:
+        """From what users give."""
+        return cls(X, y.reshape(len(y), -1), check_sample_weight(sample_weight, len(X)), names, y.ndim == 1)
+
+    def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
+        """The same, standardised and laid out for training."""
+        y = vocabulary.in_units(self.X, self.y, self.names)
+        targets = np.full(y.shape, np.nan)
+        for position, name in self.names.items():
+            readout, mine = vocabulary.readout_of(name), self.X.session_index == position
+            targets[mine, : readout.n_columns] = readout.encode(y[mine, : readout.n_outputs])
+        return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
+
+
+def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRecord]:
+    """Train a new network."""
+    readouts = make_readouts(labels.X, labels.y, labels.weight, labels.one_dimensional, {})
+    vocabulary = Vocabulary.of(labels.X, labels.names, readouts)
+    config = choose_network(decoder, labels.X, vocabulary.n_columns)
+    data = labels.data(vocabulary, config)
+    device = find_device(decoder.device)
+    with randomness(decoder, device) as rng:
+        network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+        attend_to_near_times(network)
+        network.to(device)
+        settings = choose_training(decoder, labels.X, data, config, device)
+        record = run(decoder, network, data, settings, rng)
+    return Learned(network, vocabulary), record
+
+
+def run(
+    decoder: Any, network: POYO, data: TrainingData, settings: TrainingSettings, rng: np.random.Generator
+) -> TrainingRecord:
+    """Train a network in place on ``data``, some of it held out where the decoder stops early."""
+    config, held_out = network.config, None
+    if holds_out(decoder, data, config):
+        data, held_out = hold_out(data, decoder.validation_fraction, config.window_length)
+    validate = None if held_out is None else lambda: held_out.score(network)
+    return train(network, data.source(config, network.omega.device), settings, rng, validate)
+
+
+@contextmanager
+def randomness(decoder: Any, device: torch.device) -> Iterator[np.random.Generator]:
+    """The decoder's generator, torch's own seeded from it; the global ones are as they were afterwards."""
+    rng = generator(decoder.random_state)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(rng.integers(2**63)))
+        yield rng
+
+
+def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
+    """Set the fitted attributes, under MLPRegressor's names where it has them."""
+    decoder.network_, decoder.sessions_ = learned.network, learned.vocabulary
+    decoder.n_outputs_ = max(readout.n_outputs for readout in learned.vocabulary.readouts.values())
+    losses, scores = record.losses, record.scores
+    decoder.n_iter_, decoder.loss_curve_ = len(losses), losses
+    decoder.loss_ = losses[-1] if losses else np.nan
+    decoder.best_loss_ = None if scores else min(losses, default=np.nan)
+    decoder.validation_scores_ = scores or None
+    decoder.best_validation_score_ = max(scores) if scores else None
+    decoder.interrupted_ = record.interrupted
+
+
+def record_of(decoder: Any) -> TrainingRecord:
+    """What `keep` was given at last."""
+    return TrainingRecord(decoder.loss_curve_, decoder.validation_scores_ or [], decoder.interrupted_)

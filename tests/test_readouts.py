@@ -1,0 +1,146 @@
+"""Several behaviours in one decoder: named, each with its own outputs, unit of measure and rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikeinterface_poyo import POYODecoder, align
+from spikeinterface_poyo.behavior_in import TargetInfo
+from spikeinterface_poyo.readouts import Readout, make_readouts
+
+pq = pytest.importorskip("quantities")
+NAMES = ["velocity", "force"]
+
+
+@pytest.fixture(scope="module")
+def sessions(simulate):
+    return simulate(0, n_outputs=2), simulate(1, interval=0.05, t_start=100.0)
+
+
+@pytest.fixture(scope="module")
+def spikes(sessions):
+    return [session.spikes for session in sessions]
+
+
+@pytest.fixture(scope="module")
+def behaviors(sessions):
+    velocity, force = sessions
+    return [(velocity.times, velocity.values * pq.cm / pq.s), (force.times, (5 * force.values + 20) * pq.N)]
+
+
+@pytest.fixture(scope="module")
+def fitted(spikes, behaviors, small_decoder) -> POYODecoder:
+    decoder = small_decoder(max_iter=6, learning_rate_init=5e-3, early_stopping=False)
+    return decoder.fit(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
+
+
+def test_each_behaviour_has_its_columns_and_units(fitted, sessions):
+    velocity, force = (fitted.sessions_.readouts[name] for name in NAMES)
+    assert (velocity.units, force.units) == ("cm/s", "N")
+    np.testing.assert_array_equal(np.concatenate([velocity.columns, force.columns]), [0, 1, 2])
+    assert fitted.network_.readout.out_features == 3
+    assert force.mean == pytest.approx([np.mean(5 * sessions[1].values + 20)])
+    assert fitted.n_outputs_ == 2
+
+
+def test_each_session_is_decoded_to_its_own_behaviour(fitted, spikes, behaviors, sessions):
+    arm = fitted.predict(spikes[0], session_id="arm")
+    wrist = fitted.predict(spikes[1], times=sessions[1].times, session_id="wrist")
+    assert arm.shape[1] == 2
+    assert wrist.shape == (len(sessions[1].times), 1)
+    assert fitted.score(spikes, behaviors, session_id=["arm", "wrist"]) > 0.5
+    signals = fitted.decode(spikes, session_id=["arm", "wrist"])
+    assert [signal.units for signal in signals] == [pq.cm / pq.s, pq.N]
+    assert [signal.shape[1] for signal in signals] == [2, 1]
+    assert signals[1].sampling_period.rescale("s").magnitude == pytest.approx(0.05)
+
+
+def test_targets_are_padded_with_nan_and_predictions_too(fitted, spikes, behaviors):
+    X, y = align(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
+    predicted = fitted.predict(X)
+    assert y.shape == predicted.shape == (len(X), 2)
+    np.testing.assert_array_equal(np.isnan(predicted), np.isnan(y))
+    np.testing.assert_array_equal(np.isnan(y[:, 1]), X.session_ids == "wrist")
+    assert fitted.score(X, y) == fitted.score(spikes, behaviors, session_id=["arm", "wrist"])
+
+
+def test_samples_and_raw_inputs_train_the_same(fitted, spikes, behaviors, small_decoder):
+    X, y = align(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
+    again = small_decoder(max_iter=6, learning_rate_init=5e-3, early_stopping=False).fit(X, y)
+    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+
+
+def test_a_subset_of_one_behaviour_is_decoded_to_all_columns_it_has(fitted, spikes, behaviors):
+    X, _ = align(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
+    wrist = X[X.session_ids == "wrist"]
+    assert fitted.predict(wrist).shape == (len(wrist), 1)
+
+
+def test_one_behaviour_has_one_readout_for_all_sessions(simulate, small_decoder):
+    one, other = simulate(0), simulate(1)
+    decoder = small_decoder().fit([one.spikes, other.spikes], [one.behavior, other.behavior], behavior_name="phase")
+    assert list(decoder.sessions_.readouts) == ["phase"]
+    assert decoder.predict(one.spikes, session_id="session_0").ndim == 1
+
+
+class TestRefused:
+    def test_unnamed_behaviours_that_differ(self, spikes, sessions, small_decoder):
+        with pytest.raises(ValueError, match=r"1 output.*need names.*behavior_name"):
+            small_decoder().fit(spikes, [session.behavior for session in sessions])
+
+    def test_a_name_too_many(self, spikes, behaviors):
+        with pytest.raises(ValueError, match="expected one behavior_name, or 2"):
+            align(spikes, behaviors, behavior_name=["a", "b", "c"])
+
+    def test_names_for_samples(self, spikes, behaviors, small_decoder):
+        X, y = align(spikes, behaviors, behavior_name=NAMES)
+        with pytest.raises(ValueError, match="give them to align"):
+            small_decoder().fit(X, y, behavior_name=NAMES)
+
+    def test_targets_that_lack_a_behaviours_outputs(self, spikes, behaviors, small_decoder):
+        X, y = align(spikes, behaviors, behavior_name=NAMES)
+        with pytest.raises(ValueError, match=r"y has 1 output.*'velocity' was aligned with 2"):
+            small_decoder().fit(X, y[:, 0])
+
+    def test_a_behaviour_that_is_nowhere_known(self, spikes, behaviors, small_decoder):
+        X, y = align(spikes, behaviors, behavior_name=NAMES)
+        y[X.session_ids == "session_1"] = np.nan
+        with pytest.raises(ValueError, match=r"output\(s\) \[0\] of behaviour 'force' are all NaN"):
+            small_decoder().fit(X, y)
+
+    def test_scores_against_another_behaviour(self, fitted, spikes, behaviors):
+        with pytest.raises(ValueError, match="'wrist' is not 'force' as the decoder reads it out: 2 output"):
+            fitted.score(spikes[1], (behaviors[0][0] + 100, behaviors[0][1]), session_id="wrist")
+
+
+def test_encoding_is_undone_by_decoding():
+    readout = Readout("force", 3, (1.0, -2.0), (2.0, 0.5))
+    y = np.random.default_rng(0).normal(size=(10, 2))
+    np.testing.assert_allclose(readout.decode(readout.encode(y)), y)
+    np.testing.assert_array_equal(readout.columns, [3, 4])
+    assert Readout.from_json(readout.to_json()) == readout
+
+
+def test_known_readouts_come_first_and_keep_their_scale(spikes, behaviors):
+    X, y = align(spikes, behaviors, behavior_name=NAMES)
+    force = Readout("force", 7, (3.0,), (2.0,), "N")
+    readouts = make_readouts(X, y, np.ones(len(y)), False, {"force": force})
+    assert readouts["force"] == Readout("force", 0, (3.0,), (2.0,), "N")
+    assert readouts["velocity"].first_column == 1
+
+
+@pytest.mark.parametrize(
+    ("info", "n_outputs", "agrees"),
+    [
+        (TargetInfo("m/s", None, "velocity", 2), 2, True),
+        (TargetInfo("cm/s", ("y", "x"), "velocity", 2), 2, False),
+        (TargetInfo("N", None, "velocity", 2), 2, False),
+        (TargetInfo(None, None, "velocity", 2), 2, False),
+        (TargetInfo("cm/s", None, "velocity", 2), 1, False),
+        (TargetInfo(), 2, True),  # targets by themselves: nothing is known of their unit
+    ],
+)
+def test_what_can_be_read_out_under_one_name(info, n_outputs, agrees):
+    readout = Readout("velocity", 0, (0.0, 0.0), (1.0, 1.0), "cm/s", ("x", "y"))
+    assert (readout.agrees_with(info, n_outputs) is None) == agrees
