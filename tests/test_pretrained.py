@@ -1,0 +1,186 @@
+"""Weights in and out of `POYODecoder`, from wherever they come."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spikeinterface_poyo import POYODecoder, fetching, pretrained, weights
+from spikeinterface_poyo.torch_brain_format import read_checkpoint
+
+FIXTURE = Path(__file__).parent / "data" / "torch_brain_012.ckpt"
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(n_outputs=2)
+
+
+@pytest.fixture(scope="module")
+def fitted(session, small_decoder):
+    return small_decoder(early_stopping=False).fit(session.spikes, session.behavior, session_id="monday")
+
+
+@pytest.fixture
+def folder(fitted, tmp_path) -> Path:
+    fitted.save_pretrained(tmp_path / "decoder")
+    return tmp_path / "decoder"
+
+
+def file_of(folder: Path) -> Path:
+    (file,) = folder.glob("*.safetensors")
+    return file
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Address of a server of the files in ``tmp_path``, with a cache of its own."""
+    monkeypatch.setenv(fetching.CACHE_VARIABLE, str(tmp_path / "cache"))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+class TestOurFiles:
+    def test_the_file_of_weights_is_enough(self, folder, fitted, session, tmp_path):
+        alone = shutil.copy(file_of(folder), tmp_path / "alone.safetensors")
+        loaded = POYODecoder.from_pretrained(alone, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+        assert loaded.sessions_ == fitted.sessions_
+
+    def test_from_an_address(self, folder, server, session, small_decoder):
+        address = f"{server}/decoder/{file_of(folder).name}"
+        digest = fetching.sha256_of(file_of(folder))
+        one, other = (small_decoder(pretrained=source) for source in (folder, f"{address}#sha256={digest}"))
+        for decoder in (one, other):
+            decoder.partial_fit(session.spikes, session.behavior, session_id="tuesday")
+        predicted = [decoder.predict(session.spikes, session_id="tuesday") for decoder in (one, other)]
+        np.testing.assert_array_equal(*predicted)
+
+    def test_a_wrong_hash_is_refused_before_training(self, folder, server, session, small_decoder, tmp_path):
+        address = f"{server}/decoder/{file_of(folder).name}#sha256={'0' * 64}"
+        with pytest.raises(ValueError, match="0000"):
+            small_decoder(pretrained=address).fit(session.spikes, session.behavior)
+        assert not list((tmp_path / "cache").rglob("*.safetensors"))
+
+    @pytest.mark.parametrize("where", ["folder", "file"])
+    def test_altered_weights_are_refused(self, folder, where):
+        file = file_of(folder)
+        state = load_file(file)
+        with weights.safetensors.safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata()
+        state["readout.bias"] += 1e-3
+        save_file(state, file, metadata=metadata)
+        with pytest.raises(ValueError, match=r"damaged.*digest differs"):
+            POYODecoder.from_pretrained(folder if where == "folder" else file)
+
+    def test_an_altered_description_is_refused(self, folder):
+        file = folder / weights.DESCRIPTION
+        text = file.read_text()
+        file.write_text(text.replace('"u3"', '"u9"'))
+        assert file.read_text() != text
+        with pytest.raises(ValueError, match=r"damaged.*digest differs"):
+            POYODecoder.from_pretrained(folder)
+
+    def test_a_truncated_file_is_refused(self, folder):
+        file = file_of(folder)
+        file.write_bytes(file.read_bytes()[:-100])
+        with pytest.raises(ValueError, match="damaged"):
+            POYODecoder.from_pretrained(file)
+
+    def test_safetensors_of_something_else_are_refused(self, tmp_path):
+        save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+        with pytest.raises(ValueError, match="expected one that save_pretrained wrote"):
+            POYODecoder.from_pretrained(tmp_path / "other.safetensors")
+
+    def test_format_version_1_still_loads(self, folder, fitted, session):
+        """Version 1 knew one behaviour, and had no digest."""
+        file = folder / weights.DESCRIPTION
+        new = json.loads(file.read_text())
+        readout = new["vocabulary"]["readouts"]["behavior"]
+        gone = ("readout", "silent_units", "labelled_seconds")
+        sessions = {
+            name: {key: value for key, value in known.items() if key not in gone}
+            for name, known in new["vocabulary"]["sessions"].items()
+        }
+        target = {"mean": readout["mean"], "scale": readout["scale"], "units": None, "names": None,
+                  "one_dimensional": False}  # fmt: skip
+        training = {name: getattr(fitted, name) for name in ("n_iter_", "loss_", "best_loss_", "loss_curve_",
+                    "validation_scores_", "best_validation_score_", "interrupted_")}  # fmt: skip
+        kept = {key: value for key, value in new.items() if key not in ("vocabulary", "digest")}
+        del kept["parameters"]["pretrained"]
+        old = kept | {"format_version": 1, "sessions": sessions, "target": target, "training": training}
+        file.write_text(json.dumps(old))
+        loaded = POYODecoder.from_pretrained(folder, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+        assert loaded.loss_curve_ == fitted.loss_curve_
+
+    def test_no_private_path_is_saved(self, folder, session, small_decoder, tmp_path):
+        again = small_decoder(pretrained=folder, early_stopping=False).fit(session.spikes, session.behavior)
+        again.save_pretrained(tmp_path / "again")
+        assert str(tmp_path).encode() not in b"".join(path.read_bytes() for path in (tmp_path / "again").iterdir())
+
+
+class TestTorchBrain:
+    def test_known_sessions_are_decoded(self):
+        decoder = POYODecoder.from_pretrained(FIXTURE, device="cpu")
+        checkpoint = read_checkpoint(FIXTURE)
+        assert {name: len(known.unit_names) for name, known in decoder.sessions_.sessions.items()} == {
+            name: len(units) for name, units in checkpoint.sessions.items()
+        }
+        name, known = next(iter(decoder.sessions_.sessions.items()))
+        rng = np.random.default_rng(0)
+        spikes = {unit: np.sort(rng.uniform(0, 10, 50)) for unit in known.unit_names}
+        predicted = decoder.predict(spikes, times=np.arange(1, 9), session_id=name)
+        assert predicted.shape == (8, checkpoint.config.n_outputs)
+        assert np.isfinite(predicted).all()
+        with pytest.raises(ValueError, match="give times="):
+            decoder.predict(spikes, session_id=name)
+
+    def test_new_sessions_are_learned(self, session):
+        decoder = POYODecoder(pretrained=FIXTURE, max_iter=1, random_state=0, device="cpu")
+        decoder.partial_fit(session.spikes, session.behavior, session_id="new")
+        known = POYODecoder.from_pretrained(FIXTURE, device="cpu").network_
+        for name, tensor in known.state_dict().items():
+            assert torch.equal(decoder.network_.state_dict()[name][: len(tensor)], tensor)
+        assert decoder.score(session.spikes, session.behavior, session_id="new") > 0.5
+
+    def test_a_model_of_ours_runs_there(self, fitted, tmp_path):
+        """The numbers are compared in test_torch_brain_format."""
+        fitted.to_torch_brain(tmp_path / "ours.ckpt")
+        checkpoint = read_checkpoint(tmp_path / "ours.ckpt")
+        for name, tensor in fitted.network_.state_dict().items():
+            torch.testing.assert_close(checkpoint.state[name], tensor, rtol=0, atol=0)
+        assert checkpoint.sessions == {"monday": tuple(f"monday/u{i}" for i in range(8))}
+
+
+def test_pushing_uploads_the_decoder_and_its_card(fitted, session, monkeypatch):
+    def push(folder, repo_id, *, private, token):
+        assert (repo_id, private, token) == ("lab/decoder", True, None)
+        card = Path(folder, "README.md").read_text()
+        assert "monday" in card
+        assert "0.91" in card
+        assert "cc-by-4.0" in card
+        loaded = POYODecoder.from_pretrained(folder, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+        return "https://example.org/lab/decoder"
+
+    monkeypatch.setattr(pretrained.hub, "push", push)
+    address = fitted.push_to_hub("lab/decoder", private=True, licence="cc-by-4.0", metrics={"held-out R2": 0.91})
+    assert address == "https://example.org/lab/decoder"
+
+
+def test_a_name_of_nothing_is_an_error_before_training(session, small_decoder):
+    with pytest.raises(FileNotFoundError, match="no pretrained weights 'poyo_xl'"):
+        small_decoder(pretrained="poyo_xl").fit(session.spikes, session.behavior)
