@@ -76,6 +76,19 @@ def test_early_stopping_can_be_off(session, small_decoder):
     assert decoder.best_validation_score_ is None
 
 
+@pytest.mark.parametrize(("spare", "held_out"), [(61.0, False), (59.0, True)])
+def test_few_labels_are_all_learned_from(session, small_decoder, monkeypatch, spare, held_out):
+    monkeypatch.setattr("spikeinterface_poyo.defaults.SPARE_TIME", spare)  # the session's samples cover 60 s
+    decoder = small_decoder(max_iter=2).fit(session.spikes, session.behavior)
+    assert (decoder.validation_scores_ is not None) == held_out
+    assert (decoder.best_loss_ is None) == held_out
+
+
+def test_early_stopping_is_checked(session, small_decoder):
+    with pytest.raises(ValueError, match="early_stopping must be 'auto', True or False, got 'yes'"):
+        small_decoder(early_stopping="yes").fit(session.spikes, session.behavior)
+
+
 @pytest.mark.parametrize(("shape", "expected"), [("flat", (600,)), ("column", (600, 1)), ("two", (600, 2))])
 def test_predictions_have_the_shape_of_the_targets(simulate, small_decoder, shape, expected):
     session = simulate(n_outputs=2)
