@@ -27,7 +27,7 @@ TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in secon
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
 FEWEST_WINDOWS, MOST_WINDOWS = 4, 32  # windows a gradient step, as many as make BATCH_TOKENS tokens
 STEPS_AN_ITERATION = 50  # gradient steps, at least
-SPARE_TIME = 1200.0  # seconds of labels from which holding some out to stop by costs less than it gives
+SPARE_TIME = 900.0  # seconds of labels from which holding some out to stop by costs less than it gives
 MAX_QUERIES = 32  # samples that a training window is asked for
 SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
 

@@ -55,7 +55,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         "auto" takes 6 to 30, more for more spikes. Unit identification has its own number and comes on top.
     early_stopping : bool or "auto", default: "auto"
         Hold out blocks of the samples, keep the latest weights that score within 0.02 of the best on them, and stop
-        when scores have been worse than that for long. "auto" does so from 20 minutes of labels on: with fewer, what is
+        when scores have been worse than that for long. "auto" does so from 15 minutes of labels on: with fewer, what is
         held out is missed more.
     validation_fraction : float, default: 0.1
         Share of the samples' time that is held out, in contiguous blocks.
