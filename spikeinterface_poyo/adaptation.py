@@ -44,6 +44,17 @@ def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, Trainin
     return new.learned, record
 
 
+def learn_more(
+    decoder: Any, learned: Learned, labels: Labels, how: Literal["units", "all"]
+) -> tuple[Learned, TrainingRecord]:
+    """Go on with sessions that are known, or add those that are new."""
+    if not set(labels.names.values()) <= set(learned.vocabulary.sessions):
+        return add_sessions(decoder, learned, labels, how)
+    for position, name in labels.names.items():
+        learned.vocabulary.check(labels.X.sessions[position], name)
+    return go_on(decoder, learned, labels)
+
+
 def add_sessions(
     decoder: Any, known: Learned, labels: Labels, how: Literal["units", "all"]
 ) -> tuple[Learned, TrainingRecord]:
@@ -59,7 +70,7 @@ def add_sessions(
     """
     readouts = known.vocabulary.readouts
     for name, (info, n_outputs, _) in behaviors_of(labels.X, labels.y).items():
-        why = readouts[name].agrees_with(info, n_outputs) if name in readouts else None
+        why = readouts[name].mismatch(info, n_outputs) if name in readouts else None
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
@@ -144,10 +155,10 @@ def graft(base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], 
             network.readout.bias[columns] = base.network.readout.bias[readout.columns].cpu()
         for name in vocabulary.sessions.keys() & base.vocabulary.sessions.keys():
             new, old = vocabulary.sessions[name], base.vocabulary.sessions[name]
-            row = {unit: old.first_unit_row + i for i, unit in enumerate(old.unit_names)}
-            for i, unit in enumerate(new.unit_names):
-                if unit in row:
-                    network.unit_emb.weight[new.first_unit_row + i] = learned["unit_emb.weight"][row[unit]].cpu()
+            known_rows = old.unit_rows
+            for unit, row in new.unit_rows.items():
+                if unit in known_rows:
+                    network.unit_emb.weight[row] = learned["unit_emb.weight"][known_rows[unit]].cpu()
             network.session_emb.weight[new.session_row] = learned["session_emb.weight"][old.session_row].cpu()
     return network
 

@@ -12,7 +12,7 @@ from .counts import ROW_BIN
 from .merging import merge_spikes
 from .network import NetworkConfig
 from .prediction import BATCH_TOKENS
-from .samples import SpikeSamples
+from .samples import SpikeSamples, seconds_covered
 from .session import Segment, Session
 from .training import TrainingSettings
 from .training_data import TrainingData
@@ -159,11 +159,11 @@ def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSampl
         raise ValueError("causal=True, but the weights were trained with causal=False: they read later spikes")
 
 
-def holds_out(decoder: Any, data: TrainingData, config: NetworkConfig) -> bool:
+def holds_out(decoder: Any, data: TrainingData) -> bool:
     """Whether some samples are held out to stop early by."""
     if decoder.early_stopping != "auto":
         return bool(decoder.early_stopping)
-    return float(data.sampler(config).duration.sum()) >= SPARE_TIME
+    return sum(map(seconds_covered, data.times)) >= SPARE_TIME
 
 
 def choose_training(
@@ -189,7 +189,7 @@ def choose_training(
         learning_rate=decoder.learning_rate_init,
         weight_decay=decoder.alpha,
         unit_dropout=decoder.unit_dropout,
-        patience=decoder.n_iter_no_change if holds_out(decoder, data, config) else None,
+        patience=decoder.n_iter_no_change,
         autocast=device.type == "cuda",
         verbose=decoder.verbose,
     )

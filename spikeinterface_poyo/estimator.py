@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import adaptation, door
-from .alignment import as_sessions
+from .alignment import as_sessions, is_one_sorting
 from .counts import rows_as_samples
 from .decoding import predict_samples, samples_to_decode
 from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
@@ -236,12 +236,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         X, y = self._enter(X, y, session_id, behavior_name, reset=not hasattr(self, "network_"))
         names = learned.vocabulary.names_to_learn(X)
         labels = Labels.of(X, y, sample_weight, names)
-        if set(names.values()) <= set(learned.vocabulary.sessions):
-            for position, name in names.items():
-                learned.vocabulary.check(X.sessions[position], name)
-            learned, record = adaptation.go_on(self, learned, labels)
-        else:
-            learned, record = adaptation.add_sessions(self, learned, labels, adapt)
+        learned, record = adaptation.learn_more(self, learned, labels, adapt)
         if hasattr(self, "network_"):
             record = record_of(self).followed_by(record)
         keep(self, learned, record)
@@ -299,7 +294,9 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self, "network_")
         behavior_name = None
         if not (door.is_array(X) or isinstance(X, SpikeSamples)):
-            behavior_name = self.sessions_.behavior_names(as_sessions(X, session_id))
+            sessions = as_sessions(X, session_id)  # read once: a sorting may be large
+            X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
+            behavior_name = self.sessions_.behavior_names(sessions)
         X, y = self._enter(X, y, session_id, behavior_name, reset=False, leave_out=False)
         names = self._names(X)
         used = {int(position): names[position] for position in np.unique(X.session_index)}

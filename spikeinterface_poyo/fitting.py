@@ -63,8 +63,8 @@ class Labels:
         """The same, standardised and laid out for training."""
         y = vocabulary.in_units(self.X, self.y, self.names)
         targets = np.full(y.shape, np.nan)
-        for position, name in self.names.items():
-            readout, mine = vocabulary.readout_of(name), self.X.session_index == position
+        for position, mine in self.X.by_session():
+            readout = vocabulary.readout_of(self.names[position])
             targets[mine, : readout.n_columns] = readout.encode(y[mine, : readout.n_outputs])
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
 
@@ -90,7 +90,7 @@ def run(
 ) -> TrainingRecord:
     """Train a network in place on ``data``, some of it held out where the decoder stops early."""
     config, held_out = network.config, None
-    if holds_out(decoder, data, config):
+    if holds_out(decoder, data):
         data, held_out = hold_out(data, decoder.validation_fraction, config.window_length)
     validate = None if held_out is None else lambda: held_out.score(network)
     return train(network, data.source(config, network.omega.device), settings, rng, validate)

@@ -71,7 +71,7 @@ class Readout:
         """Inverse of `encode`."""
         return columns * np.array(self.scale) + np.array(self.mean)
 
-    def agrees_with(self, info: TargetInfo, n_outputs: int) -> str | None:
+    def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
         """Why targets of this kind cannot be read out here, in words; None where they can."""
         if n_outputs != self.n_outputs:
             return f"{n_outputs} output(s) against {self.n_outputs}"
@@ -117,9 +117,11 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
         Where ``y`` lacks outputs of a behaviour, or one of them is nowhere known.
     """
     used = np.unique(X.session_index)
-    infos = {X.targets[position].name: X.targets[position] for position in used[::-1]}
+    infos: dict[str, TargetInfo] = {}
+    for position in used:
+        infos.setdefault(X.targets[position].name, X.targets[position])
     behaviors = {}
-    for name, info in reversed(infos.items()):
+    for name, info in infos.items():
         mine = np.isin(X.session_index, [position for position in used if X.targets[position].name == name])
         n_outputs = info.n_outputs if len(infos) > 1 and info.n_outputs is not None else y.shape[1]
         if n_outputs > y.shape[1]:
@@ -134,7 +136,7 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
 def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]) -> dict[str, Readout]:
     """Those of the ``known`` readouts that read out what these samples have under the same name."""
     return {name: known[name] for name, (info, n_outputs, _) in behaviors_of(X, y).items()
-            if name in known and known[name].agrees_with(info, n_outputs) is None}  # fmt: skip
+            if name in known and known[name].mismatch(info, n_outputs) is None}  # fmt: skip
 
 
 def make_readouts(

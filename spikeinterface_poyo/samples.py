@@ -125,6 +125,13 @@ class SpikeSamples:
         spikes = ", ".join(repr(session) for session in self.sessions)
         return f"SpikeSamples({len(self)} samples of {spikes})"
 
+    def by_session(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (session index, sample indices) for each session that has samples."""
+        order = np.argsort(self.session_index, kind="stable")
+        starts = np.flatnonzero(np.diff(self.session_index[order], prepend=-1))
+        for mine in np.split(order, starts[1:]) if len(order) else []:
+            yield int(self.session_index[mine[0]]), mine
+
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Yield (session index, segment index, sample indices in order of time) for each segment that has samples."""
         key = self.session_index.astype(np.int64) << 32 | self.segment_index

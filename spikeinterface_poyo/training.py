@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -93,13 +94,18 @@ class BatchSource:
         """A fresh batch, its targets (B, Q, W) and their weights (B, Q)."""
         windows, query = self.sampler.draw(settings.batch_size, settings.n_queries, rng)
         tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng)
-        session = np.array([block.session_row for block in self.blocks])[windows.block]
         query_time = self.sampler.times[query] - windows.start[:, None]
         position = torch.from_numpy(query).to(self.targets.device)
-        columns = self.columns()[windows.block]
+        session, columns = self.session_rows[windows.block], self.columns[windows.block]
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
         return batch, self.targets[position], self.weights[position]
 
+    @cached_property
+    def session_rows(self) -> np.ndarray:
+        """Row of each block's session, shape (n_blocks,)."""
+        return np.array([block.session_row for block in self.blocks])
+
+    @cached_property
     def columns(self) -> np.ndarray:
         """Columns (n_blocks, W) of the readout; where a block has fewer, column 0, for which it has no targets."""
         columns = np.zeros((len(self.blocks), self.targets.shape[1]), dtype=np.int64)

@@ -56,6 +56,11 @@ class KnownSession:
     silent_units: list[str]
     labelled_seconds: float | None
 
+    @property
+    def unit_rows(self) -> dict[str, int]:
+        """Row of each unit."""
+        return {unit: self.first_unit_row + i for i, unit in enumerate(self.unit_names)}
+
 
 @dataclass
 class Vocabulary:
@@ -154,10 +159,11 @@ class Vocabulary:
             Where they cannot be converted, or have other outputs.
         """
         y = y.copy()
-        for position, name in names.items():
-            readout, info, mine = self.readout_of(name), X.targets[position], X.session_index == position
+        for position, mine in X.by_session():
+            name, info = names[position], X.targets[position]
+            readout = self.readout_of(name)
             n_outputs = y.shape[1] if info.n_outputs is None else min(info.n_outputs, y.shape[1])
-            why = readout.agrees_with(info, n_outputs)
+            why = readout.mismatch(info, n_outputs)
             if why is not None:
                 raise ValueError(f"the behaviour of session {name!r} is not {readout.name!r} as the decoder reads it "
                                  f"out: {why}")  # fmt: skip
@@ -213,7 +219,7 @@ class Vocabulary:
     def block(self, session: Session, segment: int, name: str, config: NetworkConfig) -> Block:
         """A segment of a known session with the rows of its units, its spikes merged as the network wants them."""
         known = self.sessions[name]
-        row = {unit: known.first_unit_row + i for i, unit in enumerate(known.unit_names)}
+        row = known.unit_rows
         rows = np.array([row.get(unit, 0) for unit in session.unit_names], dtype=np.int64)
         spikes = session.segments[segment]
         if not rows.all():  # units that were silent at fit

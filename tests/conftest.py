@@ -94,6 +94,13 @@ def tiny_decoder(mouse, small_decoder) -> POYODecoder:
     return small_decoder(early_stopping=False).fit(X[early], y[early])
 
 
+@pytest.fixture
+def folder(fitted, tmp_path) -> Path:
+    """Where the decoder of the asking module's ``fitted`` is saved."""
+    fitted.save_pretrained(tmp_path / "decoder")
+    return tmp_path / "decoder"
+
+
 @pytest.fixture(autouse=True)
 def no_recent_interrupt(monkeypatch):
     """Tests that press Ctrl-C follow each other faster than a person's second press."""

@@ -31,17 +31,6 @@ def fitted(session, small_decoder):
 
 
 @pytest.fixture
-def folder(fitted, tmp_path) -> Path:
-    fitted.save_pretrained(tmp_path / "decoder")
-    return tmp_path / "decoder"
-
-
-def file_of(folder: Path) -> Path:
-    (file,) = folder.glob("*.safetensors")
-    return file
-
-
-@pytest.fixture
 def server(tmp_path, monkeypatch):
     """Address of a server of the files in ``tmp_path``, with a cache of its own."""
     monkeypatch.setenv(fetching.CACHE_VARIABLE, str(tmp_path / "cache"))
@@ -54,14 +43,14 @@ def server(tmp_path, monkeypatch):
 
 class TestOurFiles:
     def test_the_file_of_weights_is_enough(self, folder, fitted, session, tmp_path):
-        alone = shutil.copy(file_of(folder), tmp_path / "alone.safetensors")
+        alone = shutil.copy(weights.weights_file(folder), tmp_path / "alone.safetensors")
         loaded = POYODecoder.from_pretrained(alone, device="cpu")
         np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
         assert loaded.sessions_ == fitted.sessions_
 
     def test_from_an_address(self, folder, server, session, small_decoder):
-        address = f"{server}/decoder/{file_of(folder).name}"
-        digest = fetching.sha256_of(file_of(folder))
+        address = f"{server}/decoder/{weights.weights_file(folder).name}"
+        digest = fetching.sha256_of(weights.weights_file(folder))
         one, other = (small_decoder(pretrained=source) for source in (folder, f"{address}#sha256={digest}"))
         for decoder in (one, other):
             decoder.partial_fit(session.spikes, session.behavior, session_id="tuesday")
@@ -69,14 +58,14 @@ class TestOurFiles:
         np.testing.assert_array_equal(*predicted)
 
     def test_a_wrong_hash_is_refused_before_training(self, folder, server, session, small_decoder, tmp_path):
-        address = f"{server}/decoder/{file_of(folder).name}#sha256={'0' * 64}"
+        address = f"{server}/decoder/{weights.weights_file(folder).name}#sha256={'0' * 64}"
         with pytest.raises(ValueError, match="0000"):
             small_decoder(pretrained=address).fit(session.spikes, session.behavior)
         assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
     @pytest.mark.parametrize("where", ["folder", "file"])
     def test_altered_weights_are_refused(self, folder, where):
-        file = file_of(folder)
+        file = weights.weights_file(folder)
         state = load_file(file)
         with weights.safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata()
@@ -94,7 +83,7 @@ class TestOurFiles:
             POYODecoder.from_pretrained(folder)
 
     def test_a_truncated_file_is_refused(self, folder):
-        file = file_of(folder)
+        file = weights.weights_file(folder)
         file.write_bytes(file.read_bytes()[:-100])
         with pytest.raises(ValueError, match="damaged"):
             POYODecoder.from_pretrained(file)

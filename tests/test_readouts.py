@@ -143,4 +143,4 @@ def test_known_readouts_come_first_and_keep_their_scale(spikes, behaviors):
 )
 def test_what_can_be_read_out_under_one_name(info, n_outputs, agrees):
     readout = Readout("velocity", 0, (0.0, 0.0), (1.0, 1.0), "cm/s", ("x", "y"))
-    assert (readout.agrees_with(info, n_outputs) is None) == agrees
+    assert (readout.mismatch(info, n_outputs) is None) == agrees

@@ -25,12 +25,6 @@ def fitted(session, small_decoder):
     return small_decoder().fit(session.spikes, session.behavior, session_id="monday")
 
 
-@pytest.fixture
-def folder(fitted, tmp_path) -> Path:
-    fitted.save_pretrained(tmp_path / "decoder")
-    return tmp_path / "decoder"
-
-
 def weights_file(folder: Path) -> Path:
     (file,) = folder.glob("*.safetensors")
     return file

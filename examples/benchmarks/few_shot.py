@@ -14,7 +14,6 @@ several seeds; every choice (early stopping, ridge's lags and penalty) is made w
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import recordings
 from joblib import Parallel, delayed
+from results import add, read
 
 GAP = 2.0  # seconds between the labels and the test part, at least
 BUDGETS = {"mouse": (15, 30, 60, 120, 300), "rat": (15, 30, 60, 120, 300, 600)}
@@ -95,11 +95,6 @@ def points(arguments: argparse.Namespace) -> Iterable[Point]:
                            "seed": seed, "dev": arguments.dev}  # fmt: skip
 
 
-def read(file: Path) -> list[Point]:
-    """Points in a file of results, none where it is not there."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate the points that the file lacks."""
     keys = ("recording", "budget", "placement", "method", "seed", "dev")
@@ -107,9 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
     todo = [point for point in points(arguments) if tuple(point[key] for key in keys) not in done]
     work = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=arguments.jobs)
     for result in work(delayed(evaluate)(point, arguments.data, arguments.threads) for point in todo):
-        with arguments.file.open("a") as file:
-            file.write(json.dumps(result) + "\n")
-        print(json.dumps(result), flush=True)
+        add(arguments.file, [result])
 
 
 def summary(results: list[Point]) -> dict[tuple[str, str], dict[float, tuple[float, float, int]]]:

@@ -12,7 +12,6 @@ are scored on the session's last minute::
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
+from results import add, read
 
 from spikeinterface_poyo import POYODecoder, SpikeSamples, align, simulate_session
 
@@ -32,10 +32,14 @@ METHODS = ("scratch, all labels", "scratch, 1 min", "unit identification, 1 min"
 Samples = tuple[SpikeSamples, np.ndarray]
 
 
+def simulated(number: int) -> tuple[Any, Any]:
+    """Sorting and velocity of one session."""
+    return simulate_session(DURATION, random_state=1000 + number, **POPULATION)
+
+
 def session(number: int) -> dict[str, Samples]:
     """Samples of one session: "all" labels, the last minute of them ("few"), and the "test" part."""
-    sorting, velocity = simulate_session(DURATION, random_state=1000 + number, **POPULATION)
-    X, y = align(sorting, velocity, session_id=f"simulated_{number}")
+    X, y = align(*simulated(number), session_id=f"simulated_{number}")
     stop = DURATION - TEST
     known = X.times < stop - GAP
     masks = {"all": known, "few": known & (X.times >= stop - GAP - FEW), "test": X.times >= stop}
@@ -44,13 +48,9 @@ def session(number: int) -> dict[str, Samples]:
 
 def train_core(left_out: list[int], folder: str) -> None:
     """A decoder of all sessions but those left out."""
-    sortings, velocities, names = [], [], []
-    for number in range(N_SESSIONS):
-        if number not in left_out:
-            sorting, velocity = simulate_session(DURATION, random_state=1000 + number, **POPULATION)
-            sortings.append(sorting)
-            velocities.append(velocity)
-            names.append(f"simulated_{number}")
+    numbers = [number for number in range(N_SESSIONS) if number not in left_out]
+    sortings, velocities = map(list, zip(*map(simulated, numbers), strict=True))
+    names = [f"simulated_{number}" for number in numbers]
     POYODecoder(random_state=0).fit(sortings, velocities, session_id=names).save_pretrained(folder)
 
 
@@ -84,14 +84,7 @@ def run(file: Path, n_folds: int, jobs: int, threads: int) -> None:
     todo = [numbers for numbers in folds if any((n, method) not in done for n in numbers for method in METHODS)]
     work = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)
     for part in work(delayed(fold)(numbers, done, threads) for numbers in todo):
-        with file.open("a") as out:
-            out.writelines(json.dumps(result) + "\n" for result in part)
-        print(*map(json.dumps, part), sep="\n", flush=True)
-
-
-def read(file: Path) -> list[dict[str, Any]]:
-    """Results so far."""
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+        add(file, part)
 
 
 def show(file: Path) -> None:
