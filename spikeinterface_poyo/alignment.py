@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .behavior_in import UNNAMED, Signal, TargetInfo, as_signals, check_same_kind, rescale
+from .behavior_in import as_signals
 from .samples import SpikeSamples
 from .session import Segment, Session
+from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale
 from .spikes_in import as_seconds, as_session, is_spiketrain_list
 
 

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .behavior_in import TargetInfo, check_same_kind, rescale
 from .samples import SpikeSamples
+from .signals import TargetInfo, check_same_kind, rescale
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .behavior_in import TargetInfo
 from .session import Session
+from .signals import TargetInfo
 
 
 class SpikeSamples:

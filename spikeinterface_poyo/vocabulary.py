@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .behavior_in import UNNAMED, rescale
 from .merging import merge_spikes
 from .network import NetworkConfig
 from .readouts import Readout, n_columns
 from .samples import SpikeSamples, seconds_covered
 from .session import Session
+from .signals import UNNAMED, rescale
 from .unit_selection import firing_rates, keep_in_segment
 from .windows import Block
 

@@ -68,7 +68,17 @@ print([n for n in spikeinterface_poyo.__all__ if not callable(getattr(spikeinter
 
 
 def test_adapters_and_samples_know_nothing_of_torch():
-    modules = ["session", "samples", "spikes_in", "behavior_in", "alignment", "counts", "windows", "sampling"]
+    modules = [
+        "session",
+        "samples",
+        "spikes_in",
+        "behavior_in",
+        "signals",
+        "alignment",
+        "counts",
+        "windows",
+        "sampling",
+    ]
     imports = ", ".join(f"spikeinterface_poyo.{module}" for module in modules)
     assert run(f"import sys, {imports}; print('torch' in sys.modules)").strip() == "False"
 

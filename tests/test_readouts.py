@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import POYODecoder, align
-from spikeinterface_poyo.behavior_in import TargetInfo
 from spikeinterface_poyo.readouts import Readout, make_readouts
+from spikeinterface_poyo.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")
 NAMES = ["velocity", "force"]
