@@ -6,12 +6,21 @@ can answer too; what rewrites a session (unit selection, merging, counting rates
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 ClockSource = Literal["recording", "native", "frames", "seconds"]
+
+
+def within(times: np.ndarray, intervals: np.ndarray, slack: float = 0.0) -> np.ndarray:
+    """Which of ``times`` lie in ascending, disjoint [start, stop], give or take ``slack``; all in seconds."""
+    if len(intervals) == 0:
+        return np.zeros(len(times), dtype=bool)
+    latest = np.searchsorted(intervals[:, 0] - slack, times, side="right") - 1
+    return (latest >= 0) & (times <= intervals[latest, 1] + slack)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +40,9 @@ class Segment:
     clock : {"recording", "native", "frames", "seconds"}
         Where the times come from: a registered recording, the file's own seconds, sample index over sampling rate, or
         seconds that the user gave.
+    observed : ndarray, shape (n, 2), optional
+        Ascending, disjoint intervals in seconds outside which nothing is known of spikes; all of the extent is known
+        where omitted.
     """
 
     spike_times: np.ndarray
@@ -39,6 +51,12 @@ class Segment:
     t_stop: float
     weights: np.ndarray | None = None
     clock: ClockSource = "seconds"
+    observed: np.ndarray | None = None
+
+    @property
+    def periods(self) -> np.ndarray:
+        """Intervals in which spikes are known, shape (n, 2), in seconds."""
+        return np.array([[self.t_start, self.t_stop]]) if self.observed is None else self.observed
 
     def span(self, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Index ranges ``(first, past_last)`` of the spikes in each interval [start, stop), in seconds."""
@@ -65,12 +83,15 @@ class Session:
         Name; None until the user or the decoder gives one.
     isolated_rows : bool
         True where each sample is a row of counts that must be read by itself.
+    properties : dict of ndarray, each of shape (n_units,)
+        What is known of the units, by name: quality metrics and the like.
     """
 
     unit_ids: np.ndarray
     segments: tuple[Segment, ...]
     session_id: str | None = None
     isolated_rows: bool = False
+    properties: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def name(self, position: int) -> str:
         """Id of the session, ``session_<position>`` where it has none."""
@@ -79,7 +100,7 @@ class Session:
     @property
     def duration(self) -> float:
         """Seconds that all segments cover."""
-        return float(sum(max(segment.t_stop - segment.t_start, 0.0) for segment in self.segments))
+        return float(sum(np.diff(segment.periods).clip(0).sum() for segment in self.segments))
 
     @property
     def unit_names(self) -> list[str]:

@@ -8,15 +8,17 @@ the recording that holds its clock, and with it the times.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .session import ClockSource, Segment, Session
+from .unit_properties import of_analyzer, of_nwb_units, of_sorting, of_table
 
 ACCEPTED = (
     "a SpikeInterface sorting or SortingAnalyzer, neo SpikeTrains, Segment or Block, an NWB Units table or NWBFile, "
-    "a dict {unit_id: spike times in seconds}, or from_counts(...)"
+    "a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
 )
 
 
@@ -51,6 +53,8 @@ def as_session(sorting: Any) -> Session:
         session = from_nwb_units(sorting.units)
     elif is_a(sorting, "pynwb", "Units"):
         session = from_nwb_units(sorting)
+    elif is_a(sorting, "pynapple", "TsGroup"):
+        session = from_tsgroup(sorting)
     elif isinstance(sorting, Mapping):
         session = from_dict(sorting)
     else:
@@ -182,6 +186,22 @@ def neo_unit_ids(segments: Sequence[Sequence[Any]]) -> list[list[Any]]:
     return [list(range(len(trains))) for trains in segments]
 
 
+def from_tsgroup(group: Any) -> Session:
+    """Pynapple ``TsGroup``: always seconds. Outside its time support, as after ``restrict``, spikes are not known.
+
+    A unit is known by the metadata ``unit_id``, where SpikeInterface's exporter puts ids that are no integers, else by
+    its index.
+    """
+    support = np.asarray(group.time_support.values, dtype=np.float64)
+    extent = (float(support[0, 0]), float(support[-1, 1])) if len(support) else None
+    segment = from_trains([group[key].t for key in group], extent, "seconds")
+    if len(support) > 1:
+        segment = replace(segment, observed=support)
+    metadata = group.metadata
+    ids = metadata["unit_id"] if "unit_id" in metadata.columns else list(group)
+    return Session(np.array(list(ids)), (segment,), properties=of_table(metadata))
+
+
 def from_nwb_units(units: Any) -> Session:
     """NWB ``Units`` table: seconds as the file has them."""
     if units is None or "spike_times" not in units.colnames:
@@ -189,14 +209,14 @@ def from_nwb_units(units: Any) -> Session:
     ends = np.asarray(units["spike_times"].data[:], dtype=np.int64)
     times = np.asarray(units["spike_times"].target.data[:], dtype=np.float64)
     unit_index = np.arange(len(ends)).repeat(np.diff(ends, prepend=0))
-    return Session(np.asarray(units.id[:]), (make_segment(times, unit_index, None, "native"),))
+    segment = make_segment(times, unit_index, None, "native")
+    return Session(np.asarray(units.id[:]), (segment,), properties=of_nwb_units(units))
 
 
 def from_analyzer(analyzer: Any) -> Session:
     """``SortingAnalyzer``. Its sorting forgets the recording's clock when it is reloaded, so the recording is asked."""
-    if analyzer.has_recording() or analyzer.has_temporary_recording():
-        return from_spikeinterface(analyzer.sorting, recording=analyzer.recording)
-    return from_spikeinterface(analyzer.sorting)
+    recording = analyzer.recording if analyzer.has_recording() or analyzer.has_temporary_recording() else None
+    return replace(from_spikeinterface(analyzer.sorting, recording), properties=of_analyzer(analyzer))
 
 
 def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
@@ -225,7 +245,7 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
             shifted = sorting.segments[index]._t_start and not is_a(sorting, "spikeinterface", "FrameSliceSorting")
             clock: ClockSource = "native" if shifted else "frames"
             segments.append(make_segment(sorting.sample_index_to_time(frames, index), units, None, clock))
-    return Session(np.asarray(sorting.unit_ids), tuple(segments))
+    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
 def from_selection(sorting: Any) -> Session:
@@ -239,7 +259,7 @@ def from_selection(sorting: Any) -> Session:
         kept = unit_index >= 0
         times = segment.spike_times[kept] + (own._t_start or 0.0)
         segments.append(make_segment(times, unit_index[kept], None, segment.clock))
-    return Session(np.asarray(sorting.unit_ids), tuple(segments))
+    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
 def from_recording_clock(sorting: Any, recording: Any, index: int, frames: np.ndarray, units: np.ndarray) -> Segment:

@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from .samples import SpikeSamples
 from .session import Segment, Session
+from .unit_properties import query_units
 
 
 class SelectUnits(TransformerMixin, BaseEstimator):
-    """Keep units by id or by firing rate.
+    """Keep units by id, by firing rate or by their properties and quality metrics; by all that are given.
 
     Parameters
     ----------
@@ -23,6 +24,11 @@ class SelectUnits(TransformerMixin, BaseEstimator):
         Unit ids to keep, in each session that has them; or ``{session_id: ids}``. None keeps all.
     min_rate : float, default: 0.0
         Units that fire less often, in spikes a second over the whole recording, are left out.
+    query : str or None, default: None
+        Condition on the units' properties, as pandas writes it: ``"snr > 5 and isi_violations_ratio < 0.1"``. There are
+        properties of a SpikeInterface sorting, also the metrics of a ``SortingAnalyzer``, columns of an NWB Units
+        table, metadata of a pynapple ``TsGroup``. A unit whose value is not known (NaN) satisfies no comparison with
+        it. Needs pandas.
 
     Attributes
     ----------
@@ -38,9 +44,15 @@ class SelectUnits(TransformerMixin, BaseEstimator):
     {'session_0': array(['a'], dtype='<U1')}
     """
 
-    def __init__(self, ids: Sequence[Any] | dict[str, Sequence[Any]] | None = None, min_rate: float = 0.0) -> None:
+    def __init__(
+        self,
+        ids: Sequence[Any] | dict[str, Sequence[Any]] | None = None,
+        min_rate: float = 0.0,
+        query: str | None = None,
+    ) -> None:
         self.ids = ids
         self.min_rate = min_rate
+        self.query = query
 
     def fit(self, X: SpikeSamples, y: Any = None) -> SelectUnits:
         """Choose the units of each session of ``X``; ``y`` is ignored.
@@ -48,7 +60,7 @@ class SelectUnits(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Where an id is unknown or no unit is left.
+            Where an id is unknown, the query names a property that the units do not have, or no unit is left.
         """
         self._check(X)
         self.unit_ids_ = {}
@@ -57,8 +69,10 @@ class SelectUnits(TransformerMixin, BaseEstimator):
             keep = self._wanted(session, name)
             if len(session.segments):  # none in a subset pickled without this session's spikes
                 keep &= firing_rates(session) >= self.min_rate
+            if self.query is not None:
+                keep &= query_units(session, self.query, name)
             if not keep.any():
-                raise ValueError(f"SelectUnits(min_rate={self.min_rate}) leaves no unit of session {name!r}")
+                raise ValueError(f"{self!r} leaves no unit of session {name!r}")
             self.unit_ids_[name] = session.unit_ids[keep]
         self._check_all_found(X)
         return self
@@ -122,6 +136,7 @@ def keep_units(session: Session, keep: np.ndarray) -> Session:
     return replace(
         session,
         unit_ids=session.unit_ids[keep],
+        properties={name: values[keep] for name, values in session.properties.items()},
         segments=tuple(keep_in_segment(segment, keep, new_index) for segment in session.segments),
     )
 

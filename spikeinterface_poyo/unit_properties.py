@@ -1,0 +1,86 @@
+"""Properties of units: what sortings and analyzers know of each, as plain arrays that ride with a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from .session import Session
+
+
+def of_sorting(sorting: Any) -> dict[str, np.ndarray]:
+    """Properties of a SpikeInterface sorting that are one value a unit."""
+    return plain_columns({str(key): sorting.get_property(key) for key in sorting.get_property_keys()})
+
+
+def of_analyzer(analyzer: Any) -> dict[str, np.ndarray]:
+    """Properties of the analyzer's sorting, and its quality, template and spike train metrics, which come first."""
+    properties = of_sorting(analyzer.sorting)
+    if find_spec("pandas") is None:  # then no metrics can have been computed here
+        return properties
+    metrics = analyzer.get_metrics_extension_data().reindex(analyzer.unit_ids)
+    return properties | of_table(metrics)
+
+
+def of_table(frame: Any) -> dict[str, np.ndarray]:
+    """Columns of a pandas table with one row a unit."""
+    columns = frame.astype(object).where(frame.notna(), None)  # nullable dtypes have a missing value of their own
+    return plain_columns({str(name): column.to_numpy() for name, column in columns.items()})
+
+
+def of_nwb_units(units: Any) -> dict[str, np.ndarray]:
+    """Columns of an NWB ``Units`` table that are one value a unit."""
+    plain = [name for name in units.colnames if type(units[name]).__name__ == "VectorData"]
+    return plain_columns({name: units[name].data[:] for name in plain})
+
+
+def plain_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """One-dimensional columns as arrays of numbers, truth values or text; others are left out."""
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    return {name: plain_array(values) for name, values in arrays.items() if values.ndim == 1}
+
+
+def plain_array(values: np.ndarray) -> np.ndarray:
+    """Array without objects; numbers with gaps are NaN there, text with gaps is empty."""
+    if values.dtype.kind in "biufU":
+        return values
+    missing = np.array([value is None or value != value for value in values], dtype=bool)
+    if not missing.any() and all(isinstance(value, (bool, np.bool_)) for value in values):
+        return values.astype(bool)
+    try:
+        return np.where(missing, np.nan, values).astype(np.float64)
+    except (TypeError, ValueError):
+        return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
+
+
+def query_units(session: Session, query: str, name: str) -> np.ndarray:
+    """Which units of session ``name`` satisfy a pandas query over their properties, shape (n_units,).
+
+    Raises
+    ------
+    ImportError
+        Where pandas is not installed.
+    ValueError
+        Where the query names what the units do not have, or is no condition.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError("SelectUnits(query=...) needs pandas: pip install 'spikeinterface_poyo[pandas]'") from None
+    table = pd.DataFrame(dict(session.properties), index=range(len(session.unit_ids)))
+    known = f"its units have the properties {sorted(session.properties)}" if session.properties else (
+        "its units have no properties: give a SortingAnalyzer with computed quality_metrics, or a sorting with "
+        "set_property")  # fmt: skip
+    try:
+        result = table.eval(query, engine="python")
+    except Exception as error:  # pandas raises what its parser meets: NameError, SyntaxError, TypeError, ...
+        raise ValueError(f"cannot evaluate query={query!r} for session {name!r}: {error}; {known}") from error
+    keep = np.asarray(result)
+    if keep.dtype != bool or keep.shape != (len(table),):
+        raise ValueError(
+            f"query={query!r} must be a condition, true or false for each unit; for session {name!r} {known}"
+        )
+    return keep
