@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from .behavior_in import as_signals
+from .epochs_in import as_segment_intervals
 from .samples import SpikeSamples
-from .session import Segment, Session
+from .session import Segment, Session, within
 from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale
 from .spikes_in import as_seconds, as_session, is_spiketrain_list
 
 
 def align(
-    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None
+    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None, epochs: Any = None
 ) -> tuple[SpikeSamples, np.ndarray]:
     """Pair spikes with behaviour: one sample for each time at which the behaviour is given.
 
@@ -25,15 +26,21 @@ def align(
     ----------
     sorting : sorting, or list of sortings
         SpikeInterface ``BaseSorting`` or ``SortingAnalyzer``, neo spike trains, ``Segment`` or ``Block``, NWB Units,
-        ``{unit_id: seconds}`` or `from_counts`. A list of them is several sessions.
+        pynapple ``TsGroup``, ``{unit_id: seconds}`` or `from_counts`. A list of them is several sessions.
     behavior : signal, list of signals, or list of lists
-        neo signal, ``(times, values)`` or pandas. A sorting of several segments takes one signal a segment (list or neo
-        ``Block``); several sessions take one of all that a session.
+        neo signal, ``(times, values)``, pandas, pynapple ``Tsd`` or ``TsdFrame``, NWB ``TimeSeries`` or
+        `read_nwb_behavior`, or a SpikeInterface ``BaseRecording``. A sorting of several segments takes one signal a
+        segment (list, neo ``Block`` or recording); several sessions take one of all that a session.
     session_id : str or list of str, optional
         Names of the sessions.
     behavior_name : str or list of str, optional
         Name of the behaviour, or one a session. Sessions whose behaviours bear one name share a readout, and unnamed
         behaviours are one; behaviours of another unit of measure or number of outputs need another name.
+    epochs : epochs, list of epochs, or list of lists, optional
+        Only samples inside count, both ends included. pynapple ``IntervalSet``, neo ``Epoch``, NWB ``TimeIntervals``
+        or `read_nwb_epochs`, a table with ``start_time`` and ``stop_time``, SpikeInterface events with durations, or
+        an array (n, 2) in seconds. Several segments take one a segment, several sessions one of that a session; None
+        stands for all times. Spikes outside stay readable as context.
 
     Returns
     -------
@@ -47,7 +54,7 @@ def align(
     ------
     ValueError
         Where spikes and behaviour do not overlap in time, counts of segments, sessions or outputs do not fit, or units
-        of measure cannot be converted.
+        of measure cannot be converted, or no sample lies inside the epochs.
 
     Warns
     -----
@@ -62,15 +69,21 @@ def align(
     >>> X.shape, y.shape
     ((18,), (18,))
     """
-    return pair(sorting, behavior, session_id, behavior_name)
+    return pair(sorting, behavior, session_id, behavior_name, epochs)
 
 
 def pair(
-    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None, leave_out: bool = True
+    sorting: Any,
+    behavior: Any,
+    session_id: Any = None,
+    behavior_name: Any = None,
+    epochs: Any = None,
+    leave_out: bool = True,
 ) -> tuple[SpikeSamples, np.ndarray]:
-    """`align`, or, without ``leave_out``, with no sample left out: for scoring."""
+    """`align`, or, without ``leave_out``, with no sample left out that lies outside the recording: for scoring."""
     sessions = as_sessions(sorting, session_id)
     signals = match_signals(sorting, behavior, sessions)
+    intervals = match_epochs(sorting, epochs, sessions)
     names = name_behaviors(behavior_name, len(sessions))
     targets: dict[str, TargetInfo] = {}
     samples, values = [], []
@@ -85,9 +98,12 @@ def pair(
                     "need names, one a session: behavior_name="
                 )
             check_same_kind(signal, target, what)
+            signal = inside_epochs(signal, intervals[i][j], describe(sessions, i, j))
             inside = recorded(segment, signal, describe(sessions, i, j), leave_out)
             values.append(rescale(signal.values[inside], signal.units, target.units, what))
             samples.append((i, j, signal.times[inside]))
+    if epochs is not None and not any(map(len, values)):
+        raise ValueError("no sample is left: the epochs are empty")
     return SpikeSamples.from_segments(sessions, samples, [targets[name] for name in names]), join_values(values)
 
 
@@ -128,6 +144,41 @@ def match_signals(sorting: Any, behavior: Any, sessions: Sequence[Session]) -> l
     return signals
 
 
+def match_epochs(sorting: Any, epochs: Any, sessions: Sequence[Session]) -> list[list[np.ndarray | None]]:
+    """One list of intervals a session, one array (n, 2) a segment; None where all times count."""
+    if epochs is None:
+        return [[None] * len(session.segments) for session in sessions]
+    if is_one_sorting(sorting):
+        intervals = [as_segment_intervals(epochs)]
+    elif not isinstance(epochs, list) or len(epochs) != len(sessions):
+        given = f"a list of {len(epochs)}" if isinstance(epochs, list) else f"one {type(epochs).__name__}"
+        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} epochs, one a sorting; got {given}")
+    else:
+        intervals = [[None] * len(s.segments) if one is None else as_segment_intervals(one)
+                     for s, one in zip(sessions, epochs, strict=True)]  # fmt: skip
+    for session, per_segment in zip(sessions, intervals, strict=True):
+        if len(per_segment) != len(session.segments):
+            raise ValueError(
+                f"a sorting of {len(session.segments)} segment(s) needs epochs for each, as a list of "
+                f"{len(session.segments)}, each on that segment's clock; got {len(per_segment)}"
+            )
+    return intervals
+
+
+def inside_epochs(signal: Signal, intervals: np.ndarray | None, where: str) -> Signal:
+    """The signal's samples inside the intervals; all where there are none to go by."""
+    if intervals is None:
+        return signal
+    inside = within(signal.times, intervals)
+    if len(intervals) and not inside.any():
+        raise ValueError(
+            f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {signal.times.min():.3f} to "
+            f"{signal.times.max():.3f} s, the {len(intervals)} epoch(s) {intervals[0, 0]:.3f} to "
+            f"{intervals[-1, 1]:.3f} s. Are both on the same clock, in seconds?"
+        )
+    return replace(signal, times=signal.times[inside], values=signal.values[inside])
+
+
 def describe(sessions: Sequence[Session], i: int, j: int) -> str:
     """Words for one segment of one session, for messages."""
     name = sessions[i].name(i)
@@ -136,9 +187,9 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
 
 def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.ndarray:
     """Which of ``times`` lie inside the recording, give or take one second; it is an error if none does."""
-    if segment.t_start > segment.t_stop:  # no spikes and no recording: nothing to compare with
+    if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
-    inside = (times >= segment.t_start - 1) & (times <= segment.t_stop + 1)
+    inside = within(times, segment.periods, slack=1.0)
     if not inside.any():
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
@@ -155,10 +206,11 @@ def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> n
     if not leave_out:
         return np.ones_like(inside)
     if not inside.all():
+        gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
         warnings.warn(
             f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({signal.times.min():.3f} to "
-            f"{signal.times.max():.3f} s) lie outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s and "
-            "are left out",
+            f"{signal.times.max():.3f} s) lie outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s"
+            f"{gaps} and are left out",
             stacklevel=4,
         )
     return inside

@@ -37,7 +37,7 @@ def is_array(X: Any) -> bool:
 
 
 def samples_and_targets(
-    X: Any, y: Any, session_id: Any, behavior_name: Any = None, leave_out: bool = True
+    X: Any, y: Any, session_id: Any, behavior_name: Any = None, epochs: Any = None, leave_out: bool = True
 ) -> tuple[SpikeSamples, np.ndarray]:
     """Samples and their float64 targets from samples or raw inputs; see `alignment.pair`.
 
@@ -47,10 +47,12 @@ def samples_and_targets(
         Where lengths differ, targets are infinite or none is known.
     """
     if not isinstance(X, SpikeSamples):
-        X, y = pair(X, y, session_id, behavior_name, leave_out)
+        X, y = pair(X, y, session_id, behavior_name, epochs, leave_out)
     elif session_id is not None or behavior_name is not None:
         raise ValueError("SpikeSamples have their own session ids and behaviour names; session_id= and behavior_name= "
                          "are for sortings: give them to align")  # fmt: skip
+    elif epochs is not None:
+        raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")

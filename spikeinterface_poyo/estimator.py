@@ -148,7 +148,14 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any, *, session_id: Any = None, behavior_name: Any = None, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any,
+        *,
+        session_id: Any = None,
+        behavior_name: Any = None,
+        epochs: Any = None,
+        sample_weight: Any = None,
     ) -> POYODecoder:
         """Train on samples, or on a sorting and its behaviour; with ``pretrained``, adapt those weights to them.
 
@@ -162,6 +169,8 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
             Names of the sessions; ``session_0``, ``session_1``, ... where omitted.
         behavior_name : str or list of str, optional
             Name of the behaviour, or one a session; see `align`.
+        epochs : epochs, list of epochs, or list of lists, optional
+            Of a sorting and its behaviour, only samples inside count; see `align`.
         sample_weight : array_like of shape (n_samples,), optional
             Weight of each sample in the loss.
 
@@ -176,7 +185,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
             For input that cannot be trained on, before any training: see the message.
         """
         door.check_parameters(self)
-        X, y = self._enter(X, y, session_id, behavior_name, reset=True)
+        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=True)
         names = {int(position): X.session_name(position) for position in np.unique(X.session_index)}
         labels = Labels.of(X, y, sample_weight, names)
         if self.pretrained is None:
@@ -193,6 +202,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         *,
         session_id: Any = None,
         behavior_name: Any = None,
+        epochs: Any = None,
         sample_weight: Any = None,
         adapt: Literal["units", "all"] = "units",
     ) -> POYODecoder:
@@ -204,7 +214,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
 
         Parameters
         ----------
-        X, y, behavior_name, sample_weight
+        X, y, behavior_name, epochs, sample_weight
             As in `fit`.
         session_id : str or list of str, optional
             Names of the sessions. Where omitted, they are new (``session_<k>``, the next that is free), except that an
@@ -229,11 +239,11 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         if not hasattr(self, "network_"):
             if self.pretrained is None:
                 options = {"session_id": session_id, "behavior_name": behavior_name, "sample_weight": sample_weight}
-                return self.fit(X, y, **options)
+                return self.fit(X, y, epochs=epochs, **options)
             learned = load_pretrained(self.pretrained)
         else:
             learned = Learned(self.network_, self.sessions_)
-        X, y = self._enter(X, y, session_id, behavior_name, reset=not hasattr(self, "network_"))
+        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=not hasattr(self, "network_"))
         names = learned.vocabulary.names_to_learn(X)
         labels = Labels.of(X, y, sample_weight, names)
         learned, record = adaptation.learn_more(self, learned, labels, adapt)
@@ -289,15 +299,15 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         intervals = [session.sample_interval for session in known] if on_grid else None
         return to_neo(samples, values, [self.sessions_.readout_of(name) for name in names], intervals)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None) -> float:
-        """R2 of the prediction: uniform average over outputs, then over sessions. NaN targets do not count."""
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None, epochs: Any = None) -> float:
+        """R2, averaged over outputs, then over sessions; NaN targets do not count, nor samples outside ``epochs``."""
         check_is_fitted(self, "network_")
         behavior_name = None
         if not (door.is_array(X) or isinstance(X, SpikeSamples)):
             sessions = as_sessions(X, session_id)  # read once: a sorting may be large
             X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
             behavior_name = self.sessions_.behavior_names(sessions)
-        X, y = self._enter(X, y, session_id, behavior_name, reset=False, leave_out=False)
+        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=False, leave_out=False)
         names = self._names(X)
         used = {int(position): names[position] for position in np.unique(X.session_index)}
         true = self.sessions_.in_units(X, y.reshape(len(y), -1), used)
@@ -305,7 +315,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         return float(np.mean(session_scores(true, predicted, np.array(names)[X.session_index], sample_weight)))
 
     def _enter(
-        self, X: Any, y: Any, session_id: Any, behavior_name: Any = None, *, reset: bool, leave_out: bool = True
+        self, X: Any, y: Any, session_id: Any, behavior_name: Any, epochs: Any, *, reset: bool, leave_out: bool = True
     ) -> tuple[SpikeSamples, np.ndarray]:
         """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
         if door.is_array(X):
@@ -313,7 +323,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         elif reset:  # an earlier fit may have been on an array
             self.__dict__.pop("n_features_in_", None)
             self.__dict__.pop("feature_names_in_", None)
-        return door.samples_and_targets(X, y, session_id, behavior_name, leave_out)
+        return door.samples_and_targets(X, y, session_id, behavior_name, epochs, leave_out)
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         check_is_fitted(self, "network_")
