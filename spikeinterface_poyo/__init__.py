@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .counts import from_counts
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
+    from .nwb_in import read_nwb_behavior, read_nwb_epochs
     from .registry import list_pretrained
     from .samples import SpikeSamples
     from .session import Session
@@ -32,6 +33,8 @@ _HOME = {
     "from_counts": "counts",
     "list_pretrained": "registry",
     "load_mouse_head_direction": "datasets",
+    "read_nwb_behavior": "nwb_in",
+    "read_nwb_epochs": "nwb_in",
     "simulate_session": "simulation",
 }
 
@@ -45,6 +48,8 @@ __all__ = [
     "from_counts",
     "list_pretrained",
     "load_mouse_head_direction",
+    "read_nwb_behavior",
+    "read_nwb_epochs",
     "simulate_session",
 ]
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from .nwb_in import from_series, read_nwb_behavior
+from .recording_in import from_recording
 from .signals import Signal
 from .spikes_in import as_seconds, in_seconds, is_a
 
 ACCEPTED = (
-    "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), or a pandas Series or "
-    "DataFrame with a time index"
+    "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
+    "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
+    "recording"
 )
 
 
 def as_signals(behavior: Any) -> list[Signal]:
-    """Adapt one signal, or a list (or neo Block) with one signal a segment."""
+    """Adapt one signal, or a list, neo Block or SpikeInterface recording with one signal a segment."""
     if is_a(behavior, "neo", "Block"):
-        return [from_neo_segment(segment) for segment in behavior.segments]
+        return [as_signal(segment) for segment in behavior.segments]
+    if is_a(behavior, "spikeinterface", "BaseRecording"):
+        return [check_signal(from_recording(behavior, index)) for index in range(behavior.get_num_segments())]
     if isinstance(behavior, list):
         return [as_signal(signal) for signal in behavior]
     return [as_signal(behavior)]
@@ -34,16 +40,31 @@ def as_signal(behavior: Any) -> Signal:
     ValueError
         Where times and values do not fit together, or times are not finite.
     """
-    if is_a(behavior, "neo", "Segment"):
+    if isinstance(behavior, Signal):
+        signal = behavior
+    elif is_a(behavior, "neo", "Segment"):
         signal = from_neo_segment(behavior)
     elif is_a(behavior, "neo", "AnalogSignal", "IrregularlySampledSignal"):
         signal = from_neo(behavior)
     elif is_a(behavior, "pandas", "Series", "DataFrame"):
         signal = from_pandas(behavior)
+    elif is_a(behavior, "pynapple", "Tsd", "TsdFrame", "TsdTensor"):
+        signal = from_tsd(behavior)
+    elif is_a(behavior, "pynwb", "TimeSeries"):
+        signal = from_series(behavior)
+    elif is_a(behavior, "pynwb", "NWBFile", "MultiContainerInterface"):
+        signal = read_nwb_behavior(behavior)
+    elif is_a(behavior, "spikeinterface", "BaseRecording"):
+        signal = from_one_segment(behavior)
     elif isinstance(behavior, tuple) and len(behavior) == 2:
         signal = from_pair(*behavior)
     else:
         raise TypeError(f"cannot read behaviour from {type(behavior).__name__!r}; expected {ACCEPTED}")
+    return check_signal(signal)
+
+
+def check_signal(signal: Signal) -> Signal:
+    """Refuse signals without samples or with times that are not finite."""
     if len(signal.times) == 0:
         raise ValueError("the behaviour signal is empty")
     if not np.all(np.isfinite(signal.times)):
@@ -99,3 +120,19 @@ def from_pandas(frame: Any) -> Signal:
         times = index.to_numpy(dtype=np.float64)
     names = tuple(str(column) for column in frame.columns) if frame.ndim == 2 else None
     return Signal(times, frame.to_numpy(dtype=np.float64), None, names)
+
+
+def from_tsd(series: Any) -> Signal:
+    """Pynapple ``Tsd`` or ``TsdFrame``, whose times are always seconds; its columns name the outputs."""
+    names = getattr(series, "columns", None)
+    names = None if names is None else tuple(str(name) for name in names)
+    return replace(from_pair(series.t, series.values), names=names)
+
+
+def from_one_segment(recording: Any) -> Signal:
+    """SpikeInterface recording that stands for one segment."""
+    n_segments = recording.get_num_segments()
+    if n_segments != 1:
+        raise ValueError(f"a recording of {n_segments} segments stands where behaviour of one was expected; give the "
+                         "recording by itself, or recording.select_segments(index) here")  # fmt: skip
+    return from_recording(recording, 0)

@@ -122,6 +122,8 @@ def as_seconds(times: Any) -> np.ndarray:
     """Float64 seconds of times with or without a unit; plain numbers are seconds already."""
     if is_a(times, "quantities", "Quantity"):
         return in_seconds(times)
+    if is_a(times, "pynapple", "Ts"):
+        return np.asarray(times.t, dtype=np.float64)
     if isinstance(times, (list, tuple)) and len(times) and is_a(times[0], "quantities", "Quantity"):
         return np.array([in_seconds(time) for time in times])  # NumPy would drop the units without a word
     return np.asarray(times, dtype=np.float64)

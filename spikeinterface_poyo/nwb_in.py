@@ -1,0 +1,154 @@
+"""NWB in: behaviour and trials by name, from a file or from pynwb objects, with their units of measure and times."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from .epochs_in import as_intervals
+from .signals import Signal
+from .spikes_in import is_a
+
+# What NWB files write where a quantity has no unit of measure, in lower case.
+NO_UNIT = {"", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
+# Time series that hold no behaviour: raw data of electrodes and cameras, text, marks of begin and end.
+NOT_BEHAVIOR = ("ElectricalSeries", "ImageSeries", "AnnotationSeries", "IntervalSeries")
+
+
+def read_nwb_behavior(source: Any, name: str | None = None) -> Signal:
+    """Behaviour from an NWB file, by name: what ``fit``, ``score`` and `align` take as behaviour.
+
+    Parameters
+    ----------
+    source : str, path, NWBFile, or container of time series
+        Path of an NWB file (HDF5), or a pynwb object, such as a file or ``nwbfile.processing["behavior"]``.
+    name : str, optional
+        Name of the ``TimeSeries`` or ``SpatialSeries``, or of the container that holds only one, in acquisition or
+        processing; the end of its path (``"Position/led0"``) where names repeat. May be omitted where there is one.
+
+    Returns
+    -------
+    Signal
+        Times in seconds on the file's clock, which is that of its spikes, and values with conversion and offset
+        applied, in the unit of measure that the file states.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such series, or more than one: the message lists them.
+
+    Examples
+    --------
+    >>> velocity = read_nwb_behavior("session.nwb", "hand_velocity")  # doctest: +SKIP
+    """
+    with opened(source) as container:
+        return from_series(find_series(container, name))
+
+
+def read_nwb_epochs(source: Any, name: str = "trials") -> np.ndarray:
+    """Intervals of an NWB file, by name: what ``epochs=`` takes.
+
+    For some of the rows, hand over a table: ``epochs=nwbfile.trials.to_dataframe().query("correct")``.
+
+    Parameters
+    ----------
+    source : str, path or NWBFile
+        Path of an NWB file (HDF5), or pynwb's object of it.
+    name : str, default: "trials"
+        Name of the ``TimeIntervals`` table: "trials", "epochs", "invalid_times", or one in ``nwbfile.intervals``.
+
+    Returns
+    -------
+    ndarray, shape (n, 2)
+        Start and stop in seconds, ascending, disjoint.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such table: the message lists those that there are.
+    """
+    with opened(source) as file:
+        common = {key: getattr(file, key) for key in ("trials", "epochs", "invalid_times")}
+        tables = {key: table for key, table in common.items() if table is not None} | dict(file.intervals)
+        if name not in tables:
+            raise ValueError(f"the NWB file has no intervals {name!r}; it has {sorted(tables)}")
+        return as_intervals(tables[name])
+
+
+@contextmanager
+def opened(source: Any) -> Iterator[Any]:
+    """The file at a path, closed again afterwards; a pynwb object as it is."""
+    if not isinstance(source, (str, PathLike)):
+        yield source
+        return
+    import pynwb
+
+    with pynwb.NWBHDF5IO(str(source), mode="r", load_namespaces=True) as io:
+        yield io.read()
+
+
+def find_series(container: Any, name: str | None = None) -> Any:
+    """The time series of that name in a pynwb object; without a name its only one, or its only one of behaviour."""
+    found = dict(time_series(container))
+    if name is None:
+        behavior = {path: series for path, series in found.items() if path.startswith("processing/behavior/")}
+        matches = behavior or found
+    else:
+        ends = {path: series for path, series in found.items() if f"/{path}".endswith(f"/{name}")}
+        matches = ends or {path: series for path, series in found.items() if f"/{name}/" in f"/{path}"}
+    if len(matches) == 1:
+        return next(iter(matches.values()))
+    wanted = "one behaviour" if name is None else repr(name)
+    raise ValueError(
+        f"expected {wanted} in the NWB {type(container).__name__}, found {sorted(matches) if matches else 'none'}; "
+        f"name one with read_nwb_behavior(source, name): {sorted(found)}"
+    )
+
+
+def time_series(container: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (path, time series) of all in a pynwb object that may be behaviour."""
+    if is_a(container, "pynwb", "NWBFile"):
+        for place in ("acquisition", "processing"):
+            for name, child in getattr(container, place).items():
+                yield from time_series(child, f"{place}/{name}")
+    elif is_a(container, "pynwb", "TimeSeries"):
+        if not is_a(container, "pynwb", *NOT_BEHAVIOR):
+            yield path or container.name, container
+    else:
+        for child in container.children:
+            yield from time_series(child, f"{path}/{child.name}".lstrip("/"))
+
+
+def from_series(series: Any) -> Signal:
+    """Pynwb ``TimeSeries``: its timestamps, or starting time and rate; conversion and offset applied."""
+    data = np.asarray(series.data[:], dtype=np.float64)
+    if series.timestamps is not None:
+        times = np.asarray(series.timestamps[:], dtype=np.float64)
+    else:
+        times = series.starting_time + np.arange(len(data)) / series.rate
+    if data.ndim not in (1, 2) or len(times) != len(data):
+        raise ValueError(
+            f"the NWB series {series.name!r} must have data of shape (n,) or (n, n_outputs) and n timestamps; it has "
+            f"{data.shape} and {len(times)}"
+        )
+    return Signal(times, data * series.conversion + series.offset, known_unit(series.unit, series.name))
+
+
+def known_unit(unit: str | None, name: str) -> str | None:
+    """The unit of measure as quantities writes it; None, with a warning, where it does not know it."""
+    if unit is None or unit.strip().lower() in NO_UNIT:
+        return None
+    import quantities as pq
+
+    for spelling in (unit, unit.lower()):  # "Volts" stands in many files
+        try:
+            return pq.Quantity(1.0, spelling).dimensionality.string
+        except (LookupError, SyntaxError, TypeError):
+            continue
+    warnings.warn(f"the unit {unit!r} of the NWB series {name!r} is unknown to quantities: taken as none", stacklevel=2)
+    return None
