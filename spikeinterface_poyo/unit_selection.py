@@ -25,10 +25,10 @@ class SelectUnits(TransformerMixin, BaseEstimator):
     min_rate : float, default: 0.0
         Units that fire less often, in spikes a second over the whole recording, are left out.
     query : str or None, default: None
-        Condition on the units' properties, as pandas writes it: ``"snr > 5 and isi_violations_ratio < 0.1"``. There are
-        properties of a SpikeInterface sorting, also the metrics of a ``SortingAnalyzer``, columns of an NWB Units
-        table, metadata of a pynapple ``TsGroup``. A unit whose value is not known (NaN) satisfies no comparison with
-        it. Needs pandas.
+        Condition on the units' properties, as pandas writes it: ``"snr > 5 and isi_violations_ratio < 0.1"``. They are
+        the properties of a SpikeInterface sorting and the metrics of a ``SortingAnalyzer``, the columns of an NWB Units
+        table or the metadata of a pynapple ``TsGroup``. Where a value is not known (NaN), ``<``, ``>`` and ``==`` are
+        false. Needs pandas.
 
     Attributes
     ----------
