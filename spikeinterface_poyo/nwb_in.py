@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -20,16 +20,17 @@ NO_UNIT = {"", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "
 NOT_BEHAVIOR = ("ElectricalSeries", "ImageSeries", "AnnotationSeries", "IntervalSeries")
 
 
-def read_nwb_behavior(source: Any, name: str | None = None) -> Signal:
+def read_nwb_behavior(source: Any, name: str | Sequence[str] | None = None) -> Signal:
     """Behaviour from an NWB file, by name: what ``fit``, ``score`` and `align` take as behaviour.
 
     Parameters
     ----------
     source : str, path, NWBFile, or container of time series
         Path of an NWB file (HDF5), or a pynwb object, such as a file or ``nwbfile.processing["behavior"]``.
-    name : str, optional
+    name : str or list of str, optional
         Name of the ``TimeSeries`` or ``SpatialSeries``, or of the container that holds only one, in acquisition or
         processing; the end of its path (``"Position/led0"``) where names repeat. May be omitted where there is one.
+        Series of a list, such as ``["x", "y"]``, become the outputs of one behaviour.
 
     Returns
     -------
@@ -40,14 +41,17 @@ def read_nwb_behavior(source: Any, name: str | None = None) -> Signal:
     Raises
     ------
     ValueError
-        Where there is no such series, or more than one: the message lists them.
+        Where there is no such series, or more than one: the message lists them; or where the series of a list differ
+        in times or unit of measure.
 
     Examples
     --------
     >>> velocity = read_nwb_behavior("session.nwb", "hand_velocity")  # doctest: +SKIP
     """
     with opened(source) as container:
-        return from_series(find_series(container, name))
+        if name is None or isinstance(name, str):
+            return from_series(find_series(container, name))
+        return side_by_side({one: from_series(find_series(container, one)) for one in name})
 
 
 def read_nwb_epochs(source: Any, name: str = "trials") -> np.ndarray:
@@ -137,6 +141,21 @@ def from_series(series: Any) -> Signal:
             f"{data.shape} and {len(times)}"
         )
     return Signal(times, data * series.conversion + series.offset, known_unit(series.unit, series.name))
+
+
+def side_by_side(signals: Mapping[str, Signal]) -> Signal:
+    """One signal with each of these, one-dimensional, as an output."""
+    if not signals:
+        raise ValueError("got an empty list of names; expected at least one")
+    first = next(iter(signals.values()))
+    for name, signal in signals.items():
+        if signal.values.ndim != 1 or signal.units != first.units or not np.array_equal(signal.times, first.times):
+            raise ValueError(
+                f"the NWB series {list(signals)} cannot be outputs of one behaviour: they must have one value a time, "
+                f"the same times and the same unit of measure; {name!r} does not go with {next(iter(signals))!r}"
+            )
+    values = np.column_stack([signal.values for signal in signals.values()])
+    return Signal(first.times, values, first.units, tuple(signals))
 
 
 def known_unit(unit: str | None, name: str) -> str | None:

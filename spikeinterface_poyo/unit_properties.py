@@ -40,14 +40,17 @@ def of_nwb_units(units: Any) -> dict[str, np.ndarray]:
 def plain_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """One-dimensional columns as arrays of numbers, truth values or text; others are left out."""
     arrays = {name: np.asarray(values) for name, values in columns.items()}
-    return {name: plain_array(values) for name, values in arrays.items() if values.ndim == 1}
+    plain = {name: plain_array(values) for name, values in arrays.items() if values.ndim == 1}
+    return {name: values for name, values in plain.items() if values is not None}
 
 
-def plain_array(values: np.ndarray) -> np.ndarray:
-    """Array without objects; numbers with gaps are NaN there, text with gaps is empty."""
+def plain_array(values: np.ndarray) -> np.ndarray | None:
+    """Array without objects; numbers with gaps are NaN there, text with gaps is empty. None where it holds others."""
     if values.dtype.kind in "biufU":
         return values
-    missing = np.array([value is None or value != value for value in values], dtype=bool)
+    missing = np.array([value is None or (isinstance(value, float) and value != value) for value in values], dtype=bool)
+    if not all(isinstance(value, (str, bool, int, float, np.generic)) for value in values[~missing]):
+        return None  # such as references to an electrode group
     if not missing.any() and all(isinstance(value, (bool, np.bool_)) for value in values):
         return values.astype(bool)
     try:

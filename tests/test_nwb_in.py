@@ -120,6 +120,27 @@ def test_names_that_repeat_ask_for_more_of_the_path():
     assert read_nwb_behavior(file, "CompassDirection/led0").units == "rad"
 
 
+def test_several_series_are_the_outputs_of_one_behaviour():
+    file = nwb_file()
+    position = pynwb.behavior.Position(name="head", spatial_series=[spatial(n, data=COUNTS[:, 0] + i) for i, n in
+                                                                    enumerate("xyz")])  # fmt: skip
+    file.add_acquisition(position)
+    signal = read_nwb_behavior(file, ["x", "head/z"])
+    np.testing.assert_array_equal(signal.values, (COUNTS[:, :1] + [0, 2]) * 0.01)
+    assert (signal.units, signal.names) == ("cm", ("x", "head/z"))
+
+
+@pytest.mark.parametrize("names", [["speed", "acceleration"], ["speed", "led0"], ["led0"], ["lick", "speed"]])
+def test_series_that_do_not_go_together_are_refused(path, names):
+    with pytest.raises(ValueError, match=rf"cannot be outputs of one behaviour: .*{names[-1]!r} does not go with"):
+        read_nwb_behavior(path, names)
+
+
+def test_an_empty_list_of_names_is_refused(path):
+    with pytest.raises(ValueError, match="got an empty list of names"):
+        read_nwb_behavior(path, [])
+
+
 def test_a_series_is_a_behaviour_by_itself():
     np.testing.assert_array_equal(as_signal(spatial()).values, COUNTS * 0.01)
 

@@ -72,6 +72,12 @@ class TestWhatRides:
         assert out.dtype.kind == kind
         np.testing.assert_array_equal(out, expected)
 
+    @pytest.mark.parametrize("other", [object(), [1, 2], {"a": 1}, b"x"])
+    def test_other_objects_stay_out(self, other):
+        values = np.empty(2, dtype=object)
+        values[0], values[1] = "x", other
+        assert plain_array(values) is None
+
     def test_nullable_tables_become_plain(self):
         frame = pd.DataFrame(
             {"n": pd.array([1, None, 3], dtype="Int64"), "ok": pd.array([True, False, True], "boolean")}
