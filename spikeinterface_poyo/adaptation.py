@@ -8,17 +8,16 @@ The learning rates and numbers of steps are ours: see docs/defaults.md.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from .defaults import check_fits, choose_token_bin, choose_training
 from .fitting import Labels, Learned, randomness, run
+from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
 from .readouts import Readout, behaviors_of, make_readouts, n_columns, shared_readouts
 from .runtime import find_device
@@ -26,10 +25,7 @@ from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
 from .vocabulary import Vocabulary
 
-IDENTIFICATION_RATE = 1e-2  # learning rate of embeddings and new readouts while the core is frozen
-IDENTIFICATION_STEPS = 300
 FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go on from what is known
-TABLES = ("unit_emb", "session_emb", "readout")
 
 
 def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
@@ -128,12 +124,6 @@ def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, Traini
     return Learned(network, known.vocabulary), record
 
 
-def identification(settings: TrainingSettings) -> TrainingSettings:
-    """Settings while the core is frozen."""
-    n_iterations = -(-IDENTIFICATION_STEPS // settings.steps_per_iteration)
-    return replace(settings, n_iterations=n_iterations, learning_rate=IDENTIFICATION_RATE, stage="unit identification")
-
-
 def fine_tuning(settings: TrainingSettings) -> TrainingSettings:
     """Settings when all weights go on from what they learned before."""
     return replace(settings, learning_rate=FINE_TUNING_RATE * settings.learning_rate, stage="fine-tuning")
@@ -177,26 +167,3 @@ def join(known: Learned, new: Identified) -> Learned:
     network = POYO(config, len(state["unit_emb.weight"]), len(state["session_emb.weight"]))
     network.load_state_dict(state)
     return Learned(network.eval(), known.vocabulary.joined(new.learned.vocabulary))
-
-
-@contextmanager
-def frozen_core(network: POYO, n_shared: int) -> Iterator[None]:
-    """Context in which only embeddings learn, and the columns of the readout after the first ``n_shared``."""
-
-    def only_new(gradient: Tensor) -> Tensor:
-        return torch.cat([torch.zeros_like(gradient[:n_shared]), gradient[n_shared:]])
-
-    frozen = [p for name, p in network.named_parameters() if name.split(".")[0] not in TABLES]
-    learns: list[nn.Parameter] = list(network.readout.parameters())
-    if n_shared == network.config.n_outputs:
-        frozen, learns = frozen + learns, []
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    hooks = [parameter.register_hook(only_new) for parameter in learns]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for parameter in frozen:
-            parameter.requires_grad_(True)

@@ -88,6 +88,13 @@ class TrainingData:
             self.centred,
         )
 
+    def leading_session(self) -> TrainingData:
+        """The samples of the session with most spikes, from which there is most to learn."""
+        rows = np.array([block.session_row for block in self.blocks])
+        n_spikes = np.bincount(rows, [len(block.segment.spike_times) for block in self.blocks])
+        leads = rows == np.argmax(n_spikes)
+        return self.select([np.full(len(times), lead) for times, lead in zip(self.times, leads, strict=True)])
+
     def score(self, network: POYO) -> float:
         """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance."""
         error = total = 0.0

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from spikeinterface_poyo import POYODecoder, adaptation, align, training
+from spikeinterface_poyo import POYODecoder, adaptation, align, identification, training
 
 DURATION = 120.0
 
@@ -21,7 +21,7 @@ def sessions(simulate):
 
 @pytest.fixture(scope="module")
 def base(sessions, small_decoder) -> POYODecoder:
-    decoder = small_decoder(max_iter=10, learning_rate_init=5e-3)
+    decoder = small_decoder(max_iter=10, learning_rate_init=5e-3, random_state=1)
     return decoder.fit([s.spikes for s in sessions[:3]], [s.behavior for s in sessions[:3]])
 
 
@@ -201,7 +201,7 @@ class TestFitFromPretrainedWeights:
 
     def test_both_stages_are_recorded(self, folder, new, small_decoder):
         adapted = small_decoder(pretrained=folder, max_iter=2).fit(*new[:2])
-        identified = -(-adaptation.IDENTIFICATION_STEPS // training_steps(adapted))
+        identified = -(-identification.IDENTIFICATION_STEPS // training_steps(adapted))
         assert adapted.n_iter_ == len(adapted.loss_curve_) == identified + 2
 
     def test_it_starts_from_the_weights_each_time(self, folder, new, small_decoder):

@@ -21,7 +21,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
-from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, from_counts
+from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, fitting, from_counts
 
 
 def as_spiketrains(spikes: dict, t_stop: float) -> list[neo.SpikeTrain]:
@@ -74,6 +74,29 @@ def test_early_stopping_can_be_off(session, small_decoder):
     assert decoder.best_loss_ == min(decoder.loss_curve_)
     assert decoder.validation_scores_ is None
     assert decoder.best_validation_score_ is None
+
+
+def test_several_sessions_start_with_one(simulate, small_decoder, monkeypatch):
+    stages = []
+
+    def recorded(network, source, settings, *args):
+        core = network.proc_layers[0][0].to_qkv.weight
+        before = core.detach().clone()
+        result = train(network, source, settings, *args)
+        sessions = {block.session_row for block in source.blocks}
+        stages.append((settings.stage, sessions, not torch.equal(core, before)))
+        return result
+
+    train = fitting.train
+    monkeypatch.setattr(fitting, "train", recorded)
+    few, many = simulate(0, rate=5.0), simulate(1, rate=20.0)
+    decoder = small_decoder(max_iter=2).fit([few.spikes, many.spikes], [few.behavior, many.behavior])
+    assert stages == [
+        ("one session", {2}, True), ("unit identification", {1, 2}, False), ("training", {1, 2}, True)
+    ]  # fmt: skip
+    assert decoder.n_iter_ == 6 + 6 + 2
+    small_decoder(max_iter=2).fit(few.spikes, few.behavior)
+    assert [stage for stage, _, _ in stages[3:]] == ["training"]
 
 
 @pytest.mark.parametrize(("spare", "held_out"), [(61.0, False), (59.0, True)])

@@ -60,3 +60,13 @@ def test_samples_that_teach_nothing_are_left_out(simulate):
     known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0, 0.0), (1.0, 1.0))})
     data = TrainingData.build(X, names, known, NetworkConfig(2), y, weight)
     np.testing.assert_array_equal(data.times[0], np.delete(session.times, [10, 30]))
+
+
+def test_the_session_with_most_spikes_leads(simulate):
+    sessions = [simulate(0, duration=90.0, rate=5.0), simulate(1, rate=20.0), simulate(2, rate=10.0)]
+    X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
+    names = {i: f"session_{i}" for i in range(3)}
+    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0,), (1.0,))})
+    leading = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y))).leading_session()
+    assert [block.session_row for block in leading.blocks] == [known.sessions["session_1"].session_row]
+    np.testing.assert_array_equal(leading.times[0], sessions[1].times)
