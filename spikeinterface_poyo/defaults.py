@@ -25,7 +25,9 @@ STEPS, STEPS_SPIKES, STEPS_POWER = 400, 40_000, 0.3
 MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
 TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
-FEWEST_WINDOWS, MOST_WINDOWS = 4, 16  # windows a gradient step, as many as make BATCH_TOKENS tokens
+SHARE_A_STEP = 1 / 8  # of the windows that the labels fill, read in a gradient step ...
+FEW_WINDOWS, MOST_WINDOWS = 16, 32  # ... within these bounds ...
+FEWEST_WINDOWS = 4  # ... and as long as they have BATCH_TOKENS tokens at most, or are so few
 STEPS_AN_ITERATION = 50  # gradient steps, at least
 SPARE_TIME = 900.0  # seconds of labels from which holding some out to stop by costs less than it gives
 MAX_QUERIES = 32  # samples that a training window is asked for
@@ -81,11 +83,16 @@ def tokens_a_window(X: SpikeSamples, window_length: float, token_bin: float) -> 
     return max(counts)
 
 
-def choose_batch_size(X: SpikeSamples, config: NetworkConfig) -> int:
-    """Windows a gradient step: fewer for large populations, whose windows have more tokens to pay for."""
+def choose_batch_size(X: SpikeSamples, config: NetworkConfig, n_windows: float) -> int:
+    """Windows a gradient step, for labels that fill ``n_windows``.
+
+    Fewer for few labels, which larger batches overfit sooner, and for large populations, whose windows have more tokens
+    to pay for.
+    """
     markers = 2 * max(len(session.unit_ids) for session in X.used_sessions())
     tokens = tokens_a_window(X, config.window_length, config.token_bin) + markers
-    return int(np.clip(BATCH_TOKENS // tokens, FEWEST_WINDOWS, MOST_WINDOWS))
+    wanted = np.clip(SHARE_A_STEP * n_windows, FEW_WINDOWS, MOST_WINDOWS)
+    return max(FEWEST_WINDOWS, int(min(wanted, BATCH_TOKENS // tokens)))
 
 
 def first_spikes(segment: Segment) -> Segment:
@@ -176,7 +183,7 @@ def choose_training(
     else:
         n_windows = sampler.duration.sum() / config.window_length
         n_queries = int(np.clip(len(sampler.times) / max(n_windows, 1), 1, MAX_QUERIES))
-    batch_size = choose_batch_size(X, config) if decoder.batch_size == "auto" else decoder.batch_size
+    batch_size = choose_batch_size(X, config, n_windows) if decoder.batch_size == "auto" else decoder.batch_size
     n_iterations = decoder.max_iter
     if n_iterations == "auto":
         n_steps = FEWEST_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))

@@ -49,7 +49,7 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
     alpha : float, default: 0.01
         Weight decay.
     batch_size : int or "auto", default: "auto"
-        Windows a gradient step. "auto" is 32, fewer where they would hold more than 100,000 tokens.
+        Windows a gradient step. "auto" is 16 to 32, more for more labels; fewer where they have over 100,000 tokens.
     max_iter : int or "auto", default: "auto"
         Iterations at most. One iteration is 50 gradient steps, or one pass over the samples' time if that is longer.
         "auto" takes 6 to 30, more for more spikes. Unit identification has its own number and comes on top.

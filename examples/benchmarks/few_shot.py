@@ -175,14 +175,40 @@ def show(arguments: argparse.Namespace) -> None:
         picture(results, arguments.picture)
 
 
+def populations(recording: recordings.Recording, n: int) -> tuple[list[Any], list[Any]]:
+    """The recording as ``n`` sessions: itself, and random parts of its units with turned and mirrored behaviour.
+
+    A core that learned one population knows how its units are tuned; one that learned these reads any tuning.
+    """
+    from spikeinterface_poyo import from_counts
+
+    rng = np.random.default_rng(0)
+    n_units = len(recording.spikes) if recording.counts is None else recording.counts[0].shape[1]
+    mean, scale = recording.values.mean(axis=0), recording.values.std(axis=0)
+    spikes, behaviors = [], []
+    for k in range(n):
+        units = np.sort(rng.permutation(n_units)[: int(n_units * (rng.uniform(0.4, 0.8) if k else 1))])
+        turn = np.linalg.qr(rng.standard_normal((len(mean),) * 2))[0] if k else np.eye(len(mean))
+        if recording.counts is None:
+            names = list(recording.spikes)
+            spikes.append({names[unit]: recording.spikes[names[unit]] for unit in units})
+        else:
+            counts, centres, bin_size = recording.counts
+            spikes.append(from_counts(counts[:, units], centres, bin_size))
+        behaviors.append((recording.times, (recording.values - mean) / scale @ turn * scale + mean))
+    return spikes, behaviors
+
+
 def pretrain(arguments: argparse.Namespace) -> None:
     """Weights from one whole recording."""
+    import torch
+
     from spikeinterface_poyo import POYODecoder
 
-    decoder = POYODecoder(random_state=0, verbose=True).fit(
-        *sample(recordings.load(arguments.recording, arguments.data))
-    )
-    decoder.save_pretrained(arguments.folder)
+    torch.set_num_threads(arguments.threads)
+    recording = recordings.load(arguments.recording, arguments.data)
+    decoder = POYODecoder(max_iter=arguments.iterations, random_state=0, verbose=True)
+    decoder.fit(*populations(recording, arguments.populations)).save_pretrained(arguments.folder)
 
 
 def main() -> None:
@@ -208,6 +234,9 @@ def main() -> None:
     weights = commands.add_parser("pretrain", help="make weights from one whole recording")
     weights.add_argument("recording", choices=list(recordings.LOADERS))
     weights.add_argument("folder", type=Path)
+    weights.add_argument("--populations", type=int, default=10, help="sessions that the recording is made into")
+    weights.add_argument("--iterations", type=int, default=24, help="passes over them")
+    weights.add_argument("--threads", type=int, default=1, help="CPU threads")
     weights.set_defaults(do=pretrain)
     for command in (runs, weights):
         command.add_argument("--data", type=Path, help="folder of the recordings that are not shipped")
