@@ -1,6 +1,7 @@
 """POYO neural population decoding for SpikeInterface.
 
-Public names are loaded on first use, so that importing the package costs nothing beyond SpikeInterface itself.
+Public names are loaded on first use, so that importing the package costs nothing beyond SpikeInterface itself; only the
+extension is registered at once.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import extension as _extension  # noqa: F401 (registers poyo_decoding with SpikeInterface)
+
 if TYPE_CHECKING:
     from .alignment import align
     from .counts import from_counts
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
+    from .extension import compute_poyo_decoding, get_unit_metrics, set_unit_properties
     from .registry import list_pretrained
     from .samples import SpikeSamples
     from .session import Session
@@ -29,9 +33,12 @@ _HOME = {
     "Session": "session",
     "SpikeSamples": "samples",
     "align": "alignment",
+    "compute_poyo_decoding": "extension",
     "from_counts": "counts",
+    "get_unit_metrics": "extension",
     "list_pretrained": "registry",
     "load_mouse_head_direction": "datasets",
+    "set_unit_properties": "extension",
     "simulate_session": "simulation",
 }
 
@@ -42,9 +49,12 @@ __all__ = [
     "Session",
     "SpikeSamples",
     "align",
+    "compute_poyo_decoding",
     "from_counts",
+    "get_unit_metrics",
     "list_pretrained",
     "load_mouse_head_direction",
+    "set_unit_properties",
     "simulate_session",
 ]
 

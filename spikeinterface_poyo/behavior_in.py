@@ -79,7 +79,9 @@ def as_signal(behavior: Any) -> Signal:
     ValueError
         Where times and values do not fit together, or times are not finite.
     """
-    if is_a(behavior, "neo", "Segment"):
+    if isinstance(behavior, Signal):
+        signal = behavior
+    elif is_a(behavior, "neo", "Segment"):
         signal = from_neo_segment(behavior)
     elif is_a(behavior, "neo", "AnalogSignal", "IrregularlySampledSignal"):
         signal = from_neo(behavior)
