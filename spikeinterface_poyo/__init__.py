@@ -14,6 +14,7 @@ from . import extension as _extension  # noqa: F401 (registers poyo_decoding wit
 if TYPE_CHECKING:
     from .alignment import align
     from .counts import from_counts
+    from .curation_effect import compare_curation
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
     from .extension import compute_poyo_decoding, get_unit_metrics, set_unit_properties
@@ -33,6 +34,7 @@ _HOME = {
     "Session": "session",
     "SpikeSamples": "samples",
     "align": "alignment",
+    "compare_curation": "curation_effect",
     "compute_poyo_decoding": "extension",
     "from_counts": "counts",
     "get_unit_metrics": "extension",
@@ -49,6 +51,7 @@ __all__ = [
     "Session",
     "SpikeSamples",
     "align",
+    "compare_curation",
     "compute_poyo_decoding",
     "from_counts",
     "get_unit_metrics",

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from analyzers import QUICK, T_START, make_analyzer, make_recording, reopened
 from spikeinterface.core import load_sorting_analyzer
 
 from spikeinterface_poyo.extension import ComputePOYODecoding
-
-from analyzers import QUICK, T_START, make_analyzer, make_recording, reopened
 
 SOURCES = [("memory", "fresh")] + [(f, how) for f in ("binary_folder", "zarr") for how in ("fresh", "reloaded", "lazy")]
 UNIT_DATA = ("unit_embeddings", "unit_importance")
@@ -156,7 +155,7 @@ def test_save_as_any_other_format(stored, source, format, tmp_path):
 
 
 def test_a_merge_says_what_must_be_computed_again(analyzers):
-    with pytest.warns(UserWarning, match=r"poyo_decoding: .* u0.*u1.* analyzer.compute\('poyo_decoding'"):
+    with pytest.warns(UserWarning, match=r"poyo_decoding: .*u0.*u1.* analyzer.compute\('poyo_decoding'"):
         merged = analyzers["memory"].merge_units([["u0", "u1"]])
     (new,) = merged.get_extension("poyo_decoding").units_to_recompute
     selected = merged.select_units([new, "u4"]).get_extension("poyo_decoding")
