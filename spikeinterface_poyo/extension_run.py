@@ -64,7 +64,7 @@ class Task:
         for name in ("importance", "exact"):
             if not isinstance(given[name], (bool, np.bool_)):
                 raise ValueError(f"{name} must be True or False, got {given[name]!r}")
-        for name, least in (("n_windows", 1), ("random_state", 0)):
+        for name, least in (("n_folds", 2), ("n_windows", 1), ("random_state", 0)):
             if not isinstance(given[name], (int, np.integer)) or given[name] < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {given[name]!r}")
         splitter = BlockedKFold(given["n_folds"], gap=given["gap"])

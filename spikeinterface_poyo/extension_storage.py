@@ -93,8 +93,7 @@ class KeptUntilReplaced(AnalyzerExtension):
         root = self.sorting_analyzer._get_zarr_root(mode="r+")
         if self._group_aside in root and root[self._group_aside].attrs.get("complete"):
             place_in_root = f"extensions/{self.extension_name}"
-            if place_in_root in root:
-                del root[place_in_root]
+            zarr.storage.rmdir(root.store, place_in_root)  # also what is left of a group that a kill half removed
             root.move(self._group_aside, place_in_root)
 
     def _folders(self) -> tuple[Path, Path, Path]:

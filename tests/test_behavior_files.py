@@ -19,10 +19,10 @@ def write_nwb(path):
 
     file = pynwb.NWBFile("test", "test", datetime(2020, 1, 1, tzinfo=timezone.utc))
     module = file.create_processing_module("behavior", "test")
-    position = SpatialSeries("xy", data=np.column_stack([TIMES, -TIMES]), timestamps=TIMES, unit="meters",
+    position = SpatialSeries(name="xy", data=np.column_stack([TIMES, -TIMES]), timestamps=TIMES, unit="meters",
                              conversion=0.01, reference_frame="room")  # fmt: skip
     module.add(Position(spatial_series=position))
-    file.add_acquisition(pynwb.TimeSeries("lever", data=TIMES * 2, rate=2.0, starting_time=3.0, unit="a.u."))
+    file.add_acquisition(pynwb.TimeSeries(name="lever", data=TIMES * 2, rate=2.0, starting_time=3.0, unit="a.u."))
     with pynwb.NWBHDF5IO(path, "w") as io:
         io.write(file)
     return path

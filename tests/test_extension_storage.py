@@ -37,10 +37,14 @@ def recorded(simulate, tmp_path_factory):
 @pytest.fixture(scope="module")
 def originals(recorded, behavior, tmp_path_factory):
     """An analyzer of each format with the extension."""
-    made = {format: make_analyzer(*recorded, format, tmp_path_factory.mktemp(format)) for format in FORMATS}
-    for analyzer in made.values():
-        analyzer.compute("poyo_decoding", behavior=behavior, importance=False, **QUICK)
-    return made
+    memory = make_analyzer(*recorded, "memory", None)
+    memory.compute("poyo_decoding", behavior=behavior, importance=False, **QUICK)
+    folders = {format: tmp_path_factory.mktemp(format) for format in ON_DISK}
+    return {
+        "memory": memory,
+        "binary_folder": memory.save_as(format="binary_folder", folder=folders["binary_folder"] / "analyzer"),
+        "zarr": memory.save_as(format="zarr", folder=folders["zarr"] / "analyzer.zarr"),
+    }
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def assert_former_result_is_there(analyzer, originals):
 
 @pytest.mark.parametrize("analyzer", FORMATS, indirect=True)
 def test_a_call_that_is_refused(analyzer, originals):
-    with pytest.raises(ValueError, match="n_splits"):
+    with pytest.raises(ValueError, match="n_folds"):
         analyzer.compute("poyo_decoding", behavior=(np.arange(100.0, 116), np.ones(16)), n_folds=1)
     assert_former_result_is_there(analyzer, originals)
 
@@ -111,8 +115,9 @@ threading.Event().wait()
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "training\n"
+    first = process.stdout.readline()
     process.send_signal(signal.SIGKILL)
+    assert first.startswith("training")
     assert process.wait() == -signal.SIGKILL
     process.stdout.close()
     for folder in folders:
@@ -145,7 +150,7 @@ def killed_at(event: int, action) -> bool:
 @pytest.mark.parametrize("format", ON_DISK)
 def test_a_kill_at_any_time_of_the_final_write(originals, format, tmp_path):
     original = originals[format]
-    stride = 3 if format == "binary_folder" else 25  # Zarr touches many more files
+    stride = 4 if format == "binary_folder" else 60  # Zarr touches many more files
     found = []
     for event in range(0, 10_000, stride):
         folder = Path(shutil.copytree(original.folder, tmp_path / f"{event}{original.folder.suffix}"))
@@ -155,16 +160,18 @@ def test_a_kill_at_any_time_of_the_final_write(originals, format, tmp_path):
         extension.data["decoded"] = former + 1
         was_killed = killed_at(event, extension.save)
         for lazy in (False, True):
-            loaded = load_sorting_analyzer(folder, lazy=lazy).get_extension("poyo_decoding")
+            reader = load_sorting_analyzer(folder, lazy=lazy)
+            loaded = reader.get_extension("poyo_decoding")
             is_new = np.array_equal(loaded.data["decoded"][:], former + 1)
             assert is_new or np.array_equal(loaded.data["decoded"][:], former)
             assert set(loaded.data) == set(extension.data)
             np.testing.assert_array_equal(loaded.data["decoder"][:], extension.data["decoder"])
         found.append(is_new)
-        if event % (7 * stride) == 0 or not was_killed:  # whoever saves next finishes what was begun, and replaces it
+        if event % (5 * stride) == 0 or not was_killed:  # whoever saves next finishes what was begun, and replaces it
             loaded.data["decoded"] = former + 2
             loaded.save()
-            again = load_sorting_analyzer(folder).get_extension("poyo_decoding")
+            reader = load_sorting_analyzer(folder)
+            again = reader.get_extension("poyo_decoding")
             np.testing.assert_array_equal(again.data["decoded"], former + 2)
         if not was_killed:
             break
