@@ -3,7 +3,8 @@
 Silencing leaves out a unit's spikes and markers, as if it had not been sorted. Shifting moves its spikes circularly
 within the held-out part: rate and temporal structure stay, what they tell of the behaviour goes. A unit that tells
 nothing decodes equally well before and after a shift, which makes the sign of the difference in each block of time a
-fair coin: that is what its p value tests. Silencing such a unit takes noise away, so there the test is conservative.
+fair coin: that is what its p value tests. The p value of silencing tells whether the decoder does worse without the
+unit, which it may also where it has merely got used to it.
 """
 
 from __future__ import annotations
