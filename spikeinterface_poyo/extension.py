@@ -53,7 +53,7 @@ class ComputePOYODecoding(KeptUntilReplaced):
         gap: float = 2.0,
         importance: bool = True,
         exact: bool = False,
-        n_windows: int = 200,
+        n_windows: int = 100,
         random_state: int = 0,
     ) -> dict[str, Any]:
         from .extension_run import Task
@@ -215,7 +215,7 @@ def compute_poyo_decoding(
     gap: float = 2.0,
     importance: bool = True,
     exact: bool = False,
-    n_windows: int = 200,
+    n_windows: int = 100,
     random_state: int = 0,
     **job_kwargs: Any,
 ) -> dict[str, np.ndarray]:
@@ -242,7 +242,7 @@ def compute_poyo_decoding(
         Measure the importance of units.
     exact : bool, default: False
         Take p values of shifts from 199 shifts of each unit. Slow.
-    n_windows : int, default: 200
+    n_windows : int, default: 100
         Context windows that the importance is measured on at most, spread evenly over the held-out time.
     random_state : int, default: 0
         Seed of the default decoder, and of shifts and sign flips.

@@ -57,7 +57,7 @@ def unit_importance(
     y: np.ndarray,
     fold: np.ndarray,
     *,
-    n_windows: int = 200,
+    n_windows: int = 100,
     exact: bool = False,
     random_state: int = 0,
     after_unit: Callable[[], object] | None = None,
@@ -74,7 +74,7 @@ def unit_importance(
         Targets; NaN is unknown.
     fold : ndarray of int, shape (n_samples,)
         Fold that tests on each sample.
-    n_windows : int, default: 200
+    n_windows : int, default: 100
         Context windows to decode at most, spread evenly over the held-out time. All units are tested on the same.
     exact : bool, default: False
         Take the p values of shifts from the full null: 199 shifts of each unit, which is slow.

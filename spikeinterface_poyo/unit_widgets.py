@@ -63,8 +63,8 @@ class UnitImportanceWidget(DecodingWidget):
         ax.axhline(0, color="k", lw=0.8)
         ax.set_xticks(np.arange(len(order)), [str(dp.unit_ids[i]) for i in order], rotation=90)
         ax.set(xlabel="unit", ylabel=dp.label)
-        if len(order) < len(dp.drop):
-            ax.set_title(f"{len(order)} of {len(dp.drop)} units", fontsize="medium")
+        shown = "" if len(order) == len(dp.drop) else f"{len(order)} of {len(dp.drop)} units; "
+        ax.set_title(f"{shown}red: adjusted p < {SIGNIFICANT}", fontsize="medium")
 
 
 class UnitImportanceMapWidget(DecodingWidget):

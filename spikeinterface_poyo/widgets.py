@@ -21,6 +21,14 @@ EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 class DecodingWidget(BaseWidget):
     """Base of the widgets here: finds the extension, and the axes to draw on."""
 
+    def make_figure(self, **options: Any) -> None:
+        """Set ``figure``, ``axes`` and ``ax``; labels of a figure that was not given are kept inside it."""
+        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
+
+        self.figure, self.axes, self.ax = make_mpl_figure(**options)
+        if all(options[name] is None for name in ("figure", "ax", "axes")):
+            self.figure.set_layout_engine("constrained")
+
     def find(self, sorting_analyzer: SortingAnalyzer) -> ComputePOYODecoding:
         """The analyzer's extension.
 
@@ -35,14 +43,12 @@ class DecodingWidget(BaseWidget):
 
     def make_axes(self, n_axes: int = 1, **backend_kwargs: Any) -> np.ndarray:
         """Axes (n_axes,), one below the other where there are several; sets ``figure``, ``axes`` and ``ax``."""
-        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
-
         if n_axes == 1:
-            self.figure, self.axes, self.ax = make_mpl_figure(**backend_kwargs)
+            self.make_figure(**backend_kwargs)
             return np.array([self.ax if self.ax is not None else np.ravel(self.axes)[0]])
         if backend_kwargs["ax"] is not None:
             raise ValueError(f"there are {n_axes} outputs; give figure=, or axes= with as many, or outputs=[...]")
-        self.figure, self.axes, self.ax = make_mpl_figure(**{**backend_kwargs, "ncols": 1}, num_axes=n_axes)
+        self.make_figure(**{**backend_kwargs, "ncols": 1}, num_axes=n_axes)
         axes = np.ravel(self.axes)
         if len(axes) < n_axes:
             raise ValueError(f"there are {n_axes} outputs and {len(axes)} axes; give as many, or outputs=[...]")
@@ -195,6 +201,7 @@ class TrainingHistoryWidget(DecodingWidget):
         dp = to_attr(data_plot)
         (ax,) = self.make_axes(**backend_kwargs)
         ax.plot(np.arange(1, len(dp.losses) + 1), dp.losses, color="k", marker=".", label="training loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel="iteration", ylabel="training loss (standardised squared error)")
         if dp.scores:
             twin = ax.twinx()
@@ -203,7 +210,7 @@ class TrainingHistoryWidget(DecodingWidget):
             twin.tick_params(axis="y", colors=DECODED_COLOR)
 
 
-class FewShotWidget(BaseWidget):
+class FewShotWidget(DecodingWidget):
     """Held-out R2 against minutes of labels, one line a way of fitting.
 
     Parameters
@@ -225,21 +232,19 @@ class FewShotWidget(BaseWidget):
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
         """Draw."""
-        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
-
-        self.figure, self.axes, self.ax = make_mpl_figure(**backend_kwargs)
+        (ax,) = self.make_axes(**backend_kwargs)
         for way, curve in data_plot["scores"].items():
             minutes = sorted(curve)
             values = [np.atleast_1d(curve[minute]).astype(float) for minute in minutes]
-            (line,) = self.ax.plot(minutes, [value.mean() for value in values], marker="o", label=way)
+            (line,) = ax.plot(minutes, [value.mean() for value in values], marker="o", label=way)
             low, high = [value.min() for value in values], [value.max() for value in values]
-            self.ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.2, lw=0)
-        self.ax.set_xscale("log")
+            ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.2, lw=0)
+        ax.set_xscale("log")
         ticks = sorted({minute for curve in data_plot["scores"].values() for minute in curve})
-        self.ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        self.ax.minorticks_off()
-        self.ax.set(xlabel="labels (minutes)", ylabel="held-out R²")
-        self.ax.legend(frameon=False)
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+        ax.set(xlabel="labels (minutes)", ylabel="held-out R²")
+        ax.legend(frameon=False)
 
 
 plot_decoded_behavior = DecodedBehaviorWidget

@@ -145,7 +145,7 @@ def test_tuned_units_are_told_from_untuned_ones(small_decoder):
         )  # fmt: skip
         X, y = align(sorting, velocity)
         held_out = cross_decode(small_decoder(learning_rate_init=5e-3, **recipe), X, y, BlockedKFold(3, gap=2.0))
-        worth = unit_importance(held_out.decoders, X, y, held_out.fold)
+        worth = unit_importance(held_out.decoders, X, y, held_out.fold, n_windows=200)
         fires = firing_rates(X.sessions[0]) > 0.5  # one unit in twenty is silent, and cannot be told
         tuned.append((sorting.get_property("tuning") != "none")[fires])
         scores.append(roc_auc_score(tuned[-1], worth.table["shifted"][fires]))
