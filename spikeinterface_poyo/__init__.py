@@ -1,6 +1,7 @@
 """POYO neural population decoding for SpikeInterface.
 
-Public names are loaded on first use, so that importing the package costs nothing beyond SpikeInterface itself.
+Public names are loaded on first use, so that importing the package costs nothing beyond SpikeInterface itself; only the
+extension is registered at once.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import extension as _extension  # noqa: F401 (registers poyo_decoding with SpikeInterface)
+
 if TYPE_CHECKING:
     from .alignment import align
     from .counts import from_counts
+    from .curation_effect import compare_curation
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
+    from .extension import compute_poyo_decoding, get_unit_metrics, set_unit_properties
     from .nwb_in import read_nwb_behavior, read_nwb_epochs
     from .registry import list_pretrained
     from .samples import SpikeSamples
@@ -30,11 +35,15 @@ _HOME = {
     "Session": "session",
     "SpikeSamples": "samples",
     "align": "alignment",
+    "compare_curation": "curation_effect",
+    "compute_poyo_decoding": "extension",
     "from_counts": "counts",
+    "get_unit_metrics": "extension",
     "list_pretrained": "registry",
     "load_mouse_head_direction": "datasets",
     "read_nwb_behavior": "nwb_in",
     "read_nwb_epochs": "nwb_in",
+    "set_unit_properties": "extension",
     "simulate_session": "simulation",
 }
 
@@ -45,11 +54,15 @@ __all__ = [
     "Session",
     "SpikeSamples",
     "align",
+    "compare_curation",
+    "compute_poyo_decoding",
     "from_counts",
+    "get_unit_metrics",
     "list_pretrained",
     "load_mouse_head_direction",
     "read_nwb_behavior",
     "read_nwb_epochs",
+    "set_unit_properties",
     "simulate_session",
 ]
 

@@ -207,6 +207,23 @@ def load(cls: type, source: Path) -> Any:
     return decoder
 
 
+def to_bytes(decoder: Any) -> bytes:
+    """A fitted decoder as the contents of one safetensors file."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(decoder, folder)
+        file = weights_file(Path(folder))
+        assert file is not None
+        return file.read_bytes()
+
+
+def from_bytes(cls: type, contents: bytes) -> Any:
+    """Inverse of `to_bytes`; nothing is unpickled."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "decoder.safetensors")
+        file.write_bytes(contents)
+        return load(cls, file)
+
+
 def plain_seed(random_state: Any) -> int | None:
     """A seed that JSON holds; a generator's state is not kept."""
     return int(random_state) if isinstance(random_state, (int, np.integer)) else None

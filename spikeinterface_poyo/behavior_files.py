@@ -1,0 +1,59 @@
+"""Behaviour in files, by path: ``.npz`` and NWB."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from .behavior_in import as_signal
+from .nwb_in import read_nwb_behavior
+from .signals import Signal
+
+ARRAYS = {"times", "values", "units", "names"}  # of a .npz
+
+
+def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signal:
+    """One behaviour signal from a file.
+
+    Parameters
+    ----------
+    path : str or path
+        A ``.npz`` with ``times`` (n,) in seconds, ``values`` (n,) or (n, n_outputs), and perhaps ``units``, a string,
+        and ``names``, one an output; or an NWB file.
+    series : str, optional
+        Name of the time series in an NWB file; see `read_nwb_behavior`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it is of another kind or does not hold what is expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no behaviour at {path}: there is no such file")
+    if path.suffix == ".npz":
+        if series is not None:
+            raise ValueError(f"series={series!r} names a time series in an NWB file; {path.name} is none")
+        return as_signal(read_npz(path))
+    if path.suffix in (".nwb", ".h5"):
+        return as_signal(read_nwb_behavior(path, series))
+    raise ValueError(f"behaviour must be a .npz or an NWB file, got {path.name}")
+
+
+def read_npz(path: Path) -> Signal:
+    """Signal of an archive of arrays."""
+    with np.load(path, allow_pickle=False) as archive:
+        if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
+            raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
+                             f"{sorted(archive)}")  # fmt: skip
+        times, values = (np.asarray(archive[name], dtype=np.float64) for name in ("times", "values"))
+        units = str(archive["units"]) if "units" in archive else None
+        names = tuple(map(str, archive["names"])) if "names" in archive else None
+    if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
+        raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "
+                         f"{times.shape} and {values.shape}")  # fmt: skip
+    return Signal(times, values, units, names)

@@ -1,0 +1,171 @@
+"""Does merging or splitting units help decoding? The same folds, decoded before and after, compared block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .alignment import align
+from .cross_decoding import cross_decode, mean_r2
+from .extension_run import make_decoder
+from .held_out_windows import BLOCK
+from .importance import sign_flip_p, sum_of_squares
+from .session import Session
+from .spikes_in import as_session
+from .splitters import BlockedKFold
+from .stored_behavior import signals_of
+
+if TYPE_CHECKING:
+    from spikeinterface.core import SortingAnalyzer
+
+__all__ = ["CurationEffect", "compare_curation"]
+
+
+@dataclass(frozen=True)
+class CurationEffect:
+    """What merging or splitting units does to decoding.
+
+    Parameters
+    ----------
+    r2_before, r2_after : float
+        R2 of all held-out samples, uniform average over outputs.
+    p : float
+        Two-sided p value of their difference, by sign flips over blocks of time of 5 s.
+    n_blocks : int
+        Number of those blocks.
+    """
+
+    r2_before: float
+    r2_after: float
+    p: float
+    n_blocks: int
+
+    @property
+    def difference(self) -> float:
+        """R2 after less R2 before: positive where the change helps."""
+        return self.r2_after - self.r2_before
+
+
+def compare_curation(
+    sorting_analyzer: SortingAnalyzer,
+    *,
+    merge_unit_groups: Sequence[Sequence[Any]] | None = None,
+    split_units: Mapping[Any, Sequence[Sequence[int]]] | None = None,
+    progress_bar: bool = True,
+) -> CurationEffect:
+    """Decode again as if units were merged or split; the analyzer stays as it is.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed; behaviour, folds and decoder are the same again.
+    merge_unit_groups : list of lists of unit ids, optional
+        Each group becomes one unit, as in ``merge_units``.
+    split_units : dict of unit id to list of index arrays, optional
+        Indices of each part among the unit's spikes, as in ``split_units``.
+    progress_bar : bool, default: True
+        Show one.
+
+    Returns
+    -------
+    CurationEffect
+        The p value tells whether these two sets of decoders differ on this behaviour. Another seed gives other
+        decoders: a difference that matters should come again with another ``random_state``.
+
+    Raises
+    ------
+    ValueError
+        Where nothing or something unknown is to be changed, or the extension is not there or is of other units.
+    """
+    extension = sorting_analyzer.get_extension("poyo_decoding")
+    if extension is None or extension.units_to_recompute:
+        raise ValueError("compare_curation needs poyo_decoding of the present units: "
+                         "analyzer.compute('poyo_decoding', behavior=...)")  # fmt: skip
+    session = as_session(sorting_analyzer)
+    if session.unit_names != extension.data["provenance"]["unit_names"]:
+        raise ValueError("the units are not those that poyo_decoding was computed on; compute it again")
+    changed = merge_units(session, merge_unit_groups or [])
+    changed = split_session(changed, split_units or {})
+    if changed is session:
+        raise ValueError("nothing to compare: give merge_unit_groups= or split_units=")
+    parameters = extension.params
+    signals = signals_of(parameters["behavior"], parameters["series"])
+    X, y = align(changed, signals if len(signals) > 1 else signals[0])
+    _, decoder = make_decoder(parameters["decoder"], parameters["random_state"])
+    splitter = BlockedKFold(parameters["n_folds"], gap=parameters["gap"])
+    with tqdm(total=splitter.n_splits, desc="compare_curation", disable=not progress_bar) as bar:
+        after = cross_decode(decoder, X, y, splitter, bar.update)
+    data = extension.get_data()
+    block = blocks_of(X.times, X.segment_index, after.fold)
+    error = [np.square(decoded - data["targets"]) for decoded in (data["decoded"], after.decoded)]
+    gain = np.nansum((error[0] - error[1]) / sum_of_squares(data["targets"]), axis=1)
+    by_block = np.bincount(block, gain)[None]
+    rng = np.random.default_rng(parameters["random_state"])
+    one_sided = min(float(sign_flip_p(sign * by_block, rng)[0]) for sign in (1, -1))
+    before = mean_r2(data["targets"], data["decoded"])
+    return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
+
+
+def blocks_of(times: np.ndarray, segment: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Number of the block of time of each sample; no block lies in two folds or segments."""
+    key = np.column_stack([segment, fold, np.floor((times - times.min()) / BLOCK)])
+    return np.unique(key, axis=0, return_inverse=True)[1].ravel()
+
+
+def merge_units(session: Session, groups: Sequence[Sequence[Any]]) -> Session:
+    """The session with each group of units as one, which has the id of its first.
+
+    Raises
+    ------
+    ValueError
+        For unknown units, groups of one, or units in several groups.
+    """
+    if not groups:
+        return session
+    members = [str(unit) for group in groups for unit in group]
+    unknown = sorted(set(members) - set(session.unit_names))
+    if unknown or len(set(members)) < len(members) or any(len(group) < 2 for group in groups):
+        raise ValueError(f"merge_unit_groups must be groups of two or more different units of {session.unit_names}; "
+                         f"got {[list(group) for group in groups]}")  # fmt: skip
+    index = {name: i for i, name in enumerate(session.unit_names)}
+    target = np.arange(len(index))
+    for group in groups:
+        target[[index[str(unit)] for unit in group]] = index[str(group[0])]
+    kept = np.unique(target)
+    renumbered = np.searchsorted(kept, target).astype(np.int32)
+    segments = tuple(replace(s, unit_index=renumbered[s.unit_index]) for s in session.segments)
+    return replace(session, unit_ids=session.unit_ids[kept], segments=segments)
+
+
+def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]]) -> Session:
+    """The session with units split into parts: ``<unit>-0``, ``<unit>-1``, ..., after all others.
+
+    Raises
+    ------
+    ValueError
+        For unknown units, or parts that are not all of a unit's spikes, each once.
+    """
+    for unit, parts in splits.items():
+        if str(unit) not in session.unit_names:
+            raise ValueError(f"unknown unit {unit!r} in split_units; known are {session.unit_names}")
+        local = session.unit_names.index(str(unit))
+        counts = [int((segment.unit_index == local).sum()) for segment in session.segments]
+        label = np.full(sum(counts), -1)
+        for number, part in enumerate(parts):
+            label[np.asarray(part, dtype=np.intp)] = number
+        if (label < 0).any() or sum(map(len, parts)) != len(label) or len(parts) < 2:
+            raise ValueError(f"split_units[{unit!r}] must be two or more arrays that hold each of the indices 0 to "
+                             f"{len(label) - 1} once")  # fmt: skip
+        n_others = len(session.unit_ids) - 1
+        segments = []
+        for segment, mine in zip(session.segments, np.split(label, np.cumsum(counts)[:-1]), strict=True):
+            index = segment.unit_index - (segment.unit_index > local)
+            index[segment.unit_index == local] = n_others + mine
+            segments.append(replace(segment, unit_index=index.astype(np.int32)))
+        names = [*np.delete(session.unit_ids, local).tolist(), *(f"{unit}-{number}" for number in range(len(parts)))]
+        session = replace(session, unit_ids=np.array(list(map(str, names))), segments=tuple(segments))
+    return session

@@ -1,0 +1,329 @@
+"""The SpikeInterface extension ``poyo_decoding``: decoding, and what it says of units, beside all else of an analyzer.
+
+Importing this module registers it; what is heavy is imported when something is computed or asked for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from spikeinterface.core import SortingAnalyzer
+from spikeinterface.core.sortinganalyzer import register_result_extension
+
+from .extension_storage import KeptUntilReplaced
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .estimator import POYODecoder
+
+NAME = "poyo_decoding"
+
+
+class ComputePOYODecoding(KeptUntilReplaced):
+    """Decode behaviour from the units of an analyzer, held out, and measure what each unit is worth.
+
+    See `compute_poyo_decoding` for the parameters. ``data`` holds, for n samples of behaviour:
+
+    - ``times`` (n,) in s, ``segment_index`` (n,), ``fold`` (n,): each sample, and the fold that tests on it;
+    - ``targets`` and ``decoded`` (n, n_outputs), in the unit of measure of the behaviour;
+    - ``fold_r2`` (n_folds,) and ``r2`` (1,): within each fold and over all held-out samples;
+    - ``unit_embeddings`` (n_units, dim), NaN for units that never fire;
+    - ``unit_importance`` (n_units,), structured, with ``importance=True``: see `importance.UnitImportance`;
+    - ``decoder``: a decoder of all samples as safetensors, uint8; `get_decoder` gives it;
+    - ``behavior``, ``provenance`` and ``curation``: what was decoded, by which versions and on which clocks, and which
+      units must be computed again after merges and splits.
+
+    What was computed before stays until the new result is complete.
+    """
+
+    extension_name = NAME
+    need_job_kwargs = True
+
+    def _set_params(
+        self,
+        behavior: Any = None,
+        decoder: Any = None,
+        series: str | None = None,
+        n_folds: int = 5,
+        gap: float = 2.0,
+        importance: bool = True,
+        exact: bool = False,
+        n_windows: int = 100,
+        random_state: int = 0,
+    ) -> dict[str, Any]:
+        from .extension_run import Task
+
+        self._task = Task.of(
+            self.sorting_analyzer,
+            behavior=behavior,
+            decoder=decoder,
+            series=series,
+            n_folds=n_folds,
+            gap=gap,
+            importance=importance,
+            exact=exact,
+            n_windows=n_windows,
+            random_state=random_state,
+        )
+        return self._task.parameters
+
+    def _run(self, verbose: bool = False, **job_kwargs: Any) -> None:
+        self.data = self._task.run(job_kwargs)
+        del self._task
+
+    def _save_params(self) -> None:
+        from .stored_behavior import MARKER, StoredBehavior
+
+        given = self.params
+        if isinstance(given["behavior"], StoredBehavior):  # its arrays are in the data; JSON gets a note
+            self.params = given | {"behavior": MARKER}
+        try:
+            super()._save_params()
+        finally:
+            self.params = given
+
+    def load_data(self, lazy: bool = False) -> None:
+        """Load, and give the parameters back the behaviour that is stored as data."""
+        from .stored_behavior import MARKER, StoredBehavior
+
+        super().load_data(lazy=lazy)
+        if self.params["behavior"] == MARKER and "behavior_signals" in self.data:
+            self.params["behavior"] = StoredBehavior.from_data(self.data)
+
+    def _get_data(self, outputs: Literal["numpy", "by_unit", "neo"] = "numpy") -> Any:
+        """What was computed.
+
+        Parameters
+        ----------
+        outputs : {"numpy", "by_unit", "neo"}, default: "numpy"
+            "numpy" is a dict of arrays: ``times``, ``segment_index``, ``fold``, ``targets``, ``decoded``. "by_unit" is
+            a dict of unit id to a dict with ``embedding`` and, where it was measured, the fields of the importance.
+            "neo" is the held-out decoded behaviour, one signal a segment, or the only one.
+        """
+        if outputs == "numpy":
+            names = ("times", "segment_index", "fold", "targets", "decoded")
+            return {name: np.asarray(self.data[name][:]) for name in names}
+        if outputs == "by_unit":
+            columns = {"embedding": np.asarray(self.data["unit_embeddings"][:])}
+            if (importance := self.get_importance()) is not None:
+                columns |= {name: importance[name] for name in importance.dtype.names or ()}
+            unit_ids = self.sorting_analyzer.unit_ids
+            return {unit: {name: column[i] for name, column in columns.items()} for i, unit in enumerate(unit_ids)}
+        if outputs == "neo":
+            from .extension_run import decoded_signals
+
+            return decoded_signals(self._get_data("numpy"), self.data["behavior"])
+        raise ValueError(f"outputs must be 'numpy', 'by_unit' or 'neo', got {outputs!r}")
+
+    def get_importance(self) -> np.ndarray | None:
+        """Structured array (n_units,) of `importance.UnitImportance.table`; None where it was not measured."""
+        return np.asarray(self.data["unit_importance"][:]) if "unit_importance" in self.data else None
+
+    def get_decoder(self) -> POYODecoder:
+        """The decoder that was fitted on all samples; ``decoder.decode(analyzer)`` decodes the whole recording."""
+        from .estimator import POYODecoder
+        from .weights import from_bytes
+
+        return from_bytes(POYODecoder, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
+
+    @property
+    def r2(self) -> float:
+        """R2 of all held-out samples, uniform average over outputs."""
+        return float(self.data["r2"][0])
+
+    @property
+    def units_to_recompute(self) -> list[Any]:
+        """Units that merges and splits made since: they have no embedding and no importance (NaN)."""
+        return list(self.data["curation"]["units_to_recompute"])
+
+    def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> dict[str, Any]:
+        return self._reordered(unit_ids, changed=(), event=f"{len(unit_ids)} units selected")
+
+    _select_extension_data = _select_units_extension_data  # its name until SpikeInterface 0.104
+
+    def _merge_extension_data(
+        self,
+        merge_unit_groups: Sequence[Sequence[Any]],
+        new_unit_ids: Sequence[Any],
+        new_sorting_analyzer: SortingAnalyzer,
+        keep_mask: np.ndarray | None = None,
+        verbose: bool = False,
+        **job_kwargs: Any,
+    ) -> dict[str, Any]:
+        groups = [[plain(unit) for unit in group] for group in merge_unit_groups]
+        event = f"units merged: {groups} became {[plain(unit) for unit in new_unit_ids]}"
+        return self._reordered(new_sorting_analyzer.unit_ids, changed=new_unit_ids, event=event)
+
+    def _split_extension_data(
+        self,
+        split_units: dict[Any, Any],
+        new_unit_ids: Sequence[Sequence[Any]],
+        new_sorting_analyzer: SortingAnalyzer,
+        verbose: bool = False,
+        **job_kwargs: Any,
+    ) -> dict[str, Any]:
+        parts = [[plain(unit) for unit in units] for units in new_unit_ids]
+        event = f"units split: {[plain(unit) for unit in split_units]} became {parts}"
+        changed = [unit for units in new_unit_ids for unit in units]
+        return self._reordered(new_sorting_analyzer.unit_ids, changed=changed, event=event)
+
+    def _reordered(self, unit_ids: Sequence[Any], changed: Sequence[Any], event: str) -> dict[str, Any]:
+        """Data for the units ``unit_ids``, of which the ``changed`` ones are not those that were computed."""
+        from .extension_run import blank
+
+        old = {unit: i for i, unit in enumerate(self.sorting_analyzer.unit_ids)}
+        new = set(changed)
+        rows = np.array([-1 if unit in new else old[unit] for unit in unit_ids], dtype=np.int64)
+        data = dict(self.data)
+        for name in {"unit_embeddings", "unit_importance"} & set(data):
+            values = np.asarray(data[name][:])[rows]
+            values[rows < 0] = blank(values.dtype)
+            data[name] = values
+        stale = {*map(plain, self.units_to_recompute), *map(plain, changed)}
+        events = [*self.data["curation"]["events"], event]
+        to_recompute = [plain(unit) for unit in unit_ids if plain(unit) in stale]
+        data["curation"] = {"units_to_recompute": to_recompute, "events": events}
+        if len(changed):
+            warnings.warn(
+                f"{NAME}: decoded behaviour, scores and decoder are still those of the units before ({event}); the new "
+                f"units have no importance and no embedding. analyzer.compute({NAME!r}, ...) computes them again",
+                stacklevel=5,
+            )
+        return data
+
+
+def plain(unit: Any) -> Any:
+    """A unit id as JSON holds it."""
+    return unit.item() if isinstance(unit, np.generic) else unit
+
+
+register_result_extension(ComputePOYODecoding)
+
+
+def compute_poyo_decoding(
+    sorting_analyzer: SortingAnalyzer,
+    behavior: Any,
+    decoder: POYODecoder | dict[str, Any] | str | PathLike[str] | None = None,
+    *,
+    series: str | None = None,
+    n_folds: int = 5,
+    gap: float = 2.0,
+    importance: bool = True,
+    exact: bool = False,
+    n_windows: int = 100,
+    random_state: int = 0,
+    **job_kwargs: Any,
+) -> dict[str, np.ndarray]:
+    """Decode behaviour from an analyzer's units; the same as ``sorting_analyzer.compute("poyo_decoding", ...)``.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        Any format. Its recording, where it has one, is the clock.
+    behavior : signal, path, or list of them
+        A signal as for `align`, or the path of a ``.npz`` (``times`` in s, ``values``, perhaps ``units``, ``names``) or
+        NWB file; a list with one a segment where there are several. A path is kept in the parameters, a signal is
+        stored as data.
+    decoder : POYODecoder, dict, str, path or None
+        What to fit: an unfitted decoder or its parameters, or pretrained weights to adapt (anything that
+        ``POYODecoder(pretrained=...)`` takes). None is ``POYODecoder(random_state=random_state)``.
+    series : str, optional
+        Name of the time series in an NWB file.
+    n_folds : int, default: 5
+        Contiguous folds of each segment; see `BlockedKFold`.
+    gap : float, default: 2.0
+        Seconds around a tested part that are not trained on.
+    importance : bool, default: True
+        Measure the importance of units.
+    exact : bool, default: False
+        Take p values of shifts from 199 shifts of each unit. Slow.
+    n_windows : int, default: 100
+        Context windows that the importance is measured on at most, spread evenly over the held-out time.
+    random_state : int, default: 0
+        Seed of the default decoder, and of shifts and sign flips.
+    **job_kwargs
+        Of SpikeInterface's job parameters, ``progress_bar`` is used.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``times``, ``segment_index``, ``fold``, ``targets`` and ``decoded``.
+
+    Raises
+    ------
+    ValueError
+        For input that cannot be decoded, before any training.
+    KeyboardInterrupt
+        For Ctrl-C; what was computed before stays.
+    """
+    extension = sorting_analyzer.compute(
+        NAME,
+        behavior=behavior,
+        decoder=decoder,
+        series=series,
+        n_folds=n_folds,
+        gap=gap,
+        importance=importance,
+        exact=exact,
+        n_windows=n_windows,
+        random_state=random_state,
+        **job_kwargs,
+    )
+    return extension.get_data()
+
+
+def get_unit_metrics(sorting_analyzer: SortingAnalyzer) -> pd.DataFrame:
+    """All metrics of an analyzer's units in one table, the importance for decoding among them.
+
+    SpikeInterface's ``get_metrics_extension_data`` knows its own extensions only; this joins its table with columns
+    that begin with ``poyo_``. Needs pandas.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a unit.
+    """
+    table = sorting_analyzer.get_metrics_extension_data()
+    for name, values in importance_columns(sorting_analyzer).items():
+        table[name] = values
+    return table
+
+
+def set_unit_properties(sorting_analyzer: SortingAnalyzer) -> None:
+    """Set the importance of units as properties of the analyzer's sorting, which SpikeInterface's tools show.
+
+    They are called as the columns of `get_unit_metrics`, and are saved with the analyzer.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed.
+    """
+    for name, values in importance_columns(sorting_analyzer).items():
+        sorting_analyzer.set_sorting_property(name, values, save=not sorting_analyzer.is_read_only())
+
+
+def importance_columns(sorting_analyzer: SortingAnalyzer) -> dict[str, np.ndarray]:
+    """Importance of units by column name.
+
+    Raises
+    ------
+    ValueError
+        Where it was not computed.
+    """
+    extension = sorting_analyzer.get_extension(NAME) if sorting_analyzer.has_extension(NAME) else None
+    importance = None if extension is None else extension.get_importance()
+    if importance is None:
+        raise ValueError(f"the analyzer has no importance of units; compute it with analyzer.compute({NAME!r}, "
+                         "behavior=...)")  # fmt: skip
+    return {f"poyo_{name}": importance[name] for name in importance.dtype.names}

@@ -1,0 +1,161 @@
+"""What units are worth: the drop in held-out R2 when a unit is silenced, or its spikes come at wrong times.
+
+Silencing leaves out a unit's spikes and markers, as if it had not been sorted. Shifting moves its spikes circularly
+within the held-out part: rate and temporal structure stay, what they tell of the behaviour goes. A unit that tells
+nothing decodes equally well before and after a shift, which makes the sign of the difference in each block of time a
+fair coin: that is what its p value tests. The p value of silencing tells whether the decoder does worse without the
+unit, which it may also where it has merely got used to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .estimator import POYODecoder
+from .held_out_windows import Shift, place_windows
+from .samples import SpikeSamples
+
+N_FLIPS = 10_000  # random sign flips, of which the observed signs are one more
+N_SHIFTS = 199  # of the full null: the smallest p value is 0.005
+
+FIELDS = ("silenced", "silenced_p", "silenced_p_adjusted", "shifted", "shifted_p", "shifted_p_adjusted")
+IMPORTANCE_DTYPE = np.dtype([(name, "f8") for name in FIELDS])
+
+
+@dataclass(frozen=True, eq=False)
+class UnitImportance:
+    """Importance of units for decoding.
+
+    Parameters
+    ----------
+    unit_ids : ndarray, shape (n_units,)
+        Units.
+    table : structured ndarray, shape (n_units,)
+        ``silenced`` and ``shifted``: drop in R2 (uniform average over outputs) on the subsample, positive where the
+        unit helps; ``..._p``: one-sided p values; ``..._p_adjusted``: the same, adjusted for the number of units by
+        Benjamini and Hochberg (false discovery rate).
+    score : float
+        R2 on the subsample with all units as they are.
+    n_windows, n_samples, n_blocks : int
+        Size of the subsample: context windows, samples asked for in them, blocks of time whose signs are flipped.
+    """
+
+    unit_ids: np.ndarray
+    table: np.ndarray
+    score: float
+    n_windows: int
+    n_samples: int
+    n_blocks: int
+
+
+def unit_importance(
+    decoders: Sequence[POYODecoder],
+    X: SpikeSamples,
+    y: np.ndarray,
+    fold: np.ndarray,
+    *,
+    n_windows: int = 100,
+    exact: bool = False,
+    random_state: int = 0,
+    after_unit: Callable[[], object] | None = None,
+) -> UnitImportance:
+    """Importance of all units of one session, by decoders that have not seen the samples.
+
+    Parameters
+    ----------
+    decoders : sequence of POYODecoder
+        The decoder of each fold, fitted on the other folds, as `cross_decode` leaves them.
+    X : SpikeSamples, shape (n_samples,)
+        Samples of one session.
+    y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
+        Targets; NaN is unknown.
+    fold : ndarray of int, shape (n_samples,)
+        Fold that tests on each sample.
+    n_windows : int, default: 100
+        Context windows to decode at most, spread evenly over the held-out time. All units are tested on the same.
+    exact : bool, default: False
+        Take the p values of shifts from the full null: 199 shifts of each unit, which is slow.
+    random_state : int, default: 0
+        Seed of shifts and sign flips.
+    after_unit : callable, optional
+        Called after each unit.
+
+    Returns
+    -------
+    UnitImportance
+        Units that did not fire at fit are worth nothing, with p = 1.
+
+    Raises
+    ------
+    ValueError
+        Where the samples are of several sessions, or no context window fits into a held-out part.
+    """
+    if len(X.used_sessions()) != 1:
+        raise ValueError(f"the importance of units is measured in one session; got {len(X.used_sessions())}")
+    (session,) = X.used_sessions()
+    rng = np.random.default_rng(random_state)
+    parts = place_windows(decoders, X, y.reshape(len(y), -1), fold, n_windows)
+    blocks = np.concatenate([part.block for part in parts])
+    _, blocks = np.unique(blocks, return_inverse=True)
+    total = np.maximum(sum_of_squares(np.concatenate([part.target for part in parts])), np.finfo(float).tiny)
+    intact = [part.squared_errors() for part in parts]
+
+    def drops(errors: list[np.ndarray]) -> np.ndarray:
+        """Drop in R2 of each block; their sum is the drop of the subsample."""
+        more = np.concatenate([e - i for e, i in zip(errors, intact, strict=True)])  # (n_windows, n_outputs)
+        return np.bincount(blocks, (more / total).mean(axis=1))
+
+    n_shifts = N_SHIFTS if exact else 1
+    silenced = np.zeros((len(session.unit_ids), blocks.max() + 1))
+    shifted = np.zeros((len(session.unit_ids), n_shifts, blocks.max() + 1))
+    for i, name in enumerate(session.unit_names):
+        shifts = rng.random((n_shifts, len(parts)))
+        if any(part.has(name) for part in parts):
+            silenced[i] = drops([part.squared_errors(name) for part in parts])
+            for s, places in enumerate(shifts):
+                moved = [Shift(name, float(place)) for place in places]
+                shifted[i, s] = drops([part.squared_errors(move) for part, move in zip(parts, moved, strict=True)])
+        if after_unit is not None:
+            after_unit()
+    table = np.zeros(len(session.unit_ids), dtype=IMPORTANCE_DTYPE)
+    table["silenced"], table["shifted"] = silenced.sum(axis=-1), shifted.sum(axis=-1).mean(axis=-1)
+    table["silenced_p"] = sign_flip_p(silenced, rng)
+    table["shifted_p"] = shift_p(shifted.sum(axis=-1)) if exact else sign_flip_p(shifted[:, 0], rng)
+    for kind in ("silenced", "shifted"):
+        table[f"{kind}_p_adjusted"] = adjust(table[f"{kind}_p"])
+    score = 1 - float((np.concatenate(intact).sum(axis=0) / total).mean())
+    n_samples = sum(int((~np.isnan(part.target)).any(axis=-1).sum()) for part in parts)
+    return UnitImportance(session.unit_ids, table, score, len(blocks), n_samples, int(blocks.max()) + 1)
+
+
+def sum_of_squares(target: np.ndarray) -> np.ndarray:
+    """Sum of squared deviations from the mean of each output; ``target`` is (..., n_outputs), NaN where unknown."""
+    target = target.reshape(-1, target.shape[-1])
+    return np.nansum((target - np.nanmean(target, axis=0)) ** 2, axis=0)
+
+
+def sign_flip_p(difference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One-sided p values of sums of ``difference`` (n_tests, n_blocks) when the sign of each block is a coin."""
+    observed = difference.sum(axis=1)
+    signs = rng.choice([-1.0, 1.0], (difference.shape[1], N_FLIPS))
+    # An observed sum that is a rounding error above its equals must not count as more than they are.
+    slack = 1e-12 * np.abs(difference).sum(axis=1)
+    as_large = (difference @ signs >= (observed - slack)[:, None]).sum(axis=1)
+    return (1 + as_large) / (1 + N_FLIPS)
+
+
+def shift_p(drop: np.ndarray) -> np.ndarray:
+    """One-sided p values of drops (n_units, n_shifts): how often a shifted unit decodes as well as the intact one."""
+    return (1 + (drop <= 0).sum(axis=1)) / (1 + drop.shape[1])
+
+
+def adjust(p: np.ndarray) -> np.ndarray:
+    """P values adjusted for their number by Benjamini and Hochberg."""
+    order = np.argsort(p)[::-1]
+    rank = np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / rank).clip(max=1)
+    return adjusted

@@ -1,0 +1,88 @@
+"""Behaviour of an analyzer: kept by path in the extension's parameters, or stored with its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .behavior_files import read_behavior
+from .behavior_in import as_signals
+from .signals import Signal
+
+MARKER = {"stored": True}  # stands for a stored behaviour where parameters are written as JSON
+
+
+class StoredBehavior:
+    """Signals that an extension keeps as data, so that it can be computed again, also on a merged or split sorting.
+
+    Parameters
+    ----------
+    signals : sequence of Signal
+        One a segment.
+    """
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        self.signals = list(signals)
+
+    def __repr__(self) -> str:
+        shapes = [signal.values.shape for signal in self.signals]
+        return f"StoredBehavior({shapes[0] if len(shapes) == 1 else shapes})"
+
+    def to_data(self) -> dict[str, Any]:
+        """As extension data: arrays, and a dict of units of measure and names."""
+        data: dict[str, Any] = {}
+        for i, signal in enumerate(self.signals):
+            data[f"behavior_times_{i}"], data[f"behavior_values_{i}"] = signal.times, signal.values
+        described = [{"units": s.units, "names": None if s.names is None else list(s.names)} for s in self.signals]
+        return data | {"behavior_signals": {"signals": described}}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> StoredBehavior:
+        """Inverse of `to_data`."""
+        signals = []
+        for i, described in enumerate(data["behavior_signals"]["signals"]):
+            names = None if described["names"] is None else tuple(described["names"])
+            times, values = (np.asarray(data[f"behavior_{what}_{i}"][:]) for what in ("times", "values"))
+            signals.append(Signal(times, values, described["units"], names))
+        return cls(signals)
+
+
+def as_parameter(behavior: Any) -> Any:
+    """What is kept of ``behavior`` in an extension's parameters: absolute paths, one a segment, or a StoredBehavior.
+
+    Raises
+    ------
+    ValueError
+        Where none is given, or where parameters that were written come without the behaviour that was stored.
+    """
+    if behavior is None:
+        raise ValueError("poyo_decoding needs behavior=: a signal (see align), or the path of a .npz or NWB file")
+    if isinstance(behavior, StoredBehavior):
+        return behavior
+    if isinstance(behavior, dict) and behavior == MARKER:
+        raise ValueError("these parameters stand for a behaviour that is stored with another analyzer's extension; "
+                         "give behavior= itself")  # fmt: skip
+    if is_path(behavior):
+        return str(Path(behavior).absolute())
+    if isinstance(behavior, list) and behavior and all(map(is_path, behavior)):
+        return [str(Path(path).absolute()) for path in behavior]
+    return StoredBehavior(as_signals(behavior))
+
+
+def signals_of(parameter: Any, series: str | None) -> list[Signal]:
+    """Signals, one a segment, of a behaviour as parameters keep it."""
+    if isinstance(parameter, StoredBehavior):
+        if series is not None:
+            raise ValueError(f"series={series!r} names a time series in an NWB file; behavior= is no path")
+        return parameter.signals
+    paths = parameter if isinstance(parameter, list) else [parameter]
+    return [read_behavior(path, series) for path in paths]
+
+
+def is_path(behavior: Any) -> bool:
+    """Whether a behaviour is given by path."""
+    return isinstance(behavior, (str, PathLike))

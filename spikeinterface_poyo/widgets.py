@@ -1,0 +1,253 @@
+"""Pictures of decoding, in SpikeInterface's manner: ``plot_...(analyzer, ax=...)``, which returns the widget.
+
+They need matplotlib (``pip install spikeinterface_poyo[plot]``) and ``poyo_decoding`` computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from spikeinterface.core import SortingAnalyzer
+from spikeinterface.widgets.base import BaseWidget, to_attr
+
+from .extension import NAME, ComputePOYODecoding
+
+TRUE_COLOR, DECODED_COLOR = "0.6", "tab:red"
+EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
+
+
+class DecodingWidget(BaseWidget):
+    """Base of the widgets here: finds the extension, and the axes to draw on."""
+
+    def make_figure(self, **options: Any) -> None:
+        """Set ``figure``, ``axes`` and ``ax``; labels of a figure that was not given are kept inside it."""
+        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
+
+        self.figure, self.axes, self.ax = make_mpl_figure(**options)
+        if all(options[name] is None for name in ("figure", "ax", "axes")):
+            self.figure.set_layout_engine("constrained")
+
+    def find(self, sorting_analyzer: SortingAnalyzer) -> ComputePOYODecoding:
+        """The analyzer's extension.
+
+        Raises
+        ------
+        Exception
+            SpikeInterface's own, where it is not computed.
+        """
+        sorting_analyzer = self.ensure_sorting_analyzer(sorting_analyzer)
+        self.check_extensions(sorting_analyzer, NAME)
+        return sorting_analyzer.get_extension(NAME)
+
+    def make_axes(self, n_axes: int = 1, **backend_kwargs: Any) -> np.ndarray:
+        """Axes (n_axes,), one below the other where there are several; sets ``figure``, ``axes`` and ``ax``."""
+        if n_axes == 1:
+            self.make_figure(**backend_kwargs)
+            return np.array([self.ax if self.ax is not None else np.ravel(self.axes)[0]])
+        if backend_kwargs["ax"] is not None:
+            raise ValueError(f"there are {n_axes} outputs; give figure=, or axes= with as many, or outputs=[...]")
+        self.make_figure(**{**backend_kwargs, "ncols": 1}, num_axes=n_axes)
+        axes = np.ravel(self.axes)
+        if len(axes) < n_axes:
+            raise ValueError(f"there are {n_axes} outputs and {len(axes)} axes; give as many, or outputs=[...]")
+        return axes[:n_axes]
+
+
+def output_labels(extension: ComputePOYODecoding) -> list[str]:
+    """Name and unit of measure of each output, for an axis."""
+    behavior, n_outputs = extension.data["behavior"], extension.data["targets"].shape[1]
+    names = behavior["names"] or (["behaviour"] if n_outputs == 1 else [f"output {i}" for i in range(n_outputs)])
+    unit = "" if behavior["units"] in (None, "dimensionless") else f" ({behavior['units']})"
+    return [f"{name}{unit}" for name in names]
+
+
+def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None) -> list[int]:
+    """Indices of outputs to draw; all where None."""
+    n_outputs = extension.data["targets"].shape[1]
+    chosen = list(range(n_outputs)) if outputs is None else [int(output) for output in outputs]
+    if not chosen or min(chosen) < 0 or max(chosen) >= n_outputs:
+        raise ValueError(f"outputs must be indices from 0 to {n_outputs - 1}, got {outputs!r}")
+    return chosen
+
+
+class DecodedBehaviorWidget(DecodingWidget):
+    """True and held-out decoded behaviour over time, with R2 of what is shown.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed.
+    segment_index : int, default: 0
+        Segment to show.
+    time_range : (float, float), optional
+        Seconds; where omitted, the first minute.
+    outputs : list of int, optional
+        Outputs to show, one below the other; all where omitted.
+    """
+
+    def __init__(
+        self,
+        sorting_analyzer: SortingAnalyzer,
+        segment_index: int = 0,
+        time_range: tuple[float, float] | None = None,
+        outputs: Sequence[int] | None = None,
+        backend: str | None = None,
+        **backend_kwargs: Any,
+    ) -> None:
+        extension = self.find(sorting_analyzer)
+        data = extension.get_data()
+        mine = np.flatnonzero(data["segment_index"] == segment_index)
+        if len(mine) == 0:
+            raise ValueError(f"no behaviour in segment {segment_index!r}; there is in "
+                             f"{np.unique(data['segment_index']).tolist()}")  # fmt: skip
+        begin = data["times"][mine].min()
+        low, high = (begin, begin + 60) if time_range is None else time_range
+        mine = mine[(data["times"][mine] >= low) & (data["times"][mine] <= high)]
+        if len(mine) == 0:
+            raise ValueError(f"no behaviour from {low} to {high} s in segment {segment_index}")
+        mine = mine[np.argsort(data["times"][mine], kind="stable")]
+        plot_data = {
+            "times": data["times"][mine],
+            "targets": data["targets"][mine],
+            "decoded": data["decoded"][mine],
+            "labels": output_labels(extension),
+            "outputs": chosen_outputs(extension, outputs),
+        }
+        BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
+
+    def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+        """Draw."""
+        from .cross_decoding import mean_r2
+
+        dp = to_attr(data_plot)
+        axes = self.make_axes(len(dp.outputs), **backend_kwargs)
+        for ax, output in zip(axes, dp.outputs, strict=True):
+            true, decoded = dp.targets[:, [output]], dp.decoded[:, [output]]
+            ax.plot(dp.times, true, color=TRUE_COLOR, lw=2, label="true")
+            ax.plot(dp.times, decoded, color=DECODED_COLOR, lw=1, label="decoded, held out")
+            ax.set_ylabel(dp.labels[output])
+            known = np.isfinite(true).sum() >= 2 and np.nanstd(true) > 0
+            ax.set_title(f"R² = {mean_r2(true, decoded):.2f}" if known else "", loc="right", fontsize="medium")
+            ax.margins(x=0)
+        for ax in axes[:-1]:
+            ax.tick_params(labelbottom=False)
+        axes[-1].set_xlabel("time (s)")
+        axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.2)
+
+
+class DecodedAgainstTrueWidget(DecodingWidget):
+    """Held-out decoded against true behaviour, all samples, one colour an output.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed.
+    outputs : list of int, optional
+        Outputs to show; all where omitted.
+    """
+
+    def __init__(
+        self,
+        sorting_analyzer: SortingAnalyzer,
+        outputs: Sequence[int] | None = None,
+        backend: str | None = None,
+        **backend_kwargs: Any,
+    ) -> None:
+        extension = self.find(sorting_analyzer)
+        data = extension.get_data()
+        plot_data = {
+            "targets": data["targets"],
+            "decoded": data["decoded"],
+            "labels": output_labels(extension),
+            "outputs": chosen_outputs(extension, outputs),
+            "units": extension.data["behavior"]["units"],
+            "r2": extension.r2,
+        }
+        BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
+
+    def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+        """Draw."""
+        dp = to_attr(data_plot)
+        (ax,) = self.make_axes(**backend_kwargs)
+        for output in dp.outputs:
+            ax.scatter(dp.targets[:, output], dp.decoded[:, output], s=4, alpha=0.3, lw=0, label=dp.labels[output])
+        low, high = np.nanmin(dp.targets[:, dp.outputs]), np.nanmax(dp.targets[:, dp.outputs])
+        ax.plot([low, high], [low, high], color="k", lw=0.8, ls="--")
+        unit = "" if dp.units in (None, "dimensionless") else f" ({dp.units})"
+        ax.set(xlabel=f"true{unit}", ylabel=f"decoded, held out{unit}", title=f"R² = {dp.r2:.2f}")
+        ax.set_aspect("equal", adjustable="datalim")
+        for handle in ax.legend(markerscale=3, frameon=False, loc="upper left").legend_handles:
+            handle.set_alpha(1)
+
+
+class TrainingHistoryWidget(DecodingWidget):
+    """Training loss of the decoder of all samples, and its validation score where some were held out.
+
+    Parameters
+    ----------
+    sorting_analyzer : SortingAnalyzer
+        With ``poyo_decoding`` computed.
+    """
+
+    def __init__(self, sorting_analyzer: SortingAnalyzer, backend: str | None = None, **backend_kwargs: Any) -> None:
+        decoder = self.find(sorting_analyzer).get_decoder()
+        plot_data = {"losses": decoder.loss_curve_, "scores": decoder.validation_scores_}
+        BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
+
+    def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+        """Draw."""
+        dp = to_attr(data_plot)
+        (ax,) = self.make_axes(**backend_kwargs)
+        ax.plot(np.arange(1, len(dp.losses) + 1), dp.losses, color="k", marker=".", label="training loss")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set(xlabel="iteration", ylabel="training loss (standardised squared error)")
+        if dp.scores:
+            twin = ax.twinx()
+            twin.plot(np.arange(1, len(dp.scores) + 1), dp.scores, color=DECODED_COLOR, marker=".")
+            twin.set_ylabel("validation R²", color=DECODED_COLOR)
+            twin.tick_params(axis="y", colors=DECODED_COLOR)
+
+
+class FewShotWidget(DecodingWidget):
+    """Held-out R2 against minutes of labels, one line a way of fitting.
+
+    Parameters
+    ----------
+    scores : dict of str to dict of float to float or list of float
+        For each way (such as "from scratch", "pretrained"): minutes of labels to R2, or to its values over seeds or
+        sessions, whose mean is drawn with their range.
+    """
+
+    def __init__(
+        self,
+        scores: Mapping[str, Mapping[float, float | Sequence[float]]],
+        backend: str | None = None,
+        **backend_kwargs: Any,
+    ) -> None:
+        if not scores or not all(scores.values()):
+            raise ValueError("scores must map each way of fitting to {minutes of labels: R2}, at least one")
+        BaseWidget.__init__(self, {"scores": scores}, backend=backend, **backend_kwargs)
+
+    def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
+        """Draw."""
+        (ax,) = self.make_axes(**backend_kwargs)
+        for way, curve in data_plot["scores"].items():
+            minutes = sorted(curve)
+            values = [np.atleast_1d(curve[minute]).astype(float) for minute in minutes]
+            (line,) = ax.plot(minutes, [value.mean() for value in values], marker="o", label=way)
+            low, high = [value.min() for value in values], [value.max() for value in values]
+            ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.2, lw=0)
+        ax.set_xscale("log")
+        ticks = sorted({minute for curve in data_plot["scores"].values() for minute in curve})
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+        ax.set(xlabel="labels (minutes)", ylabel="held-out R²")
+        ax.legend(frameon=False)
+
+
+plot_decoded_behavior = DecodedBehaviorWidget
+plot_decoded_against_true = DecodedAgainstTrueWidget
+plot_training_history = TrainingHistoryWidget
+plot_few_shot = FewShotWidget

@@ -1,0 +1,82 @@
+"""What merging or splitting units does to decoding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analyzers import QUICK, T_START, make_analyzer, make_recording
+
+from spikeinterface_poyo import compare_curation
+from spikeinterface_poyo.curation_effect import blocks_of, merge_units, split_session
+from spikeinterface_poyo.spikes_in import as_session
+
+
+@pytest.fixture(scope="module")
+def analyzer(simulate, tmp_path_factory):
+    simulated = simulate(n_units=3, duration=24.0)
+    folder = tmp_path_factory.mktemp("recording") / "recording"
+    analyzer = make_analyzer(*make_recording(folder, simulated, 24.0), "memory", None)
+    behavior = (simulated.times + T_START, simulated.values)
+    analyzer.compute("poyo_decoding", behavior=behavior, importance=False, **QUICK)
+    return analyzer
+
+
+def trains(session) -> dict[str, np.ndarray]:
+    segment = session.segments[0]
+    return {name: segment.spike_times[segment.unit_index == i] for i, name in enumerate(session.unit_names)}
+
+
+def test_merged_and_split_spikes_are_spikeinterfaces(analyzer):
+    session = as_session(analyzer)
+    with pytest.warns(UserWarning, match="poyo_decoding"):
+        merged = analyzer.merge_units([["u2", "u0"]], new_unit_ids=["u2"])
+    ours = trains(merge_units(session, [["u2", "u0"]]))
+    assert {name: len(train) for name, train in ours.items()} == merged.sorting.count_num_spikes_per_unit()
+    np.testing.assert_array_equal(ours["u2"], trains(as_session(merged))["u2"])
+
+    n_spikes = analyzer.sorting.count_num_spikes_per_unit()["u1"]
+    parts = [np.arange(0, n_spikes, 3), np.setdiff1d(np.arange(n_spikes), np.arange(0, n_spikes, 3))]
+    with pytest.warns(UserWarning, match="poyo_decoding"):
+        split = analyzer.split_units({"u1": parts}, new_unit_ids=[["a", "b"]])
+    ours, theirs = trains(split_session(session, {"u1": parts})), trains(as_session(split))
+    assert list(ours) == ["u0", "u2", "u1-0", "u1-1"]
+    np.testing.assert_array_equal(ours["u1-0"], theirs["a"])
+    np.testing.assert_array_equal(ours["u1-1"], theirs["b"])
+
+
+def test_the_effect_is_that_of_decoding_the_merged_analyzer(analyzer):
+    extension = analyzer.get_extension("poyo_decoding")
+    effect = compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]], progress_bar=False)
+    assert effect.r2_before == pytest.approx(extension.r2)
+    with pytest.warns(UserWarning, match="poyo_decoding"):
+        merged = analyzer.merge_units([["u0", "u1"]], new_unit_ids=["u0"])
+    with pytest.raises(ValueError, match="needs poyo_decoding of the present units"):
+        compare_curation(merged, merge_unit_groups=[["u0", "u2"]])
+    by_hand = merged.compute("poyo_decoding", **{**extension.params, "progress_bar": False})
+    assert effect.r2_after == pytest.approx(by_hand.r2, abs=0.05)  # the order of units differs, and with it the seed
+    assert effect.difference == effect.r2_after - effect.r2_before
+    assert 0 < effect.p <= 1
+    assert effect.n_blocks == 6
+    assert list(analyzer.unit_ids) == ["u0", "u1", "u2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "nothing to compare"),
+        ({"merge_unit_groups": [["u0"]]}, "groups of two or more"),
+        ({"merge_unit_groups": [["u0", "u9"]]}, "different units of"),
+        ({"merge_unit_groups": [["u0", "u1"], ["u1", "u2"]]}, "different units of"),
+        ({"split_units": {"u9": [[0], [1]]}}, "unknown unit 'u9'"),
+        ({"split_units": {"u0": [[0], [1]]}}, "once"),
+    ],
+)
+def test_changes_that_are_refused(analyzer, change, message):
+    with pytest.raises(ValueError, match=message):
+        compare_curation(analyzer, **change)
+
+
+def test_no_block_lies_in_two_folds():
+    times, fold = np.arange(0, 20, 1.0), np.repeat([0, 1], 10)
+    block = blocks_of(times, np.zeros(20, dtype=int), np.where(times < 7, 0, fold + 1))
+    np.testing.assert_array_equal(block, [0] * 5 + [1] * 2 + [2] * 3 + [3] * 5 + [4] * 5)
