@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .alignment import align
+    from .binned_counts import BinnedCounts
     from .counts import from_counts
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BinnedCounts": "binned_counts",
     "BlockedKFold": "splitters",
     "POYODecoder": "estimator",
     "SelectUnits": "unit_selection",
@@ -39,6 +41,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BinnedCounts",
     "BlockedKFold",
     "POYODecoder",
     "SelectUnits",
