@@ -13,6 +13,7 @@ from .alignment import as_sessions, is_one_sorting
 from .counts import rows_as_samples
 from .decoding import predict_samples, samples_to_decode
 from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
+from .latents import LatentsMixin
 from .pretrained import PretrainedMixin, load_pretrained
 from .runtime import find_device
 from .samples import SpikeSamples
@@ -20,7 +21,7 @@ from .scattered import warn_if_scattered
 from .scoring import session_scores
 
 
-class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
+class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
     """Decode behaviour from spikes with POYO, trained from scratch on your sessions or adapted to them.
 
     Parameters
