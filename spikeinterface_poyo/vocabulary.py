@@ -258,14 +258,14 @@ class Vocabulary:
             raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
         if missing:
             warnings.warn(f"session {name!r} lacks units {missing} that were there at fit; predicting without them",
-                          stacklevel=6)  # fmt: skip
+                          stacklevel=4)  # fmt: skip
         lost = {"recording", "native"}.intersection(known.clocks)
         if lost and any(segment.clock == "frames" for segment in session.segments):
             clock = "the clock of a recording" if "recording" in lost else "a clock of its own"
             warnings.warn(
                 f"at fit, session {name!r} was on {clock}; this sorting has none, so its spike times are sample index "
                 "/ sampling rate and may be shifted. sorting.register_recording(recording) restores the clock",
-                stacklevel=6,
+                stacklevel=4,
             )
 
     def to_json(self) -> dict[str, Any]:
