@@ -13,6 +13,7 @@ from . import extension as _extension  # noqa: F401 (registers poyo_decoding wit
 
 if TYPE_CHECKING:
     from .alignment import align
+    from .binned_counts import BinnedCounts
     from .counts import from_counts
     from .curation_effect import compare_curation
     from .datasets import load_mouse_head_direction
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "BinnedCounts": "binned_counts",
     "BlockedKFold": "splitters",
     "POYODecoder": "estimator",
     "SelectUnits": "unit_selection",
@@ -48,6 +50,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BinnedCounts",
     "BlockedKFold",
     "POYODecoder",
     "SelectUnits",

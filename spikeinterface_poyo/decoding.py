@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,14 +52,37 @@ def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
     ValueError
         Where a session has units that were not there at fit.
     """
+    readouts = [vocabulary.readout_of(names[position]) for position in check_sessions(vocabulary, X, names)]
+    readouts = readouts or list(vocabulary.readouts.values())
+    out = np.full((len(X), max(readout.n_outputs for readout in readouts)), np.nan)
+    for name, order, columns in answers(network, vocabulary, X, names, embed=False):
+        readout = vocabulary.readout_of(name)
+        out[order, : readout.n_outputs] = readout.decode(columns)
+    return out[:, 0] if all(readout.one_dimensional for readout in readouts) else out
+
+
+def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+    """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
+    check_sessions(vocabulary, X, names)
+    out = np.empty((len(X), network.config.dim))
+    for _, order, vectors in answers(network, vocabulary, X, names, embed=True):
+        out[order] = vectors
+    return out
+
+
+def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+    """Positions of the sessions that samples use, after comparing them with what was seen at fit."""
     used = np.unique(X.session_index)
     for position in used:
         vocabulary.check(X.sessions[position], names[position])
-    readouts = [vocabulary.readout_of(names[position]) for position in used] or list(vocabulary.readouts.values())
-    out = np.full((len(X), max(readout.n_outputs for readout in readouts)), np.nan)
+    return used
+
+
+def answers(
+    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], embed: bool
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples."""
     for position, segment, order in X.blocks():
-        session, readout = X.sessions[position], vocabulary.readout_of(names[position])
-        block = vocabulary.block(session, segment, names[position], network.config)
-        columns = predict_block(network, block, X.times[order], session.isolated_rows)
-        out[order, : readout.n_outputs] = readout.decode(columns)
-    return out[:, 0] if all(readout.one_dimensional for readout in readouts) else out
+        session, name = X.sessions[position], names[position]
+        block = vocabulary.block(session, segment, name, network.config)
+        yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, embed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -14,13 +13,15 @@ from .alignment import as_sessions, is_one_sorting
 from .counts import rows_as_samples
 from .decoding import predict_samples, samples_to_decode
 from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
+from .latents import LatentsMixin
 from .pretrained import PretrainedMixin, load_pretrained
 from .runtime import find_device
 from .samples import SpikeSamples
+from .scattered import warn_if_scattered
 from .scoring import session_scores
 
 
-class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
+class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
     """Decode behaviour from spikes with POYO, trained from scratch on your sessions or adapted to them.
 
     Parameters
@@ -183,9 +184,15 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         ------
         ValueError
             For input that cannot be trained on, before any training: see the message.
+
+        Warns
+        -----
+        UserWarning
+            Where samples are scattered as by a shuffled splitter, whose scores are too high.
         """
         door.check_parameters(self)
         X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=True)
+        warn_if_scattered(X)
         names = {int(position): X.session_name(position) for position in np.unique(X.session_index)}
         labels = Labels.of(X, y, sample_weight, names)
         if self.pretrained is None:
@@ -268,16 +275,13 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray, shape (n_samples,) or (n_samples, n_outputs)
-            In the target's unit of measure; one-dimensional where the targets were.
+            In the target's unit of measure; one-dimensional where the targets were. Where sessions have different
+            behaviours, those with fewer outputs are NaN in the columns they lack.
 
         Raises
         ------
         ValueError
             For an unknown session or units that were not there at fit.
-
-        Notes
-        -----
-        Where sessions have different behaviours, those with fewer outputs are NaN in the columns they lack.
         """
         return self._predict_samples(self._enter_for_prediction(X, times, session_id))
 
@@ -345,12 +349,6 @@ class POYODecoder(PretrainedMixin, RegressorMixin, BaseEstimator):
     def _predict_samples(self, X: SpikeSamples) -> np.ndarray:
         self.network_.to(find_device(self.device))
         return predict_samples(self.network_, self.sessions_, X, self._names(X))
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        if "network_" in state:  # so that a decoder trained on a GPU unpickles anywhere
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
-        return state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -190,6 +190,12 @@ class POYO(nn.Module):
 
     def forward(self, batch: WindowBatch) -> Tensor:
         """Predict behaviour (standardised), shape (B, Q, W), at each window's query times."""
+        # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
+        weight, bias = self.readout.weight[batch.columns], self.readout.bias[batch.columns]
+        return torch.baddbmm(bias[:, None], self.embed(batch), weight.transpose(1, 2))
+
+    def embed(self, batch: WindowBatch) -> Tensor:
+        """What the readout reads, shape (B, Q, dim): the network's knowledge of each query time."""
         latent_time = self.latent_times(batch.token_time.device)
         phase = phases(latent_time, self.omega)
         latents = self.encode(batch, latent_time, phase)
@@ -231,7 +237,7 @@ class POYO(nn.Module):
         return latents + self.enc_ffn(latents)
 
     def decode(self, latents: Tensor, latent_time: Tensor, phase: Tensor, batch: WindowBatch) -> Tensor:
-        """Read the latents at the query times."""
+        """Read the latents at the query times, shape (B, Q, dim)."""
         atn = self.dec_atn
         session = self.session_emb(batch.session)[:, None]
         q = atn.queries(session).expand(-1, -1, batch.query_time.shape[1], -1)
@@ -242,6 +248,4 @@ class POYO(nn.Module):
             step_end = latent_time + self.config.latent_step / 2
             mask = (step_end <= batch.query_time[..., None])[:, None]
         out = session + atn.output(F.scaled_dot_product_attention(q, rotate(k, phase), v, attn_mask=mask))
-        # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
-        weight, bias = self.readout.weight[batch.columns], self.readout.bias[batch.columns]
-        return torch.baddbmm(bias[:, None], out + self.dec_ffn(out), weight.transpose(1, 2))
+        return out + self.dec_ffn(out)

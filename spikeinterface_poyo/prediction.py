@@ -50,8 +50,12 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return window * stride - lead, np.searchsorted(latest, window), np.searchsorted(latest, window + n_answers)
 
 
-def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool = False) -> np.ndarray:
+def predict_block(
+    network: POYO, block: Block, times: np.ndarray, centred: bool = False, embed: bool = False
+) -> np.ndarray:
     """The network's answers (n, n_columns), float64, at the ascending ``times`` of one block.
+
+    With ``embed`` they are what the readout reads, (n, dim), instead of what it says.
 
     Overlapping windows are averaged with weights that fall linearly from a window's centre to its ends; ``centred``
     gives each sample a window of its own, centred on it.
@@ -62,12 +66,12 @@ def predict_block(network: POYO, block: Block, times: np.ndarray, centred: bool 
         start, low, high = times - length / 2, first, first + 1
     else:
         start, low, high = grid_windows(network, times)
-    total = np.zeros((len(times), len(block.columns)))
+    total = np.zeros((len(times), network.config.dim if embed else len(block.columns)))
     weight = np.zeros(len(times), dtype=np.float64)
     for part in batches(high - low, windows_at_once(block, start, length)):
         query, real = query_positions(low[part], high[part])
         relative = times[query] - start[part, None]
-        answer = forward(network, block, start[part], relative)
+        answer = forward(network, block, start[part], relative, embed)
         closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
         np.add.at(total, query[real], answer[real] * closeness[real][:, None])
         np.add.at(weight, query[real], closeness[real])
@@ -93,7 +97,7 @@ def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.n
     return np.minimum(low[:, None] + offset, high[:, None] - 1), offset < (high - low)[:, None]
 
 
-def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray) -> np.ndarray:
+def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, embed: bool) -> np.ndarray:
     """Network's answers, float64, for windows of one block that read all spikes there are."""
     everything = np.full(len(start), np.inf)
     windows = Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
@@ -102,7 +106,8 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     columns = np.tile(block.columns, (len(start), 1))
     batch = to_batch(tokens, session, query_time, columns, network.omega.device)
     with torch.inference_mode(), evaluating(network):
-        return network(batch).float().cpu().double().numpy()
+        answer = network.embed(batch) if embed else network(batch)
+        return answer.float().cpu().double().numpy()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from collections.abc import Mapping
@@ -62,6 +63,13 @@ class PretrainedMixin:
 
     network_: POYO
     sessions_: Vocabulary
+
+    def __getstate__(self) -> dict[str, Any]:
+        estimator: Any = super()  # scikit-learn's
+        state = dict(estimator.__getstate__())
+        if "network_" in state:  # so that a decoder trained on a GPU unpickles anywhere
+            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+        return state
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Save to a folder: weights as safetensors, the rest as JSON. Written aside, then moved into place."""

@@ -92,6 +92,10 @@ class SelectUnits(TransformerMixin, BaseEstimator):
             sessions.append(keep_units(session, np.isin(session.unit_names, kept)))
         return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
 
+    def set_output(self, *, transform: str | None = None) -> SelectUnits:
+        """Do nothing: samples stay samples, whatever container a pipeline's other steps are asked for."""
+        return self
+
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
         if ids is None:
