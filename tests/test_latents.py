@@ -83,6 +83,14 @@ def test_counts_in_rows(small_decoder):
     np.testing.assert_allclose(read_out(decoder, decoder.transform(counts)).ravel(), decoder.predict(counts), atol=1e-5)
 
 
+def test_they_do_not_depend_on_which_others_are_asked_for(small_decoder):
+    counts = np.random.default_rng(0).poisson(2.0, (40, 3))
+    decoder = small_decoder().fit(counts, counts[:, 0])
+    for method in (decoder.transform, decoder.predict):
+        rows = np.concatenate([method(row[None]) for row in counts])
+        np.testing.assert_allclose(rows, method(counts), rtol=0, atol=2e-6)
+
+
 def test_as_a_step_of_a_pipeline(samples, small_decoder):
     X, y, _ = samples
     pipeline = make_pipeline(small_decoder(), Ridge(1e-3))

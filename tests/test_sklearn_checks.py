@@ -29,6 +29,8 @@ def expected_to_fail(decoder: POYODecoder) -> dict[str, str]:
         "check_regressors_train": "wants R2 > 0.5 on the training part, more than one iteration of so small a network",
         "check_sample_weight_equivalence_on_dense_data": "a repeated sample is drawn twice as often, which is a weight "
         "of two on average only",
+        "check_methods_subset_invariance": "wants embeddings equal within 1e-7, the rounding of float32 in batches of "
+        "another size; see test_latents.py::test_they_do_not_depend_on_which_others_are_asked_for",
     }
 
 
