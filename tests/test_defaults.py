@@ -43,7 +43,7 @@ def test_sparse_populations_keep_every_spike_and_dense_ones_merge():
     assert choose_token_bin(population(96, 40.0), 3.0) == 0.1
 
 
-@pytest.mark.parametrize(("n_windows", "size"), [(5, 16), (128, 16), (200, 25), (256, 32), (5000, 32)])
+@pytest.mark.parametrize(("n_windows", "size"), [(5, 16), (96, 16), (150, 25), (200, 32), (5000, 32)])
 def test_few_labels_take_fewer_windows_a_step(n_windows, size):
     X = population(15, 6.0)
     assert choose_batch_size(X, choose_network(POYODecoder(), X, 1), n_windows) == size
