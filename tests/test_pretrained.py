@@ -138,7 +138,7 @@ class TestTorchBrain:
             decoder.predict(spikes, session_id=name)
 
     def test_new_sessions_are_learned(self, session):
-        decoder = POYODecoder(pretrained=FIXTURE, max_iter=1, random_state=0, device="cpu")
+        decoder = POYODecoder(pretrained=FIXTURE, max_iter=1, batch_size=32, random_state=0, device="cpu")
         decoder.partial_fit(session.spikes, session.behavior, session_id="new")
         known = POYODecoder.from_pretrained(FIXTURE, device="cpu").network_
         for name, tensor in known.state_dict().items():
