@@ -21,7 +21,7 @@ def sessions(simulate):
 
 @pytest.fixture(scope="module")
 def base(sessions, small_decoder) -> POYODecoder:
-    decoder = small_decoder(max_iter=10, learning_rate_init=5e-3, random_state=1)
+    decoder = small_decoder(max_iter=10, batch_size=16)
     return decoder.fit([s.spikes for s in sessions[:3]], [s.behavior for s in sessions[:3]])
 
 
