@@ -14,6 +14,7 @@ from . import extension as _extension  # noqa: F401 (registers poyo_decoding wit
 if TYPE_CHECKING:
     from .alignment import align
     from .binned_counts import BinnedCounts
+    from .classifier import POYOClassifier
     from .counts import from_counts
     from .curation_effect import compare_curation
     from .datasets import load_mouse_head_direction
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BinnedCounts": "binned_counts",
     "BlockedKFold": "splitters",
+    "POYOClassifier": "classifier",
     "POYODecoder": "estimator",
     "SelectUnits": "unit_selection",
     "Session": "session",
@@ -52,6 +54,7 @@ _HOME = {
 __all__ = [
     "BinnedCounts",
     "BlockedKFold",
+    "POYOClassifier",
     "POYODecoder",
     "SelectUnits",
     "Session",

@@ -15,11 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .defaults import check_fits, choose_token_bin, choose_training
 from .fitting import Labels, Learned, randomness, run
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
-from .readouts import Readout, behaviors_of, make_readouts, n_columns, shared_readouts
+from .readouts import Readout
 from .runtime import find_device
 from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
@@ -65,8 +66,13 @@ def add_sessions(
         Where a behaviour is not what it was under its name.
     """
     readouts = known.vocabulary.readouts
-    for name, (info, n_outputs, _) in behaviors_of(labels.X, labels.y).items():
-        why = readouts[name].mismatch(info, n_outputs) if name in readouts else None
+    for name, (info, values) in behaviors_of(labels.X, labels.y).items():
+        if name not in readouts:
+            continue
+        why = readouts[name].mismatch(info, values.shape[1])
+        new_labels = readouts[name].unknown_labels(info)
+        if why is None and new_labels:
+            why = f"the labels {new_labels} are new"
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
@@ -98,8 +104,8 @@ def identify_units(
 ) -> Identified:
     """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen."""
     shared = shared_readouts(labels.X, labels.y, base.vocabulary.readouts)
-    readouts = make_readouts(labels.X, labels.y, labels.weight, labels.one_dimensional, shared)
-    vocabulary = Vocabulary.of(labels.X, labels.names, readouts)
+    readouts = make_readouts(labels.X, labels.y, labels.weight, shared, decoder.class_weight)
+    vocabulary = labels.vocabulary(readouts)
     check_fits(decoder, base.network.config, base.vocabulary.reads_rows, labels.X)
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip

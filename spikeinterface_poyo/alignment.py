@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .behavior_in import as_signals
+from .by_name import named_columns, side_by_side, stacked
 from .epochs_in import as_segment_intervals
 from .samples import SpikeSamples
 from .session import Segment, Session, within
-from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale
+from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale, with_kinds
 from .spikes_in import as_seconds, as_session, is_spiketrain_list
 
 
 def align(
-    sorting: Any, behavior: Any, session_id: Any = None, behavior_name: Any = None, epochs: Any = None
+    sorting: Any,
+    behavior: Any,
+    session_id: Any = None,
+    behavior_name: Any = None,
+    epochs: Any = None,
+    behavior_type: Any = None,
 ) -> tuple[SpikeSamples, np.ndarray]:
     """Pair spikes with behaviour: one sample for each time at which the behaviour is given.
 
@@ -27,10 +33,11 @@ def align(
     sorting : sorting, or list of sortings
         SpikeInterface ``BaseSorting`` or ``SortingAnalyzer``, neo spike trains, ``Segment`` or ``Block``, NWB Units,
         pynapple ``TsGroup``, ``{unit_id: seconds}`` or `from_counts`. A list of them is several sessions.
-    behavior : signal, list of signals, or list of lists
+    behavior : signal, list of signals, dict of them by name, or a list of all that
         neo signal, ``(times, values)``, pandas, pynapple ``Tsd`` or ``TsdFrame``, NWB ``TimeSeries`` or
-        `read_nwb_behavior`, or a SpikeInterface ``BaseRecording``. A sorting of several segments takes one signal a
-        segment (list, neo ``Block`` or recording); several sessions take one of all that a session.
+        `read_nwb_behavior`, or a SpikeInterface ``BaseRecording``; for labels neo ``Event`` or ``Epoch`` (each labels
+        the middle of its time) too. A sorting of several segments takes one signal a segment (list, neo ``Block`` or
+        recording). A dict holds several behaviours of one session, each at its own times. Several sessions take a list.
     session_id : str or list of str, optional
         Names of the sessions.
     behavior_name : str or list of str, optional
@@ -41,14 +48,19 @@ def align(
         or `read_nwb_epochs`, a table with ``start_time`` and ``stop_time``, SpikeInterface events with durations, or
         an array (n, 2) in seconds. Several segments take one a segment, several sessions one of that a session; None
         stands for all times. Spikes outside stay readable as context.
+    behavior_type : str, tuple, or dict of them by name, optional
+        What the behaviour is: "continuous" (numbers), "circular" (angles, in the unit of measure, or in radians;
+        ``("circular", 24.0)`` has 24 as a full turn) or "categorical". Labels that are no numbers are categorical,
+        all else is continuous where nothing is said.
 
     Returns
     -------
     X : SpikeSamples, shape (n_samples,)
         Samples in the order of the behaviour, session by session and segment by segment.
     y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
-        Behaviour in the unit of measure of the first signal of its name. NaN stays NaN; a behaviour with fewer outputs
-        than another is NaN in the columns it lacks.
+        Behaviour in the unit of measure of the first signal of its name, or labels. NaN stays NaN; a behaviour with
+        fewer outputs than another is NaN in the columns it lacks. Behaviours in a dict make a structured array with
+        one field each (``y["heading"]``), NaN or None where they are not known.
 
     Raises
     ------
@@ -69,7 +81,7 @@ def align(
     >>> X.shape, y.shape
     ((18,), (18,))
     """
-    return pair(sorting, behavior, session_id, behavior_name, epochs)
+    return pair(sorting, behavior, session_id, behavior_name, epochs, behavior_type)
 
 
 def pair(
@@ -78,33 +90,56 @@ def pair(
     session_id: Any = None,
     behavior_name: Any = None,
     epochs: Any = None,
+    behavior_type: Any = None,
     leave_out: bool = True,
 ) -> tuple[SpikeSamples, np.ndarray]:
     """`align`, or, without ``leave_out``, with no sample left out that lies outside the recording: for scoring."""
     sessions = as_sessions(sorting, session_id)
-    signals = match_signals(sorting, behavior, sessions)
+    signals = match_signals(sorting, behavior, sessions, name_behaviors(behavior_name, len(sessions)))
     intervals = match_epochs(sorting, epochs, sessions)
-    names = name_behaviors(behavior_name, len(sessions))
     targets: dict[str, TargetInfo] = {}
     samples, values = [], []
-    for i, (session, per_segment) in enumerate(zip(sessions, signals, strict=True)):
-        for j, (segment, signal) in enumerate(zip(session.segments, per_segment, strict=True)):
-            n_outputs = n_outputs_of(signal.values)
-            target = targets.setdefault(names[i], TargetInfo(signal.units, signal.names, names[i], n_outputs))
-            what = f"behaviour of {describe(sessions, i, j)}"
-            if n_outputs != target.n_outputs:
-                raise ValueError(
-                    f"{what} has {n_outputs} output(s), what it goes with {target.n_outputs}; behaviours that differ "
-                    "need names, one a session: behavior_name="
-                )
-            check_same_kind(signal, target, what)
-            signal = inside_epochs(signal, intervals[i][j], describe(sessions, i, j))
-            inside = recorded(segment, signal, describe(sessions, i, j), leave_out)
-            values.append(rescale(signal.values[inside], signal.units, target.units, what))
-            samples.append((i, j, signal.times[inside]))
-    if epochs is not None and not any(map(len, values)):
+    for i, session in enumerate(sessions):
+        for j, segment in enumerate(session.segments):
+            where, times, columns = describe(sessions, i, j), [], {}
+            for name, per_segment in signals[i].items():
+                signal = inside_epochs(per_segment[j], intervals[i][j], where)
+                target = check_target(signal, targets, name, where)
+                inside = recorded(segment, signal, where, leave_out)
+                times.append(signal.times[inside])
+                what = f"behaviour of {where}"
+                columns[name] = signal.values[inside]
+                if not signal.is_labels:
+                    columns[name] = rescale(columns[name], signal.units, target.units, what)
+            joint, rows = side_by_side(times, list(columns.values()))
+            values.append(dict(zip(columns, rows, strict=True)))
+            samples.append((i, j, joint))
+    if epochs is not None and not any(len(joint) for _, _, joint in samples):
         raise ValueError("no sample is left: the epochs are empty")
-    return SpikeSamples.from_segments(sessions, samples, [targets[name] for name in names]), join_values(values)
+    targets = with_kinds(targets, behavior_type)
+    X = SpikeSamples.from_segments(sessions, samples, [[targets[name] for name in mine] for mine in signals])
+    if is_by_name(sorting, behavior):
+        return X, named_columns(stacked(values, [len(joint) for _, _, joint in samples]))
+    return X, join_values([column for part in values for column in part.values()])
+
+
+def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, where: str) -> TargetInfo:
+    """What the behaviour of that name measures: what its first signal measured, which others are compared with."""
+    n_outputs = n_outputs_of(signal.values)
+    target = targets.setdefault(name, TargetInfo(signal.units, signal.names, name, n_outputs))
+    what = f"behaviour of {where}"
+    if n_outputs != target.n_outputs:
+        raise ValueError(
+            f"{what} has {n_outputs} output(s), what it goes with {target.n_outputs}; behaviours that differ "
+            "need names, one a session: behavior_name="
+        )
+    check_same_kind(signal, target, what)
+    return target
+
+
+def is_by_name(sorting: Any, behavior: Any) -> bool:
+    """Whether the behaviours of some session come by name."""
+    return any(isinstance(one, Mapping) for one in ([behavior] if is_one_sorting(sorting) else behavior))
 
 
 def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
@@ -126,21 +161,36 @@ def is_one_sorting(sorting: Any) -> bool:
     return not isinstance(sorting, (list, tuple)) or is_spiketrain_list(sorting)
 
 
-def match_signals(sorting: Any, behavior: Any, sessions: Sequence[Session]) -> list[list[Signal]]:
-    """One list of signals a session, one signal a segment."""
+def match_signals(
+    sorting: Any, behavior: Any, sessions: Sequence[Session], names: Sequence[str]
+) -> list[dict[str, list[Signal]]]:
+    """For each session, by name of the behaviour, a list of signals, one a segment."""
     if is_one_sorting(sorting):
-        signals = [as_signals(behavior)]
+        given = [behavior]
     elif not isinstance(behavior, list) or len(behavior) != len(sessions):
-        given = f"a list of {len(behavior)}" if isinstance(behavior, list) else f"one {type(behavior).__name__}"
-        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} behaviours; got {given}")
+        was = f"a list of {len(behavior)}" if isinstance(behavior, list) else f"one {type(behavior).__name__}"
+        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} behaviours; got {was}")
     else:
-        signals = [as_signals(one) for one in behavior]
-    for session, per_segment in zip(sessions, signals, strict=True):
-        if len(per_segment) != len(session.segments):
-            raise ValueError(
-                f"a sorting of {len(session.segments)} segment(s) needs a list of {len(session.segments)} behaviour "
-                f"signal(s), one a segment, each on that segment's clock; got {len(per_segment)}"
-            )
+        given = behavior
+    matched = []
+    for session, one, name in zip(sessions, given, names, strict=True):
+        if isinstance(one, Mapping):
+            if name not in (UNNAMED, *one):
+                raise ValueError(f"behaviours {list(one)} have their names; behavior_name={name!r} is for one without")
+            if not one:
+                raise ValueError("got an empty dict of behaviours; expected at least one")
+        by_name = one if isinstance(one, Mapping) else {name: one}
+        matched.append({str(key): one_a_segment(as_signals(value), session) for key, value in by_name.items()})
+    return matched
+
+
+def one_a_segment(signals: list[Signal], session: Session) -> list[Signal]:
+    """The signals, of which there must be as many as segments."""
+    if len(signals) != len(session.segments):
+        raise ValueError(
+            f"a sorting of {len(session.segments)} segment(s) needs a list of {len(session.segments)} behaviour "
+            f"signal(s), one a segment, each on that segment's clock; got {len(signals)}"
+        )
     return signals
 
 
@@ -233,6 +283,8 @@ def n_outputs_of(values: np.ndarray) -> int:
 
 def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
     """Targets of all segments; those of behaviours with fewer outputs are NaN in the columns they lack."""
+    if len({value.dtype.kind == "f" for value in values}) > 1:
+        raise ValueError("some behaviours are numbers and some are labels; give them by name, as dicts")
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
     width = max(map(n_outputs_of, values))

@@ -15,7 +15,7 @@ from .spikes_in import as_seconds, in_seconds, is_a
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
     "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
-    "recording"
+    "recording; for labels a neo Event or Epoch too"
 )
 
 
@@ -46,6 +46,8 @@ def as_signal(behavior: Any) -> Signal:
         signal = from_neo_segment(behavior)
     elif is_a(behavior, "neo", "AnalogSignal", "IrregularlySampledSignal"):
         signal = from_neo(behavior)
+    elif is_a(behavior, "neo", "Event", "Epoch"):
+        signal = from_labels(behavior)
     elif is_a(behavior, "pandas", "Series", "DataFrame"):
         signal = from_pandas(behavior)
     elif is_a(behavior, "pynapple", "Tsd", "TsdFrame", "TsdTensor"):
@@ -78,12 +80,51 @@ def from_pair(times: Any, values: Any) -> Signal:
     units = None
     if is_a(values, "quantities", "Quantity"):
         units, values = values.dimensionality.string, values.magnitude
-    array = np.asarray(values, dtype=np.float64)
+    array = as_values(values)
     if seconds.ndim != 1 or array.ndim not in (1, 2) or len(seconds) != len(array):
         raise ValueError(
             f"(times, values) must have shapes (n,) and (n,) or (n, n_outputs); got {seconds.shape} and {array.shape}"
         )
     return Signal(seconds, array, units)
+
+
+def as_values(values: Any) -> np.ndarray:
+    """Numbers as float64; labels, which are text, truth values or objects that are no numbers, as they are.
+
+    Raises
+    ------
+    ValueError
+        For several columns of labels: each is a behaviour of its own.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "O":
+        try:
+            return array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "USbO":
+        return array.astype(np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), got {array.shape}; give each column as a behaviour of its own, "
+                         "in a dict by name")  # fmt: skip
+    return array.astype(np.str_) if array.dtype.kind == "S" else array
+
+
+def from_labels(marks: Any) -> Signal:
+    """Neo ``Event``, or ``Epoch``, which labels the middle of its time.
+
+    Raises
+    ------
+    ValueError
+        Where there are no labels.
+    """
+    if len(marks.labels) != len(marks.times):
+        raise ValueError(f"a neo {type(marks).__name__} given as behaviour needs labels, one a time; it has "
+                         f"{len(marks.labels)} for {len(marks.times)}")  # fmt: skip
+    seconds = in_seconds(marks.times)
+    if is_a(marks, "neo", "Epoch"):
+        seconds = seconds + in_seconds(marks.durations) / 2
+    return Signal(seconds, np.asarray(marks.labels).astype(np.str_))
 
 
 def from_neo(signal: Any) -> Signal:
@@ -119,7 +160,7 @@ def from_pandas(frame: Any) -> Signal:
     else:
         times = index.to_numpy(dtype=np.float64)
     names = tuple(str(column) for column in frame.columns) if frame.ndim == 2 else None
-    return Signal(times, frame.to_numpy(dtype=np.float64), None, names)
+    return Signal(times, as_values(frame.to_numpy()), None, names)
 
 
 def from_tsd(series: Any) -> Signal:

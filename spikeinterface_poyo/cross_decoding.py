@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.metrics import r2_score
 
 from .estimator import POYODecoder
 from .samples import SpikeSamples
+from .scoring import mean_r2
 from .splitters import BlockedKFold
 
 
@@ -108,9 +108,3 @@ def check_folds(X: SpikeSamples, y: np.ndarray, splitter: BlockedKFold) -> None:
                     f"{int(known.argmin())} is known in {known.min()}; expected at least 2. Give more behaviour, fewer "
                     "folds or a shorter gap"
                 )
-
-
-def mean_r2(y: np.ndarray, decoded: np.ndarray) -> float:
-    """R2, uniform average over outputs, NaN targets left out; arrays (n_samples, n_outputs)."""
-    known = ~np.isnan(y)
-    return float(np.mean([r2_score(t[k], d[k]) for t, d, k in zip(y.T, decoded.T, known.T, strict=True)]))

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from .alignment import grid_samples
 from .network import POYO
 from .prediction import predict_block
 from .samples import SpikeSamples
 from .session import Session
+from .targets import Targets, as_given, users_targets
 from .vocabulary import Vocabulary
 
 
@@ -43,22 +45,100 @@ def grid(vocabulary: Vocabulary, sessions: Sequence[Session]) -> list[np.ndarray
 
 
 def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
-    """Decoded behaviour, (n_samples,) or (n_samples, most outputs), NaN where a behaviour has fewer outputs.
+    """Decoded behaviour as columns, (n_samples, most outputs): each session's behaviours one after the other.
 
-    ``names`` are the ids of the samples' sessions by position.
+    NaN where a session has fewer outputs; labels are codes. ``names`` are the ids of the samples' sessions by position.
 
     Raises
     ------
     ValueError
         Where a session has units that were not there at fit.
     """
-    readouts = [vocabulary.readout_of(names[position]) for position in check_sessions(vocabulary, X, names)]
-    readouts = readouts or list(vocabulary.readouts.values())
-    out = np.full((len(X), max(readout.n_outputs for readout in readouts)), np.nan)
+    check_sessions(vocabulary, X, names)
+    out = np.full((len(X), n_outputs_of(vocabulary, X, names)), np.nan)
     for name, order, columns in answers(network, vocabulary, X, names, embed=False):
-        readout = vocabulary.readout_of(name)
-        out[order, : readout.n_outputs] = readout.decode(columns)
-    return out[:, 0] if all(readout.one_dimensional for readout in readouts) else out
+        first = start = 0
+        for readout in vocabulary.readouts_of(name):
+            answer = columns[:, start : start + readout.n_columns]
+            out[order, first : first + readout.n_outputs] = readout.decode(answer)
+            first, start = first + readout.n_outputs, start + readout.n_columns
+    return out
+
+
+def n_outputs_of(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> int:
+    """Outputs of the sessions that samples use, of that which has most."""
+    used = [names[position] for position in np.unique(X.session_index)] or list(vocabulary.sessions)
+    return max(sum(readout.n_outputs for readout in vocabulary.readouts_of(name)) for name in used)
+
+
+def predict_targets(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+    """Decoded behaviour as users gave it at fit: an array, or a structured array where it came by name."""
+    values = predict_samples(network, vocabulary, X, names)
+    sessions = list(X.by_session())
+    used = [names[position] for position, _ in sessions] or list(vocabulary.sessions)
+    readouts = [vocabulary.readouts_of(name) for name in used]
+    if any(vocabulary.sessions[name].by_name for name in used):
+        return users_targets(readouts, values, [mine for _, mine in sessions])
+    if len({readout.name for (readout,) in readouts}) == 1:
+        return as_given(readouts[0][0], values)
+    return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values
+
+
+def predict_probabilities(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+    """Probabilities (n_samples, n_classes) of the labels that are the only behaviour of each session.
+
+    Raises
+    ------
+    ValueError
+        Where sessions have labels of their own, or a session has units that were not there at fit.
+    """
+    check_sessions(vocabulary, X, names)
+    used = [names[position] for position, _ in X.by_session()] or list(vocabulary.sessions)
+    readouts = {readout.name: readout for name in used for readout in vocabulary.readouts_of(name)}
+    if len(readouts) > 1:
+        raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
+    (readout,) = readouts.values()
+    out = np.empty((len(X), readout.n_columns))
+    for _, order, columns in answers(network, vocabulary, X, names, embed=False):
+        out[order] = softmax(columns, axis=1)
+    return out
+
+
+def score_samples(
+    vocabulary: Vocabulary, given: Targets, decoded: np.ndarray, names: Sequence[str], weight: np.ndarray
+) -> float:
+    """Mean over sessions of the mean score of their behaviours: see `Readout.score`.
+
+    Parameters
+    ----------
+    given : Targets
+        True behaviour.
+    decoded : ndarray, shape (n_samples, most outputs)
+        As `predict_samples` gives it.
+    names : sequence of str
+        Ids of the sessions by position.
+    weight : ndarray, shape (n_samples,)
+        Weights of the samples.
+
+    Raises
+    ------
+    ValueError
+        Where too few targets of a session are known.
+    """
+    sessions = list(given.X.by_session())
+    true = vocabulary.in_units(given.X, given.y, {position: names[position] for position, _ in sessions})
+    scores = []
+    for position, mine in sessions:
+        first, behaviors = 0, []
+        for readout in vocabulary.readouts_of(names[position]):
+            place = slice(first, first + readout.n_outputs)
+            behaviors.append(readout.score(true[mine, place], decoded[mine, place], weight[mine]))
+            first = place.stop
+        scored = [score for score in behaviors if not np.isnan(score)]
+        if not scored:
+            raise ValueError(f"session {names[position]!r} has fewer than two known targets; R2 is not defined")
+        scores.append(float(np.mean(scored)))
+    return float(np.mean(scores))
 
 
 def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import pair
+from .readouts import Readout
 from .samples import SpikeSamples
 from .session import Session
 from .spikes_in import is_spiketrain_list
+from .targets import Targets, as_targets
+
+
+class RawInputs(NamedTuple):
+    """What comes with sortings and behaviour; see `align`."""
+
+    session_id: Any = None
+    behavior_name: Any = None
+    epochs: Any = None
+    behavior_type: Any = None
+
 
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
@@ -37,9 +49,9 @@ def is_array(X: Any) -> bool:
 
 
 def samples_and_targets(
-    X: Any, y: Any, session_id: Any, behavior_name: Any = None, epochs: Any = None, leave_out: bool = True
-) -> tuple[SpikeSamples, np.ndarray]:
-    """Samples and their float64 targets from samples or raw inputs; see `alignment.pair`.
+    X: Any, y: Any, given: RawInputs, known: Mapping[str, Readout], labels: bool = False, leave_out: bool = True
+) -> Targets:
+    """Samples and their targets as columns, from samples or raw inputs; see `alignment.pair` and `targets.as_targets`.
 
     Raises
     ------
@@ -47,25 +59,15 @@ def samples_and_targets(
         Where lengths differ, targets are infinite or none is known.
     """
     if not isinstance(X, SpikeSamples):
-        X, y = pair(X, y, session_id, behavior_name, epochs, leave_out)
-    elif session_id is not None or behavior_name is not None:
+        X, y = pair(X, y, given.session_id, given.behavior_name, given.epochs, leave_out=leave_out)
+    elif given.session_id is not None or given.behavior_name is not None:
         raise ValueError("SpikeSamples have their own session ids and behaviour names; session_id= and behavior_name= "
                          "are for sortings: give them to align")  # fmt: skip
-    elif epochs is not None:
+    elif given.epochs is not None:
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
-    if y.ndim > 2:
-        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
-    if len(y) != len(X):
-        raise ValueError(f"X and y must have the same length; X has {len(X)} samples, y has {len(y)}")
-    unknown = np.isnan(y.reshape(len(y), -1)).all(axis=0)
-    if unknown.any():
-        raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(unknown).tolist()} are all NaN")
     if not np.isfinite(X.times).all():
         raise ValueError("sample times must be finite")
-    return X, y
+    return as_targets(X, y, given.behavior_type, known, labels)
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import adaptation, door
-from .alignment import as_sessions, is_one_sorting
-from .counts import rows_as_samples
-from .decoding import predict_samples, samples_to_decode
-from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
-from .latents import LatentsMixin
-from .pretrained import PretrainedMixin, load_pretrained
-from .runtime import find_device
+from .base import BasePOYO
+from .decoding import predict_samples
 from .samples import SpikeSamples
-from .scattered import warn_if_scattered
-from .scoring import session_scores
 
 
-class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
+class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     """Decode behaviour from spikes with POYO, trained from scratch on your sessions or adapted to them.
 
     Parameters
@@ -49,6 +39,8 @@ class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
         Peak learning rate of AdamW; warm-up and cosine decay around it.
     alpha : float, default: 0.01
         Weight decay.
+    class_weight : dict, "balanced" or None, default: None
+        Weights of the classes of labels in the loss; "balanced" makes all classes count alike.
     batch_size : int or "auto", default: "auto"
         Windows a gradient step. "auto" is 16 to 32, more for more labels; fewer where they have over 100,000 tokens.
     max_iter : int or "auto", default: "auto"
@@ -82,7 +74,7 @@ class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
     loss_, best_loss_, loss_curve_ : float, float or None, list of float
         Training loss, standardised, one an iteration. ``best_loss_`` is None with early stopping.
     validation_scores_, best_validation_score_ : list of float or None, float or None
-        R2 on the held-out blocks, one an iteration.
+        One minus the loss relative to chance on the held-out blocks, which for numbers is R2; one an iteration.
     interrupted_ : bool
         Whether Ctrl-C ended training.
 
@@ -99,260 +91,24 @@ class POYODecoder(PretrainedMixin, LatentsMixin, RegressorMixin, BaseEstimator):
     (2, 2)
     """
 
-    def __init__(
-        self,
-        *,
-        pretrained: Any = None,
-        window_length: float | Literal["auto"] = "auto",
-        causal: bool = False,
-        dim: int = 64,
-        depth: int = 2,
-        dim_head: int = 32,
-        cross_heads: int = 2,
-        self_heads: int = 4,
-        num_latents_per_step: int = 8,
-        n_latent_steps: int = 8,
-        dropout: float = 0.1,
-        unit_dropout: float = 0.2,
-        learning_rate_init: float = 2e-3,
-        alpha: float = 0.01,
-        batch_size: int | Literal["auto"] = "auto",
-        max_iter: int | Literal["auto"] = "auto",
-        early_stopping: bool | Literal["auto"] = "auto",
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 8,
-        device: str = "auto",
-        random_state: Any = None,
-        verbose: bool = False,
-    ) -> None:
-        self.pretrained = pretrained
-        self.window_length = window_length
-        self.causal = causal
-        self.dim = dim
-        self.depth = depth
-        self.dim_head = dim_head
-        self.cross_heads = cross_heads
-        self.self_heads = self_heads
-        self.num_latents_per_step = num_latents_per_step
-        self.n_latent_steps = n_latent_steps
-        self.dropout = dropout
-        self.unit_dropout = unit_dropout
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        session_id: Any = None,
-        behavior_name: Any = None,
-        epochs: Any = None,
-        sample_weight: Any = None,
-    ) -> POYODecoder:
-        """Train on samples, or on a sorting and its behaviour; with ``pretrained``, adapt those weights to them.
-
-        Parameters
-        ----------
-        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
-            Anything that `align` takes; an array holds counts, each row read by itself.
-        y : array_like of shape (n_samples,) or (n_samples, n_outputs), or behaviour signal(s)
-            Targets; NaN is unknown and has no part in the loss.
-        session_id : str or list of str, optional
-            Names of the sessions; ``session_0``, ``session_1``, ... where omitted.
-        behavior_name : str or list of str, optional
-            Name of the behaviour, or one a session; see `align`.
-        epochs : epochs, list of epochs, or list of lists, optional
-            Of a sorting and its behaviour, only samples inside count; see `align`.
-        sample_weight : array_like of shape (n_samples,), optional
-            Weight of each sample in the loss.
-
-        Returns
-        -------
-        POYODecoder
-            Itself, fitted; it knows these sessions only.
-
-        Raises
-        ------
-        ValueError
-            For input that cannot be trained on, before any training: see the message.
-
-        Warns
-        -----
-        UserWarning
-            Where samples are scattered as by a shuffled splitter, whose scores are too high.
-        """
-        door.check_parameters(self)
-        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=True)
-        warn_if_scattered(X)
-        names = {int(position): X.session_name(position) for position in np.unique(X.session_index)}
-        labels = Labels.of(X, y, sample_weight, names)
-        if self.pretrained is None:
-            learned, record = fit_from_scratch(self, labels)
-        else:
-            learned, record = adaptation.adapt(self, load_pretrained(self.pretrained), labels)
-        keep(self, learned, record)
-        return self
-
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        session_id: Any = None,
-        behavior_name: Any = None,
-        epochs: Any = None,
-        sample_weight: Any = None,
-        adapt: Literal["units", "all"] = "units",
-    ) -> POYODecoder:
-        """Go on from where the decoder is: add new sessions, or train one more iteration on known ones.
-
-        New sessions are added by unit identification: their unit and session embeddings are learned, and a readout
-        where the behaviour is new, and all else stays, so that what known sessions decode to is bit for bit the same.
-        Known sessions train all weights. A decoder that is not fitted starts from ``pretrained``, or is fitted.
-
-        Parameters
-        ----------
-        X, y, behavior_name, epochs, sample_weight
-            As in `fit`.
-        session_id : str or list of str, optional
-            Names of the sessions. Where omitted, they are new (``session_<k>``, the next that is free), except that an
-            array of counts is always of the same session.
-        adapt : {"units", "all"}, default: "units"
-            "all" trains all weights on the new sessions after unit identification. Older sessions then change.
-
-        Returns
-        -------
-        POYODecoder
-            Itself. If anything fails it is as it was.
-
-        Raises
-        ------
-        ValueError
-            Where new and known sessions are mixed, a known session has new units, or a behaviour is not what it was
-            under its name.
-        """
-        door.check_parameters(self)
-        if adapt not in ("units", "all"):
-            raise ValueError(f"adapt must be 'units' or 'all', got {adapt!r}")
-        if not hasattr(self, "network_"):
-            if self.pretrained is None:
-                options = {"session_id": session_id, "behavior_name": behavior_name, "sample_weight": sample_weight}
-                return self.fit(X, y, epochs=epochs, **options)
-            learned = load_pretrained(self.pretrained)
-        else:
-            learned = Learned(self.network_, self.sessions_)
-        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=not hasattr(self, "network_"))
-        names = learned.vocabulary.names_to_learn(X)
-        labels = Labels.of(X, y, sample_weight, names)
-        learned, record = adaptation.learn_more(self, learned, labels, adapt)
-        if hasattr(self, "network_"):
-            record = record_of(self).followed_by(record)
-        keep(self, learned, record)
-        return self
-
-    def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
-        """Decode behaviour.
-
-        Parameters
-        ----------
-        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
-            What to decode. All spikes there are may be read as context.
-        times : array_like, or list of one array a segment, optional
-            Seconds at which to decode a sorting. Where omitted, a regular grid at the interval of the behaviour seen at
-            fit, over the recording, or from first to last spike where no recording is known.
-        session_id : str or list of str, optional
-            Which known sessions these are.
-
-        Returns
-        -------
-        ndarray, shape (n_samples,) or (n_samples, n_outputs)
-            In the target's unit of measure; one-dimensional where the targets were. Where sessions have different
-            behaviours, those with fewer outputs are NaN in the columns they lack.
-
-        Raises
-        ------
-        ValueError
-            For an unknown session or units that were not there at fit.
-        """
-        return self._predict_samples(self._enter_for_prediction(X, times, session_id))
-
     def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
-        """`predict`, as neo signals that carry the target's unit of measure and channel names.
+        """`predict`, as neo objects that carry the target's unit of measure and channel names.
 
         Returns
         -------
         neo.AnalogSignal, neo.IrregularlySampledSignal, or list of them
-            Regular without ``times``, irregular with; a list where there are several segments.
+            Regular without ``times``, irregular with; a list where there are several segments. Labels are a
+            ``neo.Event``. Behaviours that came by name are in a dict.
         """
         from .neo_out import to_neo
 
         samples = self._enter_for_prediction(X, times, session_id)
-        values = self._predict_samples(samples).reshape(len(samples), -1)
-        on_grid = times is None and not isinstance(X, SpikeSamples)
         names = self._names(samples)
-        known = [self.sessions_.sessions[name] for name in names]
-        intervals = [session.sample_interval for session in known] if on_grid else None
-        return to_neo(samples, values, [self.sessions_.readout_of(name) for name in names], intervals)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None, epochs: Any = None) -> float:
-        """R2, averaged over outputs, then over sessions; NaN targets do not count, nor samples outside ``epochs``."""
-        check_is_fitted(self, "network_")
-        behavior_name = None
-        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
-            sessions = as_sessions(X, session_id)  # read once: a sorting may be large
-            X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
-            behavior_name = self.sessions_.behavior_names(sessions)
-        X, y = self._enter(X, y, session_id, behavior_name, epochs, reset=False, leave_out=False)
-        names = self._names(X)
-        used = {int(position): names[position] for position in np.unique(X.session_index)}
-        true = self.sessions_.in_units(X, y.reshape(len(y), -1), used)
-        predicted = self._predict_samples(X).reshape(len(y), -1)
-        return float(np.mean(session_scores(true, predicted, np.array(names)[X.session_index], sample_weight)))
-
-    def _enter(
-        self, X: Any, y: Any, session_id: Any, behavior_name: Any, epochs: Any, *, reset: bool, leave_out: bool = True
-    ) -> tuple[SpikeSamples, np.ndarray]:
-        """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
-        if door.is_array(X):
-            X = self._rows(X, reset)
-        elif reset:  # an earlier fit may have been on an array
-            self.__dict__.pop("n_features_in_", None)
-            self.__dict__.pop("feature_names_in_", None)
-        return door.samples_and_targets(X, y, session_id, behavior_name, epochs, leave_out)
-
-    def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
-        check_is_fitted(self, "network_")
-        if door.is_array(X):
-            return self._rows(X, reset=False)
-        if not isinstance(X, SpikeSamples):
-            return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
-        if times is not None or session_id is not None:
-            raise ValueError("SpikeSamples have their own times and sessions; times= and session_id= are for sortings")
-        return X
-
-    def _rows(self, X: Any, reset: bool) -> SpikeSamples:
-        counts = validate_data(self, X, reset=reset, dtype=np.float64)
-        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
-
-    def _names(self, X: SpikeSamples) -> list[str]:
-        return self.sessions_.resolve(X.sessions, np.unique(X.session_index))
-
-    def _predict_samples(self, X: SpikeSamples) -> np.ndarray:
-        self.network_.to(find_device(self.device))
-        return predict_samples(self.network_, self.sessions_, X, self._names(X))
+        values = predict_samples(self._network(), self.sessions_, samples, names)
+        on_grid = times is None and not isinstance(X, SpikeSamples)
+        return to_neo(samples, values, self.sessions_, names, on_grid)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.required = True
-        tags.input_tags.positive_only = True
         return tags

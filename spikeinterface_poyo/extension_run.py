@@ -72,7 +72,8 @@ class Task:
         behavior = as_parameter(given["behavior"])
         signals = signals_of(behavior, given["series"])
         X, y = align(analyzer, signals if len(signals) > 1 else signals[0])
-        X, y = door.samples_and_targets(X, y, None)
+        checked = door.samples_and_targets(X, y, door.RawInputs(), {})
+        X, y = checked.X, checked.y[:, 0] if checked.X.targets[0][0].one_dimensional else checked.y
         check_folds(X, y, splitter)
         parameters = given | {"behavior": behavior, "decoder": kept}
         return cls(parameters, decoder, X, y, splitter)
@@ -116,7 +117,7 @@ class Task:
 
     def described(self) -> dict[str, Any]:
         """What was decoded: unit of measure, names of outputs, whether it was one-dimensional."""
-        target = self.X.targets[0]
+        ((target,),) = self.X.targets
         names = None if target.names is None else list(target.names)
         return {"units": target.units, "names": names, "one_dimensional": self.y.ndim == 1}
 

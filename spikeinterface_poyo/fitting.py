@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from .behaviors import make_readouts
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
 from .door import check_sample_weight
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .network import POYO, NetworkConfig
-from .readouts import make_readouts
+from .readouts import Readout
 from .runtime import find_device, generator
 from .samples import SpikeSamples
+from .targets import Targets
 from .training import TrainingRecord, TrainingSettings, train
 from .training_data import TrainingData, hold_out
 from .vocabulary import Vocabulary
@@ -47,35 +49,44 @@ class Labels:
         Their weights.
     names : dict of int to str
         Ids of the sessions that samples use, by position.
-    one_dimensional : bool
-        Whether the user's targets were a one-dimensional array.
+    by_name : bool
+        Whether they came by name.
     """
 
     X: SpikeSamples
     y: np.ndarray
     weight: np.ndarray
     names: Mapping[int, str]
-    one_dimensional: bool
+    by_name: bool
 
     @classmethod
-    def of(cls, X: SpikeSamples, y: np.ndarray, sample_weight: Any, names: Mapping[int, str]) -> Labels:
+    def of(cls, given: Targets, sample_weight: Any, names: Mapping[int, str]) -> Labels:
         """From what users give."""
-        return cls(X, y.reshape(len(y), -1), check_sample_weight(sample_weight, len(X)), names, y.ndim == 1)
+        return cls(given.X, given.y, check_sample_weight(sample_weight, len(given.X)), names, given.by_name)
+
+    def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
+        """Vocabulary of these sessions, whose behaviours have these readouts."""
+        return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name)
 
     def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
         """The same, standardised and laid out for training."""
         y = vocabulary.in_units(self.X, self.y, self.names)
-        targets = np.full(y.shape, np.nan)
+        readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
+        width = max(sum(readout.n_columns for readout in some) for some in readouts.values())
+        targets = np.full((len(y), width), np.nan)
         for position, mine in self.X.by_session():
-            readout = vocabulary.readout_of(self.names[position])
-            targets[mine, : readout.n_columns] = readout.encode(y[mine, : readout.n_outputs])
+            output = column = 0
+            for readout in readouts[position]:
+                past_output, past_column = output + readout.n_outputs, column + readout.n_columns
+                targets[mine, column:past_column] = readout.encode(y[mine, output:past_output])
+                output, column = past_output, past_column
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
 
 
 def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRecord]:
     """Train a new network."""
-    readouts = make_readouts(labels.X, labels.y, labels.weight, labels.one_dimensional, {})
-    vocabulary = Vocabulary.of(labels.X, labels.names, readouts)
+    readouts = make_readouts(labels.X, labels.y, labels.weight, {}, decoder.class_weight)
+    vocabulary = labels.vocabulary(readouts)
     config = choose_network(decoder, labels.X, vocabulary.n_columns)
     data = labels.data(vocabulary, config)
     device = find_device(decoder.device)
@@ -133,7 +144,7 @@ def randomness(decoder: Any, device: torch.device) -> Iterator[np.random.Generat
 def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
     """Set the fitted attributes, under MLPRegressor's names where it has them."""
     decoder.network_, decoder.sessions_ = learned.network, learned.vocabulary
-    decoder.n_outputs_ = max(readout.n_outputs for readout in learned.vocabulary.readouts.values())
+    decoder.n_outputs_ = learned.vocabulary.n_outputs
     losses, scores = record.losses, record.scores
     decoder.n_iter_, decoder.loss_curve_ = len(losses), losses
     decoder.loss_ = losses[-1] if losses else np.nan

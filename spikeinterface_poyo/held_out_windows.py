@@ -230,7 +230,7 @@ def make_part(
         decoder,
         vocabulary.block(session, segment, name, decoder.network_.config),
         [unit for unit in session.unit_names if unit in known],
-        vocabulary.readout_of(name),
+        vocabulary.readouts_of(name)[0],
         (float(times[0]), float(times[-1])),
         starts,
         times[index],

@@ -10,7 +10,6 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .decoding import embed_samples
 from .network import POYO
-from .runtime import find_device
 from .samples import SpikeSamples
 from .vocabulary import Vocabulary
 
@@ -18,11 +17,11 @@ from .vocabulary import Vocabulary
 class LatentsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """How a decoder gives the vectors that its readout reads."""
 
-    device: str
     network_: POYO
     sessions_: Vocabulary
     _enter_for_prediction: Callable[..., SpikeSamples]
     _names: Callable[[SpikeSamples], list[str]]
+    _network: Callable[[], POYO]
 
     def transform(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Embed samples: the vector of each that the last, linear layer turns into behaviour.
@@ -46,8 +45,7 @@ class LatentsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             For an unknown session or units that were not there at fit.
         """
         samples = self._enter_for_prediction(X, times, session_id)
-        self.network_.to(find_device(self.device))
-        return embed_samples(self.network_, self.sessions_, samples, self._names(samples))
+        return embed_samples(self._network(), self.sessions_, samples, self._names(samples))
 
     @property
     def _n_features_out(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .readouts import readout_from_json
 from .registry import POYO_CITATION
 
 NOT_GIVEN = "not given"
@@ -85,11 +86,11 @@ def card_facts(description: Mapping[str, Any], **given: Any) -> CardFacts:
     known, network = description["vocabulary"], description["network"]
     return CardFacts(
         sessions=[
-            CardSession(name, len(session["unit_names"]), session["labelled_seconds"], session["readout"])
+            CardSession(name, len(session["unit_names"]), session["labelled_seconds"], ", ".join(session["readouts"]))
             for name, session in known["sessions"].items()
         ],
         readouts=[
-            CardReadout(name, len(readout["mean"]), readout["output_names"], readout["units"])
+            CardReadout(name, readout_from_json(readout).n_outputs, readout["output_names"], readout["units"])
             for name, readout in known["readouts"].items()
         ],
         window_length=network["window_length"],

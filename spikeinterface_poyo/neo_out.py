@@ -1,4 +1,4 @@
-"""Decoded behaviour out, as neo signals."""
+"""Decoded behaviour out, as neo signals, and as events where it is labels."""
 
 from __future__ import annotations
 
@@ -7,42 +7,67 @@ from typing import Any
 
 import numpy as np
 
-from .readouts import Readout
+from .readouts import CategoricalReadout, Readout
 from .samples import SpikeSamples
+from .targets import as_given
+from .vocabulary import Vocabulary
 
 
 def to_neo(
-    samples: SpikeSamples,
-    values: np.ndarray,
-    readouts: Sequence[Readout],
-    intervals: Sequence[float | None] | None,
+    samples: SpikeSamples, values: np.ndarray, vocabulary: Vocabulary, names: Sequence[str], on_grid: bool
 ) -> Any:
-    """One signal a segment, or the only one by itself.
+    """One signal a segment, or the only one by itself; where behaviours came by name, a dict of that.
 
     Parameters
     ----------
     samples : SpikeSamples
-        Samples at which ``values`` (n_samples, n_outputs) were decoded.
-    readouts : sequence of Readout
-        What each session's behaviour is; dimensionless where it has no unit of measure.
-    intervals : sequence of float or None
-        Sampling interval of each session in seconds, where the samples lie on its regular grid.
+        Samples at which ``values`` (n_samples, most outputs) were decoded, as `decoding.predict_samples` gives them.
+    vocabulary : Vocabulary
+        What the sessions' behaviours are.
+    names : sequence of str
+        Ids of the sessions by position.
+    on_grid : bool
+        Whether samples lie on the sessions' regular grids.
+    """
+    signals: dict[str, list[Any]] = {}
+    by_name = False
+    for position, segment, order in samples.blocks():
+        known, first = vocabulary.sessions[names[position]], 0
+        by_name |= known.by_name
+        description = {"session_id": samples.session_name(position), "segment_index": segment}
+        period = known.sample_interval if on_grid else None
+        for readout in vocabulary.readouts_of(names[position]):
+            decoded = values[order, first : first + readout.n_outputs]
+            first += readout.n_outputs
+            signal = as_neo(readout, samples.times[order], decoded, period, description)
+            signals.setdefault(readout.name, []).append(signal)
+    if by_name:
+        return {name: alone(mine) for name, mine in signals.items()}
+    return alone([signal for mine in signals.values() for signal in mine])
+
+
+def as_neo(
+    readout: Readout, times: np.ndarray, decoded: np.ndarray, period: float | None, description: dict[str, Any]
+) -> Any:
+    """One behaviour of one segment; dimensionless where it has no unit of measure.
+
+    ``period`` is the sampling interval in seconds of samples on a grid, else None.
     """
     import neo
     import quantities as pq
 
-    signals = []
-    for position, segment, order in samples.blocks():
-        readout = readouts[position]
-        names, units = readout.output_names, readout.units
-        annotations = {} if names is None else {"channel_names": np.array(names)}
-        common = {"units": units or "dimensionless", "name": "decoded behaviour", "array_annotations": annotations}
-        description = {"session_id": samples.session_name(position), "segment_index": segment}
-        times, decoded = samples.times[order], values[order, : readout.n_outputs]
-        if intervals is None:
-            signal = neo.IrregularlySampledSignal(times * pq.s, decoded, **common, **description)
-        else:
-            period = intervals[position] * pq.s
-            signal = neo.AnalogSignal(decoded, sampling_period=period, t_start=times[0] * pq.s, **common, **description)
-        signals.append(signal)
+    if isinstance(readout, CategoricalReadout):
+        labels = as_given(readout, decoded).astype(np.str_)
+        return neo.Event(times * pq.s, labels=labels, name=readout.name, **description)
+    names, units = readout.output_names, readout.units
+    annotations = {} if names is None else {"channel_names": np.array(names)}
+    common = {"units": units or "dimensionless", "name": "decoded behaviour", "array_annotations": annotations}
+    if period is None:
+        return neo.IrregularlySampledSignal(times * pq.s, decoded, **common, **description)
+    start = times[0] * pq.s
+    return neo.AnalogSignal(decoded, sampling_period=period * pq.s, t_start=start, **common, **description)
+
+
+def alone(signals: list[Any]) -> Any:
+    """The only signal, or all of them."""
     return signals[0] if len(signals) == 1 else signals

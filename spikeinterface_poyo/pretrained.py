@@ -16,7 +16,7 @@ from .fetching import locate
 from .fitting import Learned, keep
 from .model_card import card_facts, model_card
 from .network import POYO
-from .readouts import Readout
+from .readouts import ContinuousReadout
 from .torch_brain_format import Checkpoint, read_checkpoint, write_checkpoint
 from .training import TrainingRecord
 from .vocabulary import KnownSession, Vocabulary
@@ -49,12 +49,13 @@ def from_checkpoint(checkpoint: Checkpoint) -> Learned:
     network = POYO(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
     network.load_state_dict(checkpoint.state)
     n_outputs = checkpoint.config.n_outputs
-    readout = Readout("torch_brain", 0, (0.0,) * n_outputs, (1.0,) * n_outputs)
+    mean, scale = (0.0,) * n_outputs, (1.0,) * n_outputs
+    readout = ContinuousReadout(name="torch_brain", first_column=0, mean=mean, scale=scale)
     vocabulary = Vocabulary(readouts={readout.name: readout})
     for name, units in checkpoint.sessions.items():
         first, row = vocabulary.n_unit_rows, vocabulary.n_session_rows
         names = [unit.removeprefix(f"{name}/") for unit in units]
-        vocabulary.sessions[name] = KnownSession(names, first, row, None, [], False, readout.name, [], None)
+        vocabulary.sessions[name] = KnownSession(names, first, row, None, [], False, (readout.name,), False, [], None)
     return Learned(network.eval(), vocabulary)
 
 

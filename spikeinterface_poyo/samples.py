@@ -29,8 +29,8 @@ class SpikeSamples:
         Where each sample lies.
     times : array_like of float, shape (n_samples,)
         Seconds on the segment's clock, in any order.
-    targets : sequence of TargetInfo, optional
-        For each session, what the ``y`` that was aligned with its samples measures.
+    targets : sequence of sequence of TargetInfo, optional
+        For each session, the behaviours that the ``y`` aligned with its samples holds.
     """
 
     ndim = 1
@@ -41,10 +41,11 @@ class SpikeSamples:
         session_index: Any,
         segment_index: Any,
         times: Any,
-        targets: Sequence[TargetInfo] | None = None,
+        targets: Sequence[Sequence[TargetInfo]] | None = None,
     ) -> None:
         self.sessions = tuple(sessions)
-        self.targets = (TargetInfo(),) * len(self.sessions) if targets is None else tuple(targets)
+        unknown = ((TargetInfo(bare=True),),) * len(self.sessions)
+        self.targets = unknown if targets is None else tuple(map(tuple, targets))
         self.session_index = np.asarray(session_index, dtype=np.int32)
         self.segment_index = np.asarray(segment_index, dtype=np.int32)
         self.times = np.asarray(times, dtype=np.float64)
@@ -54,7 +55,7 @@ class SpikeSamples:
         cls,
         sessions: Sequence[Session],
         parts: Sequence[tuple[int, int, np.ndarray]],
-        targets: Sequence[TargetInfo] | None = None,
+        targets: Sequence[Sequence[TargetInfo]] | None = None,
     ) -> SpikeSamples:
         """Samples of several segments, each given as (session index, segment index, times), one after the other."""
         counts = [len(times) for _, _, times in parts]

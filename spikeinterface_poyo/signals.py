@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 UNNAMED = "behavior"  # what a behaviour is called that the user gave no name
+Kind = Literal["continuous", "circular", "categorical"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +20,8 @@ class Signal:
     ----------
     times : ndarray, shape (n,), float64
         Seconds.
-    values : ndarray, shape (n,) or (n, n_outputs), float64
-        In ``units``.
+    values : ndarray, shape (n,) or (n, n_outputs)
+        float64, in ``units``; or labels, shape (n,), of any other type.
     units : str or None
         Unit of measure as quantities writes it; None where the values came without.
     names : tuple of str or None
@@ -29,6 +32,11 @@ class Signal:
     values: np.ndarray
     units: str | None = None
     names: tuple[str, ...] | None = None
+
+    @property
+    def is_labels(self) -> bool:
+        """Whether the values are labels and no numbers."""
+        return self.values.dtype.kind != "f"
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,51 @@ class TargetInfo:
         Name of the behaviour: sessions whose behaviours bear one name share a readout.
     n_outputs : int or None
         Number of outputs; None where it is that of ``y``.
+    kind : {"continuous", "circular", "categorical"} or None
+        What they are; None where nobody said.
+    period : float or None
+        Of angles: what a full turn is, in ``units``; None where the unit tells.
+    classes : tuple or None
+        What the codes 0, 1, ... stand for, where targets are labels.
+    one_dimensional : bool
+        Whether they are a one-dimensional array.
+    bare : bool
+        Whether targets came by themselves, so that nothing is known of their unit of measure.
     """
 
     units: str | None = None
     names: tuple[str, ...] | None = None
     name: str = UNNAMED
     n_outputs: int | None = None
+    kind: Kind | None = None
+    period: float | None = None
+    classes: tuple[Any, ...] | None = None
+    one_dimensional: bool = False
+    bare: bool = False
+
+
+def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[str, TargetInfo]:
+    """Targets by name, with what the user says they are: of all, or by name.
+
+    Raises
+    ------
+    ValueError
+        For a kind or a name that does not exist.
+    """
+    if behavior_type is None:
+        return dict(targets)
+    by_name = behavior_type if isinstance(behavior_type, Mapping) else dict.fromkeys(targets, behavior_type)
+    strange = sorted(set(by_name) - set(targets))
+    if strange:
+        raise ValueError(f"behavior_type= names {strange}; the behaviours are {sorted(targets)}")
+    told = {}
+    for name, given in by_name.items():
+        kind, *period = given if isinstance(given, (tuple, list)) else (given,)
+        if kind not in get_args(Kind) or len(period) > (kind == "circular") or not all(p > 0 for p in period):
+            raise ValueError(f"behavior_type must be 'continuous', 'circular', ('circular', full turn) or "
+                             f"'categorical'; got {given!r} for {name!r}")  # fmt: skip
+        told[name] = replace(targets[name], kind=kind, period=float(period[0]) if period else None)
+    return {**targets, **told}
 
 
 def rescale(values: np.ndarray, units: str | None, target: str | None, what: str) -> np.ndarray:

@@ -21,10 +21,11 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from .losses import batch_loss
 from .network import POYO, WindowBatch
 from .prediction import to_batch
 from .sampling import WindowSampler
-from .windows import Block, tokenize
+from .windows import BehaviorColumns, Block, tokenize
 
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
 CLIP_NORM = 1.0
@@ -33,6 +34,7 @@ SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations fo
 SECOND_INTERRUPT = 2.0  # seconds
 BETAS = (0.9, 0.98)
 MUON_RATE = 10.0  # learning rate of Muon over that of AdamW
+Layout = list[tuple[BehaviorColumns, Tensor | None]]  # of the columns of a batch; see `losses.batch_loss`
 _last_interrupt = -math.inf  # time of the last Ctrl-C, on the monotonic clock
 
 
@@ -90,15 +92,34 @@ class BatchSource:
     targets: Tensor
     weights: Tensor
 
-    def draw(self, settings: TrainingSettings, rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor]:
-        """A fresh batch, its targets (B, Q, W) and their weights (B, Q)."""
+    def draw(self, settings: TrainingSettings, rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
+        """A fresh batch, its targets (B, Q, W), their weights (B, Q), and what the columns are."""
         windows, query = self.sampler.draw(settings.batch_size, settings.n_queries, rng)
         tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng)
         query_time = self.sampler.times[query] - windows.start[:, None]
         position = torch.from_numpy(query).to(self.targets.device)
         session, columns = self.session_rows[windows.block], self.columns[windows.block]
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
-        return batch, self.targets[position], self.weights[position]
+        return batch, self.targets[position], self.weights[position], self.layout(windows.block)
+
+    def layout(self, block: np.ndarray) -> Layout:
+        """What the columns are of windows of these blocks."""
+        layout: Layout = []
+        for behavior, has in self.behaviors.items():
+            mine = has[block]
+            if mine.all():
+                layout.append((behavior, None))
+            elif mine.any():
+                layout.append((behavior, torch.from_numpy(np.flatnonzero(mine)).to(self.targets.device)))
+        return layout
+
+    @cached_property
+    def behaviors(self) -> dict[BehaviorColumns, np.ndarray]:
+        """What blocks are asked for, and which of them are, shape (n_blocks,)."""
+        asked = {behavior: np.zeros(len(self.blocks), bool) for block in self.blocks for behavior in block.behaviors}
+        for behavior, has in asked.items():
+            has[:] = [behavior in block.behaviors for block in self.blocks]
+        return asked
 
     @cached_property
     def session_rows(self) -> np.ndarray:
@@ -147,15 +168,6 @@ def set_weights(network: POYO, weights: Sequence[Tensor]) -> None:
     """Copy ``weights`` into the network."""
     for parameter, weight in zip(network.parameters(), weights, strict=True):
         parameter.data.copy_(weight)
-
-
-def masked_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Squared error: mean over the known targets of a sample, then, with ``weight``, over the samples that have any."""
-    known = ~target.isnan()
-    n_known = known.sum(dim=-1)
-    error = ((predicted - target.nan_to_num()).square() * known).sum(dim=-1) / n_known.clamp_min(1)
-    weight = weight * (n_known > 0)
-    return (error * weight).sum() / weight.sum().clamp_min(1e-12)
 
 
 def learning_rate_factor(step: int, n_steps: int) -> float:
@@ -289,8 +301,10 @@ def training_step(
     return loss.detach()
 
 
-def training_loss(network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, autocast: bool) -> Tensor:
+def training_loss(
+    network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, layout: Layout, autocast: bool
+) -> Tensor:
     """Loss of one batch."""
     with torch.autocast(target.device.type, torch.bfloat16) if autocast else nullcontext():
         predicted = network(batch)
-    return masked_loss(predicted.float(), target, weight)
+    return batch_loss(predicted.float(), target, weight, layout)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from .losses import loss_sums
 from .network import POYO, NetworkConfig
 from .prediction import predict_block
 from .samples import SpikeSamples
 from .sampling import WindowSampler
 from .training import BatchSource
 from .vocabulary import Vocabulary
-from .windows import Block
+from .windows import BehaviorColumns, Block
 
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
 MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
@@ -55,7 +56,7 @@ class TrainingData:
                 blocks.append(known.block(X.sessions[position], segment, names[position], config))
                 orders.append(kept)
         return cls(
-            blocks,
+            equal_shares(blocks, [targets[order] for order in orders]),
             [X.times[order] for order in orders],
             [targets[order].astype(np.float32) for order in orders],
             [weights[order].astype(np.float32) for order in orders],
@@ -96,15 +97,31 @@ class TrainingData:
         return self.select([np.full(len(times), lead) for times, lead in zip(self.times, leads, strict=True)])
 
     def score(self, network: POYO) -> float:
-        """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance."""
+        """One minus the loss: of numbers, R2 by the training part's variance; 0 is chance."""
         error = total = 0.0
-        for block, times, target, weight in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
-            predicted = predict_block(network, block, times, self.centred)
-            target = target[:, : predicted.shape[1]]
-            known = ~np.isnan(target) * weight[:, None]
-            error += float((np.nan_to_num(predicted - target) ** 2 * known).sum())
-            total += float(known.sum())
+        for block, times, *labels in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
+            predicted = torch.from_numpy(predict_block(network, block, times, self.centred))
+            target, weight = (torch.from_numpy(array).double() for array in labels)
+            sums = loss_sums(predicted, target, weight, [(behavior, None) for behavior in block.behaviors])
+            error, total = error + float(sums[0]), total + float(sums[1])
         return 1 - error / total
+
+
+def equal_shares(blocks: Sequence[Block], targets: Sequence[np.ndarray]) -> list[Block]:
+    """The blocks, such that the behaviours of a session count alike in the loss, however often each is known."""
+    n_known: dict[tuple[int, BehaviorColumns], int] = {}
+    for block, rows in zip(blocks, targets, strict=True):
+        for behavior in block.behaviors:
+            key = (block.session_row, behavior)
+            n = int((~np.isnan(rows[:, behavior.start : behavior.stop])).any(axis=1).sum())
+            n_known[key] = n_known.get(key, 0) + n
+    shared = []
+    for block in blocks:
+        mine = [n_known[block.session_row, behavior] for behavior in block.behaviors]
+        shares = [sum(mine) / (len(mine) * n) if n else 0.0 for n in mine]
+        behaviors = tuple(b._replace(share=share) for b, share in zip(block.behaviors, shares, strict=True))
+        shared.append(replace(block, behaviors=behaviors))
+    return shared
 
 
 def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple[TrainingData, TrainingData]:

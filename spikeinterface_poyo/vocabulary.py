@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from .behaviors import asked_for, n_columns, places, places_by_name
 from .merging import merge_spikes
 from .network import NetworkConfig
-from .readouts import Readout, n_columns
+from .readouts import Readout, readout_from_json
 from .samples import SpikeSamples, seconds_covered
 from .session import Session
-from .signals import UNNAMED, rescale
+from .signals import UNNAMED
 from .unit_selection import firing_rates, keep_in_segment
 from .windows import Block
 
@@ -38,8 +39,10 @@ class KnownSession:
         Source of each segment's clock at fit.
     isolated_rows : bool
         Whether it was an array of counts, read row by row.
-    readout : str
-        Name of its behaviour.
+    readouts : tuple of str
+        Names of its behaviours, in the order of their columns.
+    by_name : bool
+        Whether its targets came by name, as several behaviours do; what is decoded is given likewise.
     silent_units : list of str
         Units without a spike at fit: known, but without a row, and not read.
     labelled_seconds : float or None
@@ -52,7 +55,8 @@ class KnownSession:
     sample_interval: float | None
     clocks: list[str]
     isolated_rows: bool
-    readout: str
+    readouts: tuple[str, ...]
+    by_name: bool
     silent_units: list[str]
     labelled_seconds: float | None
 
@@ -73,15 +77,27 @@ class Vocabulary:
     readouts: dict[str, Readout] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, X: SpikeSamples, names: Mapping[int, str], readouts: Mapping[str, Readout]) -> Vocabulary:
-        """Vocabulary of the sessions that samples use; ``names`` are their ids by position."""
+    def of(
+        cls, X: SpikeSamples, y: np.ndarray, names: Mapping[int, str], readouts: Mapping[str, Readout], by_name: bool
+    ) -> Vocabulary:
+        """Vocabulary of the sessions that samples use.
+
+        ``y`` (n_samples, most outputs) are their targets, ``names`` the sessions' ids by position.
+        """
         known = cls(readouts=dict(readouts))
-        times: dict[int, list[np.ndarray]] = {position: [] for position in names}
+        samples: dict[int, list[np.ndarray]] = {position: [] for position in names}
         for position, _, order in X.blocks():
-            times[position].append(X.times[order])
+            samples[position].append(order)
         for position, name in names.items():
-            covered = sum(seconds_covered(part) for part in times[position])
-            known.add(name, X.sessions[position], X.targets[position].name, regular_interval(times[position]), covered)
+            times = [X.times[order] for order in samples[position]]
+            interval = regular_interval(times)
+            if by_name:  # behaviours of several rates: the finest
+                has = [~np.isnan(y[:, place]).all(axis=1) for _, place in places(X.targets[position], y.shape[1])]
+                each = [regular_interval([X.times[order[mine[order]]] for order in samples[position]]) for mine in has]
+                interval = min(filter(None, each), default=None)
+            behaviors = tuple(info.name for info in X.targets[position])
+            covered = sum(map(seconds_covered, times))
+            known.add(name, X.sessions[position], behaviors, by_name, interval, covered)
         return known
 
     @property
@@ -100,16 +116,28 @@ class Vocabulary:
         return n_columns(self.readouts)
 
     @property
+    def n_outputs(self) -> int:
+        """Outputs of the session, or else of the behaviour, that has most."""
+        of_sessions = [sum(readout.n_outputs for readout in self.readouts_of(name)) for name in self.sessions]
+        return max(of_sessions or [readout.n_outputs for readout in self.readouts.values()])
+
+    @property
     def reads_rows(self) -> bool:
         """Whether the sessions are arrays of counts, read row by row."""
         return any(known.isolated_rows for known in self.sessions.values())
 
-    def readout_of(self, name: str) -> Readout:
-        """Readout of a session's behaviour."""
-        return self.readouts[self.sessions[name].readout]
+    def readouts_of(self, name: str) -> list[Readout]:
+        """Readouts of a session's behaviours."""
+        return [self.readouts[behavior] for behavior in self.sessions[name].readouts]
 
     def add(
-        self, name: str, session: Session, readout: str, interval: float | None, labelled_seconds: float | None
+        self,
+        name: str,
+        session: Session,
+        readouts: tuple[str, ...],
+        by_name: bool,
+        interval: float | None,
+        labelled_seconds: float | None,
     ) -> None:
         """Give a new session and its units the next rows; units without a spike get none, unless all are silent."""
         fires = firing_rates(session) > 0
@@ -122,7 +150,8 @@ class Vocabulary:
             interval,
             [str(segment.clock) for segment in session.segments],
             session.isolated_rows,
-            readout,
+            readouts,
+            by_name,
             [unit for unit, fired in zip(session.unit_names, fires, strict=True) if not fired],
             labelled_seconds,
         )
@@ -146,30 +175,37 @@ class Vocabulary:
         return Vocabulary(sessions, readouts)
 
     def behavior_names(self, sessions: Sequence[Session]) -> list[str]:
-        """Names of the behaviours of known sessions; sessions that are not known have an unnamed one."""
+        """Names of the behaviours of known sessions that have one each; other sessions have an unnamed one."""
         known = [self.sessions.get(session.name(position)) for position, session in enumerate(sessions)]
-        return [UNNAMED if session is None else session.readout for session in known]
+        return [session.readouts[0] if session and len(session.readouts) == 1 else UNNAMED for session in known]
 
     def in_units(self, X: SpikeSamples, y: np.ndarray, names: Mapping[int, str]) -> np.ndarray:
-        """Targets (n_samples, most outputs) in the units of the readouts; ``names`` are session ids by position.
+        """Targets (n_samples, most outputs) in the units of the readouts and the order of each session's behaviours.
+
+        Those that are not given are NaN; ``names`` are session ids by position.
 
         Raises
         ------
         ValueError
             Where they cannot be converted, or have other outputs.
         """
-        y = y.copy()
+        readouts = {position: self.readouts_of(name) for position, name in names.items()}
+        width = max(sum(readout.n_outputs for readout in some) for some in readouts.values())
+        out = np.full((len(y), width), np.nan)
         for position, mine in X.by_session():
-            name, info = names[position], X.targets[position]
-            readout = self.readout_of(name)
-            n_outputs = y.shape[1] if info.n_outputs is None else min(info.n_outputs, y.shape[1])
-            why = readout.mismatch(info, n_outputs)
-            if why is not None:
-                raise ValueError(f"the behaviour of session {name!r} is not {readout.name!r} as the decoder reads it "
-                                 f"out: {why}")  # fmt: skip
-            if info.n_outputs is not None:
-                y[mine] = rescale(y[mine], info.units, readout.units, f"behaviour of {name!r}")
-        return y
+            name, first = names[position], 0
+            given = dict(places_by_name(X.targets[position], y.shape[1], self.sessions[name].readouts))
+            for readout in readouts[position]:
+                if readout.name in given:
+                    info, place = given[readout.name]
+                    why = readout.mismatch(info, place.stop - place.start)
+                    if why is not None:
+                        raise ValueError(f"the behaviour of session {name!r} is not {readout.name!r} as the decoder "
+                                         f"reads it out: {why}")  # fmt: skip
+                    what = f"behaviour of {name!r}"
+                    out[mine, first : first + readout.n_outputs] = readout.in_units(y[mine, place], info, what)
+                first += readout.n_outputs
+        return out
 
     def names_to_learn(self, X: SpikeSamples) -> dict[int, str]:
         """Ids, by position, under which to learn the sessions that samples use: all known already, or all new.
@@ -226,7 +262,8 @@ class Vocabulary:
             spikes = keep_in_segment(spikes, rows > 0, np.cumsum(rows > 0) - 1)
         if config.token_bin:
             spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
-        return Block(spikes, rows[rows > 0], known.session_row, self.readouts[known.readout].columns)
+        columns, behaviors = asked_for(self.readouts_of(name))
+        return Block(spikes, rows[rows > 0], known.session_row, columns, behaviors)
 
     def check(self, session: Session, name: str) -> None:
         """Compare a session given for prediction with what was seen at fit.
@@ -279,8 +316,11 @@ class Vocabulary:
     def from_json(cls, data: dict[str, Any]) -> Vocabulary:
         """Inverse of `to_json`."""
         return cls(
-            {name: KnownSession(**known) for name, known in data["sessions"].items()},
-            {name: Readout.from_json(readout) for name, readout in data["readouts"].items()},
+            {
+                name: KnownSession(**known | {"readouts": tuple(known["readouts"])})
+                for name, known in data["sessions"].items()
+            },
+            {name: readout_from_json(readout) for name, readout in data["readouts"].items()},
         )
 
 

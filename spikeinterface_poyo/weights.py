@@ -29,7 +29,7 @@ from .network import POYO, NetworkConfig
 from .training import TrainingRecord
 from .vocabulary import Vocabulary
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DESCRIPTION = "decoder.json"
 
 
@@ -122,11 +122,9 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise damaged(source, error) from error
-    if description["format_version"] == 1:
-        return upgraded(description, source), state
-    if digest != digest_of(description, state):
+    if description["format_version"] > 1 and digest != digest_of(description, state):
         raise damaged(source, ValueError("its contents are not those that were saved (their digest differs)"))
-    return description, state
+    return upgraded(description, source), state
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:
@@ -143,32 +141,53 @@ def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:
 
 
 def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
-    """A description of format version 1, which knew one behaviour only, as version 2."""
+    """A description of an older format version as one of today's."""
     try:
-        target = description.pop("target")
-        readout = {
-            "name": "behavior",
-            "first_column": 0,
-            "mean": target["mean"],
-            "scale": target["scale"],
-            "units": target["units"],
-            "output_names": target["names"],
-            "one_dimensional": target["one_dimensional"],
-            "kind": "continuous",
-        }
-        sessions = {
-            name: known | {"readout": "behavior", "silent_units": [], "labelled_seconds": None}
-            for name, known in description.pop("sessions").items()
-        }
-        training = description.pop("training")
-        losses, scores = training["loss_curve_"], training["validation_scores_"] or []
-        interrupted = training["interrupted_"]
+        if description["format_version"] == 1:
+            description = with_named_behavior(description)
+        if description["format_version"] < FORMAT_VERSION:
+            description = with_several_behaviors(description)
     except (KeyError, TypeError, AttributeError) as error:
         raise damaged(source, error) from error
+    return description
+
+
+def with_named_behavior(description: dict[str, Any]) -> dict[str, Any]:
+    """A description of format version 1, which knew one behaviour only, as version 2."""
+    target = description.pop("target")
+    readout = {
+        "name": "behavior",
+        "first_column": 0,
+        "mean": target["mean"],
+        "scale": target["scale"],
+        "units": target["units"],
+        "output_names": target["names"],
+        "one_dimensional": target["one_dimensional"],
+        "kind": "continuous",
+    }
+    sessions = {
+        name: known | {"readout": "behavior", "silent_units": [], "labelled_seconds": None}
+        for name, known in description.pop("sessions").items()
+    }
+    training = description.pop("training")
     return description | {
         "vocabulary": {"sessions": sessions, "readouts": {"behavior": readout}},
-        "training": {"losses": losses, "scores": scores, "interrupted": interrupted},
+        "training": {
+            "losses": training["loss_curve_"],
+            "scores": training["validation_scores_"] or [],
+            "interrupted": training["interrupted_"],
+        },
     }
+
+
+def with_several_behaviors(description: dict[str, Any]) -> dict[str, Any]:
+    """A description of format version 2, whose sessions had one behaviour each, as version 3."""
+    known = description["vocabulary"]
+    sessions = {name: {**session, "readouts": [session["readout"]], "by_name": False}
+                for name, session in known["sessions"].items()}  # fmt: skip
+    for session in sessions.values():
+        del session["readout"]
+    return description | {"vocabulary": {**known, "sessions": sessions}}
 
 
 def damaged(source: Path, error: Exception) -> ValueError:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .session import Segment
+from .signals import Kind
 
 N_TOKEN_TYPES = 4  # spike, start, end, and one that torch_brain's table holds but never uses
 SPIKE, START, END = 0, 1, 2
@@ -37,14 +39,28 @@ class Tokens:
     token_log_weight: np.ndarray
 
 
+class BehaviorColumns(NamedTuple):
+    """Columns [start, stop) of what a block is asked for that are one behaviour, and how their loss counts."""
+
+    kind: Kind
+    start: int
+    stop: int
+    chance_loss: float = 1.0  # what losses are divided by
+    share: float = 1.0  # of a sample in the loss, against those of other behaviours of the session
+
+
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One segment of one session as the network sees it: rows in the embedding tables, columns of the readout."""
+    """One segment of one session as the network sees it: rows in the embedding tables, columns of the readout.
+
+    ``behaviors`` tell what the columns are to whoever trains on the block.
+    """
 
     segment: Segment
     unit_rows: np.ndarray
     session_row: int
     columns: np.ndarray
+    behaviors: tuple[BehaviorColumns, ...] = ()
 
 
 def tokenize(

@@ -71,7 +71,7 @@ class TestSegments:
             block.segments.append(segment)
         X, y = align(two_segments(), block)
         assert y.shape == (16, 2)
-        assert X.targets[0].units == "cm"
+        assert X.targets[0][0].units == "cm"
 
     @pytest.mark.parametrize("signals", [(TIMES, VALUES), [(TIMES, VALUES)], [(TIMES, VALUES)] * 3])
     def test_another_number_of_signals_than_segments_is_refused(self, signals):
@@ -144,7 +144,7 @@ class TestSessions:
 class TestUnitsOfMeasure:
     def test_signals_come_in_the_first_ones_unit(self):
         X, y = align([SPIKES, SPIKES], [(TIMES, VALUES * pq.cm / pq.s), (TIMES, VALUES * pq.m / pq.s)])
-        assert X.targets[0].units == "cm/s"
+        assert X.targets[0][0].units == "cm/s"
         np.testing.assert_allclose(y[18:], 100 * y[:18], rtol=1e-15)
 
     def test_units_that_cannot_be_converted_are_refused(self):

@@ -34,7 +34,7 @@ def test_npz(tmp_path):
     np.testing.assert_array_equal(signal.times, TIMES)
     assert (signal.units, signal.names, signal.values.shape) == ("cm/s", ("x", "y"), (20, 2))
     X, y = align({"a": TIMES}, signal)
-    assert (X.targets[0].units, y.shape) == ("cm/s", (20, 2))
+    assert (X.targets[0][0].units, y.shape) == ("cm/s", (20, 2))
 
 
 @pytest.mark.parametrize(

@@ -93,12 +93,26 @@ class TestOurFiles:
         with pytest.raises(ValueError, match="expected one that save_pretrained wrote"):
             POYODecoder.from_pretrained(tmp_path / "other.safetensors")
 
+    def test_format_version_2_still_loads(self, folder, fitted, session):
+        """In version 2 a session had one behaviour."""
+        description, state = weights.read(folder)
+        known = description["vocabulary"]
+        for one in known["sessions"].values():
+            (one["readout"],) = one.pop("readouts")
+            del one["by_name"]
+        del description["parameters"]["class_weight"]
+        description["format_version"] = 2
+        digest, file = weights.digest_of(description, state), weights.weights_file(folder).name
+        (folder / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
+        loaded = POYODecoder.from_pretrained(folder, device="cpu")
+        np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+
     def test_format_version_1_still_loads(self, folder, fitted, session):
         """Version 1 knew one behaviour, and had no digest."""
         file = folder / weights.DESCRIPTION
         new = json.loads(file.read_text())
         readout = new["vocabulary"]["readouts"]["behavior"]
-        gone = ("readout", "silent_units", "labelled_seconds")
+        gone = ("readouts", "by_name", "silent_units", "labelled_seconds")
         sessions = {
             name: {key: value for key, value in known.items() if key not in gone}
             for name, known in new["vocabulary"]["sessions"].items()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from spikeinterface_poyo import POYODecoder, align
-from spikeinterface_poyo.readouts import Readout, make_readouts
+from spikeinterface_poyo.behaviors import make_readouts
+from spikeinterface_poyo.readouts import ContinuousReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")
@@ -115,18 +118,18 @@ class TestRefused:
 
 
 def test_encoding_is_undone_by_decoding():
-    readout = Readout("force", 3, (1.0, -2.0), (2.0, 0.5))
+    readout = ContinuousReadout(name="force", first_column=3, mean=(1.0, -2.0), scale=(2.0, 0.5))
     y = np.random.default_rng(0).normal(size=(10, 2))
     np.testing.assert_allclose(readout.decode(readout.encode(y)), y)
     np.testing.assert_array_equal(readout.columns, [3, 4])
-    assert Readout.from_json(readout.to_json()) == readout
+    assert readout_from_json(readout.to_json()) == readout
 
 
 def test_known_readouts_come_first_and_keep_their_scale(spikes, behaviors):
     X, y = align(spikes, behaviors, behavior_name=NAMES)
-    force = Readout("force", 7, (3.0,), (2.0,), "N")
-    readouts = make_readouts(X, y, np.ones(len(y)), False, {"force": force})
-    assert readouts["force"] == Readout("force", 0, (3.0,), (2.0,), "N")
+    force = ContinuousReadout(name="force", first_column=7, mean=(3.0,), scale=(2.0,), units="N")
+    readouts = make_readouts(X, y, np.ones(len(y)), {"force": force})
+    assert readouts["force"] == replace(force, first_column=0)
     assert readouts["velocity"].first_column == 1
 
 
@@ -138,9 +141,10 @@ def test_known_readouts_come_first_and_keep_their_scale(spikes, behaviors):
         (TargetInfo("N", None, "velocity", 2), 2, False),
         (TargetInfo(None, None, "velocity", 2), 2, False),
         (TargetInfo("cm/s", None, "velocity", 2), 1, False),
-        (TargetInfo(), 2, True),  # targets by themselves: nothing is known of their unit
+        (TargetInfo(bare=True), 2, True),  # targets by themselves: nothing is known of their unit
     ],
 )
 def test_what_can_be_read_out_under_one_name(info, n_outputs, agrees):
-    readout = Readout("velocity", 0, (0.0, 0.0), (1.0, 1.0), "cm/s", ("x", "y"))
+    scale = {"mean": (0.0, 0.0), "scale": (1.0, 1.0)}
+    readout = ContinuousReadout(name="velocity", first_column=0, units="cm/s", output_names=("x", "y"), **scale)
     assert (readout.mismatch(info, n_outputs) is None) == agrees

@@ -148,4 +148,4 @@ def test_open_ephys_adc_channels_and_ttl_epochs(open_ephys):
     frames = np.concatenate([np.arange(100, 251), np.arange(500, 601)])  # 6 to 7.5 s and 10 to 11 s, ends included
     np.testing.assert_allclose(X.times, 5 + frames / FS, rtol=1e-12)
     np.testing.assert_allclose(y, RAW[frames] * 0.0005, rtol=1e-12)
-    assert X.targets[0].units == "V"
+    assert X.targets[0][0].units == "V"

@@ -74,7 +74,7 @@ def test_indexing_is_numpys(X, index, with_ellipsis):
     assert subset.shape == expected.shape
     np.testing.assert_array_equal(subset.times, X.times[expected])
     np.testing.assert_array_equal(subset.session_ids, X.session_ids[expected])
-    assert subset.targets is X.targets
+    assert subset.targets == X.targets
     assert all(one is other for one, other in zip(subset.sessions, X.sessions, strict=True))
 
 

@@ -179,7 +179,7 @@ class TestUnitsOfMeasure:
         spikes = {"a": [0.0, 3.0]}
         X, y = align([spikes, spikes], [(times, pq.Quantity(values[:, None], unit)), signals[1]])
         first, second = np.split(y, 2)
-        assert X.targets[0].units == unit
+        assert X.targets[0][0].units == unit
         np.testing.assert_array_equal(first.ravel(), values)
         np.testing.assert_allclose(second, first, rtol=1e-13, atol=1e-300)
 

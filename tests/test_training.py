@@ -15,6 +15,7 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
+from spikeinterface_poyo.losses import batch_loss
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
@@ -23,11 +24,10 @@ from spikeinterface_poyo.training import (
     TrainingSettings,
     WeightAverage,
     learning_rate_factor,
-    masked_loss,
     train,
     training_loss,
 )
-from spikeinterface_poyo.windows import Block
+from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(
     2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, lin_dropout=0.1, t_min=0.01
@@ -52,12 +52,19 @@ def make_source(sampler: type[WindowSampler] = WindowSampler) -> BatchSource:
     spikes, units = spikes[fires], units[fires]
     times = np.arange(0, 20, 0.05)
     targets = torch.from_numpy(np.column_stack([np.sin(times), np.cos(times)]).astype(np.float32))
-    block = Block(Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1, np.arange(2))
+    block = Block(
+        Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1, np.arange(2), (BehaviorColumns("continuous", 0, 2),)
+    )
     return BatchSource([block], sampler([times], [1], 1.0), targets, torch.ones(len(times)))
 
 
 def weights_of(network: POYO) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def continuous_loss(predicted, target, weight) -> torch.Tensor:
+    """Loss of numbers that all windows are asked for."""
+    return batch_loss(predicted, target, weight, [(BehaviorColumns("continuous", 0, predicted.shape[-1]), None)])
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
@@ -78,19 +85,19 @@ def test_loss_is_that_of_a_loop(seed):
             if errors:
                 total += weight[window, query] * sum(errors) / len(errors)
                 known += weight[window, query]
-    assert float(masked_loss(*map(torch.tensor, (predicted, target, weight)))) == pytest.approx(total / known)
+    assert float(continuous_loss(*map(torch.tensor, (predicted, target, weight)))) == pytest.approx(total / known)
 
 
 def test_unknown_and_weightless_targets_send_no_gradient():
     predicted = torch.zeros(1, 3, 2, requires_grad=True)
     target = torch.tensor([[[1.0, math.nan], [2.0, 3.0], [math.nan, math.nan]]])
-    masked_loss(predicted, target, torch.tensor([[1.0, 0.0, 1.0]])).backward()
+    continuous_loss(predicted, target, torch.tensor([[1.0, 0.0, 1.0]])).backward()
     np.testing.assert_array_equal(predicted.grad != 0, [[[True, False], [False, False], [False, False]]])
 
 
 def test_loss_without_a_known_target_is_zero():
     predicted = torch.zeros(1, 2, 1, requires_grad=True)
-    loss = masked_loss(predicted, torch.full((1, 2, 1), math.nan), torch.ones(1, 2))
+    loss = continuous_loss(predicted, torch.full((1, 2, 1), math.nan), torch.ones(1, 2))
     loss.backward()
     assert loss.item() == 0
     assert not predicted.grad.any()

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeinterface_poyo import align
+from spikeinterface_poyo import SpikeSamples, align
 from spikeinterface_poyo.network import NetworkConfig
-from spikeinterface_poyo.readouts import Readout
+from spikeinterface_poyo.readouts import ContinuousReadout
 from spikeinterface_poyo.training_data import TrainingData, held_out_mask, hold_out
 from spikeinterface_poyo.vocabulary import Vocabulary
+
+
+def vocabulary(X: SpikeSamples, y: np.ndarray, names: dict[int, str]) -> Vocabulary:
+    """Vocabulary of samples whose targets (n_samples, n_outputs) are read out as they are."""
+    scale = {"mean": (0.0,) * y.shape[1], "scale": (1.0,) * y.shape[1]}
+    readouts = {"behavior": ContinuousReadout(name="behavior", first_column=0, **scale)}
+    return Vocabulary.of(X, y, names, readouts, False)
 
 
 @given(
@@ -40,7 +47,7 @@ def test_each_sample_is_trained_on_or_held_out(simulate):
     sessions = [simulate(0), simulate(1, interval=0.05)]
     X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
     names = {0: "session_0", 1: "session_1"}
-    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0,), (1.0,))})
+    known = vocabulary(X, y[:, None], names)
     data = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y)))
     trained, held_out = hold_out(data, 0.1, 1.0)
     for i in range(2):
@@ -57,7 +64,7 @@ def test_samples_that_teach_nothing_are_left_out(simulate):
     y, weight = y.copy(), np.ones(len(y))
     y[10], y[20, 0], weight[30] = np.nan, np.nan, 0
     names = {0: "session_0"}
-    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0, 0.0), (1.0, 1.0))})
+    known = vocabulary(X, y, names)
     data = TrainingData.build(X, names, known, NetworkConfig(2), y, weight)
     np.testing.assert_array_equal(data.times[0], np.delete(session.times, [10, 30]))
 
@@ -66,7 +73,7 @@ def test_the_session_with_most_spikes_leads(simulate):
     sessions = [simulate(0, duration=90.0, rate=5.0), simulate(1, rate=20.0), simulate(2, rate=10.0)]
     X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
     names = {i: f"session_{i}" for i in range(3)}
-    known = Vocabulary.of(X, names, {"behavior": Readout("behavior", 0, (0.0,), (1.0,))})
+    known = vocabulary(X, y[:, None], names)
     leading = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y))).leading_session()
     assert [block.session_row for block in leading.blocks] == [known.sessions["session_1"].session_row]
     np.testing.assert_array_equal(leading.times[0], sessions[1].times)

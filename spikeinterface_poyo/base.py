@@ -1,0 +1,279 @@
+"""What `POYODecoder` and `POYOClassifier` share: parameters, training, prediction and scores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import adaptation, door
+from .alignment import as_sessions, is_one_sorting
+from .counts import rows_as_samples
+from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
+from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
+from .latents import LatentsMixin
+from .network import POYO
+from .pretrained import PretrainedMixin, load_pretrained
+from .runtime import find_device
+from .samples import SpikeSamples
+from .scattered import warn_if_scattered
+from .targets import Targets
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class BasePOYO(PretrainedMixin, LatentsMixin):
+    """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
+
+    def __init__(
+        self,
+        *,
+        pretrained: Any = None,
+        window_length: float | Literal["auto"] = "auto",
+        causal: bool = False,
+        dim: int = 64,
+        depth: int = 2,
+        dim_head: int = 32,
+        cross_heads: int = 2,
+        self_heads: int = 4,
+        num_latents_per_step: int = 8,
+        n_latent_steps: int = 8,
+        dropout: float = 0.1,
+        unit_dropout: float = 0.2,
+        learning_rate_init: float = 2e-3,
+        alpha: float = 0.01,
+        class_weight: Any = None,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int | Literal["auto"] = "auto",
+        early_stopping: bool | Literal["auto"] = "auto",
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 8,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
+        self.pretrained = pretrained
+        self.window_length = window_length
+        self.causal = causal
+        self.dim = dim
+        self.depth = depth
+        self.dim_head = dim_head
+        self.cross_heads = cross_heads
+        self.self_heads = self_heads
+        self.num_latents_per_step = num_latents_per_step
+        self.n_latent_steps = n_latent_steps
+        self.dropout = dropout
+        self.unit_dropout = unit_dropout
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.class_weight = class_weight
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        session_id: Any = None,
+        behavior_name: Any = None,
+        epochs: Any = None,
+        behavior_type: Any = None,
+        sample_weight: Any = None,
+    ) -> Self:
+        """Train on samples, or on a sorting and its behaviour; with ``pretrained``, adapt those weights to them.
+
+        Parameters
+        ----------
+        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
+            Anything that `align` takes; an array holds counts, each row read by itself.
+        y : array_like of shape (n_samples,) or (n_samples, n_outputs), structured array, or behaviour signal(s)
+            Targets; NaN is unknown and has no part in the loss. Several behaviours come by name: see `align`.
+        session_id : str or list of str, optional
+            Names of the sessions; ``session_0``, ``session_1``, ... where omitted.
+        behavior_name : str or list of str, optional
+            Name of the behaviour, or one a session; see `align`.
+        epochs : epochs, list of epochs, or list of lists, optional
+            Of a sorting and its behaviour, only samples inside count; see `align`.
+        behavior_type : str, tuple, or dict of them by name, optional
+            "continuous", "circular" or "categorical"; see `align`.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weight of each sample in the loss.
+
+        Returns
+        -------
+        Self
+            Itself, fitted; it knows these sessions only.
+
+        Raises
+        ------
+        ValueError
+            For input that cannot be trained on, before any training: see the message.
+
+        Warns
+        -----
+        UserWarning
+            Where samples are scattered as by a shuffled splitter, whose scores are too high.
+        """
+        door.check_parameters(self)
+        base = None if self.pretrained is None else load_pretrained(self.pretrained)
+        given = self._enter(X, y, door.RawInputs(session_id, behavior_name, epochs, behavior_type), base, reset=True)
+        warn_if_scattered(given.X)
+        names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
+        labels = Labels.of(given, sample_weight, names)
+        if base is None:
+            learned, record = fit_from_scratch(self, labels)
+        else:
+            learned, record = adaptation.adapt(self, base, labels)
+        keep(self, learned, record)
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        session_id: Any = None,
+        behavior_name: Any = None,
+        epochs: Any = None,
+        behavior_type: Any = None,
+        sample_weight: Any = None,
+        adapt: Literal["units", "all"] = "units",
+    ) -> Self:
+        """Go on from where the decoder is: add new sessions, or train one more iteration on known ones.
+
+        New sessions are added by unit identification: their unit and session embeddings are learned, and a readout
+        where the behaviour is new, and all else stays, so that what known sessions decode to is bit for bit the same.
+        Known sessions train all weights. A decoder that is not fitted starts from ``pretrained``, or is fitted.
+
+        Parameters
+        ----------
+        X, y, behavior_name, epochs, behavior_type, sample_weight
+            As in `fit`.
+        session_id : str or list of str, optional
+            Names of the sessions. Where omitted, they are new (``session_<k>``, the next that is free), except that an
+            array of counts is always of the same session.
+        adapt : {"units", "all"}, default: "units"
+            "all" trains all weights on the new sessions after unit identification. Older sessions then change.
+
+        Returns
+        -------
+        Self
+            Itself. If anything fails it is as it was.
+
+        Raises
+        ------
+        ValueError
+            Where new and known sessions are mixed, a known session has new units, or a behaviour is not what it was
+            under its name.
+        """
+        door.check_parameters(self)
+        if adapt not in ("units", "all"):
+            raise ValueError(f"adapt must be 'units' or 'all', got {adapt!r}")
+        is_first = not hasattr(self, "network_")
+        if is_first and self.pretrained is None:
+            raw = {"session_id": session_id, "behavior_name": behavior_name, "behavior_type": behavior_type}
+            return self.fit(X, y, epochs=epochs, sample_weight=sample_weight, **raw)
+        learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
+        given = self._enter(X, y, raw_inputs, learned, reset=is_first)
+        labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X))
+        learned, record = adaptation.learn_more(self, learned, labels, adapt)
+        if not is_first:
+            record = record_of(self).followed_by(record)
+        keep(self, learned, record)
+        return self
+
+    def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
+        """Decode behaviour.
+
+        Parameters
+        ----------
+        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
+            What to decode. All spikes there are may be read as context.
+        times : array_like, or list of one array a segment, optional
+            Seconds at which to decode a sorting. Where omitted, a regular grid at the interval of the behaviour seen at
+            fit, over the recording, or from first to last spike where no recording is known.
+        session_id : str or list of str, optional
+            Which known sessions these are.
+
+        Returns
+        -------
+        ndarray, shape (n_samples,) or (n_samples, n_outputs)
+            In the target's unit of measure, or labels; one-dimensional where the targets were. Where sessions have
+            different behaviours, those with fewer outputs are NaN in the columns they lack. Behaviours that came by
+            name are the fields of a structured array, as in `align`.
+
+        Raises
+        ------
+        ValueError
+            For an unknown session or units that were not there at fit.
+        """
+        samples = self._enter_for_prediction(X, times, session_id)
+        return predict_targets(self._network(), self.sessions_, samples, self._names(samples))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None, epochs: Any = None) -> float:
+        """Mean over sessions of the mean score of their behaviours.
+
+        That is R2 of numbers, averaged over outputs; R2 of cosine and sine of angles; accuracy of labels. Unknown
+        targets do not count, nor samples outside ``epochs``.
+        """
+        check_is_fitted(self, "network_")
+        behavior_name = None
+        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
+            sessions = as_sessions(X, session_id)  # read once: a sorting may be large
+            X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
+            behavior_name = self.sessions_.behavior_names(sessions)
+        raw = door.RawInputs(session_id, behavior_name, epochs)
+        given = self._enter(X, y, raw, Learned(self.network_, self.sessions_), reset=False, leave_out=False)
+        weight, names = door.check_sample_weight(sample_weight, len(given.X)), self._names(given.X)
+        decoded = predict_samples(self._network(), self.sessions_, given.X, names)
+        return score_samples(self.sessions_, given, decoded, names, weight)
+
+    def _enter(
+        self, X: Any, y: Any, raw: door.RawInputs, known: Learned | None, *, reset: bool, leave_out: bool = True
+    ) -> Targets:
+        """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
+        if door.is_array(X):
+            X = self._rows(X, reset)
+        elif reset:  # an earlier fit may have been on an array
+            self.__dict__.pop("n_features_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
+        readouts = {} if known is None else known.vocabulary.readouts
+        return door.samples_and_targets(X, y, raw, readouts, is_classifier(self), leave_out)
+
+    def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
+        check_is_fitted(self, "network_")
+        if door.is_array(X):
+            return self._rows(X, reset=False)
+        if not isinstance(X, SpikeSamples):
+            return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
+        if times is not None or session_id is not None:
+            raise ValueError("SpikeSamples have their own times and sessions; times= and session_id= are for sortings")
+        return X
+
+    def _rows(self, X: Any, reset: bool) -> SpikeSamples:
+        counts = validate_data(self, X, reset=reset, dtype=np.float64)
+        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
+
+    def _names(self, X: SpikeSamples) -> list[str]:
+        return self.sessions_.resolve(X.sessions, np.unique(X.session_index))
+
+    def _network(self) -> POYO:
+        return self.network_.to(find_device(self.device))
+
+    def __sklearn_tags__(self) -> Any:
+        estimator: Any = super()  # scikit-learn's
+        tags = estimator.__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.positive_only = True
+        return tags

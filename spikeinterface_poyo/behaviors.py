@@ -1,0 +1,119 @@
+"""Which behaviours samples have, where they stand in ``y``, and the readouts that are made for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .readouts import KINDS, Readout
+from .samples import SpikeSamples
+from .signals import TargetInfo
+from .windows import BehaviorColumns
+
+
+def places(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
+    """Yield each behaviour of a session with its columns of ``y``, which has ``width``: one after the other."""
+    first = 0
+    for info in infos:
+        past = width if info.n_outputs is None else first + info.n_outputs
+        yield info, slice(first, past)
+        first = past
+
+
+def places_by_name(
+    infos: Sequence[TargetInfo], width: int, known: Sequence[str]
+) -> Iterator[tuple[str, tuple[TargetInfo, slice]]]:
+    """`places` by the ``known`` name of the behaviour; a single one needs no name where a single one is known.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not known.
+    """
+    for info, place in places(infos, width):
+        name = known[0] if len(known) == len(infos) == 1 else info.name
+        if name not in known:
+            raise ValueError(f"behaviour {name!r} is not known of this session; the decoder reads out {list(known)}")
+        yield name, (info, place)
+
+
+def asked_for(readouts: Iterable[Readout]) -> tuple[np.ndarray, tuple[BehaviorColumns, ...]]:
+    """Columns of the readout layer that a session with these behaviours is asked for, and what they are."""
+    columns, behaviors, start = [np.empty(0, dtype=np.int64)], [], 0
+    for readout in readouts:
+        columns.append(readout.columns)
+        behaviors.append(readout.asked_at(start))
+        start += readout.n_columns
+    return np.concatenate(columns), tuple(behaviors)
+
+
+def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, np.ndarray]]:
+    """By name, the behaviours that samples have: what they measure, and targets (n_samples, n_outputs).
+
+    ``y`` has shape (n_samples, most outputs); a session of fewer outputs has them in the first columns. Targets are NaN
+    where a sample's session does not have the behaviour.
+
+    Raises
+    ------
+    ValueError
+        Where an output of a behaviour is nowhere known.
+    """
+    behaviors: dict[str, tuple[TargetInfo, np.ndarray]] = {}
+    for position, mine in X.by_session():
+        for info, place in places(X.targets[position], y.shape[1]):
+            values = y[mine, place]
+            if info.name not in behaviors:
+                behaviors[info.name] = (info, np.full((len(y), values.shape[1]), np.nan))
+            behaviors[info.name][1][mine] = values
+    for name, (_, values) in behaviors.items():
+        unknown = np.isnan(values).all(axis=0)
+        if unknown.any():
+            raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN")
+    return behaviors
+
+
+def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]) -> dict[str, Readout]:
+    """Those of the ``known`` readouts that read out what these samples have under the same name."""
+    return {name: known[name] for name, (info, values) in behaviors_of(X, y).items()
+            if name in known and known[name].mismatch(info, values.shape[1]) is None
+            and not known[name].unknown_labels(info)}  # fmt: skip
+
+
+def make_readouts(
+    X: SpikeSamples, y: np.ndarray, weight: np.ndarray, shared: Mapping[str, Readout], class_weight: Any = None
+) -> dict[str, Readout]:
+    """Readouts of the behaviours that samples have: the ``shared`` ones, in columns that come first, and new ones.
+
+    Parameters
+    ----------
+    X : SpikeSamples
+        Samples.
+    y : ndarray, shape (n_samples, most outputs)
+        Their targets.
+    weight : ndarray, shape (n_samples,)
+        Their weights, for the standardisation.
+    shared : mapping of str to Readout
+        Those that a pretrained decoder has.
+    class_weight : None, "balanced" or mapping, optional
+        Weights of the classes of labels.
+    """
+    readouts: dict[str, Readout] = {}
+    for name, readout in shared.items():
+        readouts[name] = replace(readout, first_column=n_columns(readouts))
+    for name, (info, values) in behaviors_of(X, y).items():
+        if name in shared:
+            continue
+        names = info.names if info.names is not None and len(info.names) == values.shape[1] else None
+        common = {"name": name, "first_column": n_columns(readouts), "units": info.units, "output_names": names,
+                  "one_dimensional": info.one_dimensional}  # fmt: skip
+        options = {"class_weight": class_weight} if info.kind == "categorical" else {}
+        readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
+    return readouts
+
+
+def n_columns(readouts: Mapping[str, Readout]) -> int:
+    """Columns of the readout layer that holds them all."""
+    return sum(readout.n_columns for readout in readouts.values())

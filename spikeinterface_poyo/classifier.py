@@ -1,0 +1,77 @@
+"""`POYOClassifier`: labels from spikes, as scikit-learn's classifiers give them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from .base import BasePOYO
+from .decoding import predict_probabilities
+from .readouts import CategoricalReadout
+
+
+class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
+    """Decode labels from spikes with POYO: choice, stimulus, place; one label a sample, an event or a trial.
+
+    Samples are classified each by itself, from a window of spikes around it. For one answer a trial give one sample a
+    trial, as `align` does for a neo ``Epoch`` (its middle) or ``Event``.
+
+    Parameters are those of `POYODecoder`; so are the attributes, and there is one more.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (n_classes,)
+        Labels, in ascending order.
+
+    See Also
+    --------
+    POYODecoder : Numbers and angles; also labels beside them, by name.
+
+    Examples
+    --------
+    >>> from spikeinterface_poyo import align, load_mouse_head_direction
+    >>> sorting, heading = load_mouse_head_direction()
+    >>> X, y = align(sorting, heading)
+    >>> faces = np.where(y[:, 0] > 0, "east", "west")
+    >>> classifier = POYOClassifier(max_iter=1, random_state=0).fit(X[:8000], faces[:8000])
+    >>> classifier.classes_.tolist()
+    ['east', 'west']
+    >>> classifier.predict_proba(X[8000:8002]).shape
+    (2, 2)
+    """
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels, shape (n_classes,)."""
+        readout = self._readout()
+        if readout is None:
+            raise AttributeError("classes_ are there after fit")
+        return readout.labels
+
+    def predict_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X, times, session_id
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray, shape (n_samples, n_classes)
+            In the order of ``classes_``; rows sum to one.
+        """
+        samples = self._enter_for_prediction(X, times, session_id)
+        return predict_probabilities(self._network(), self.sessions_, samples, self._names(samples))
+
+    def predict_log_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
+        """Logarithm of `predict_proba`."""
+        return np.log(self.predict_proba(X, times, session_id=session_id))
+
+    def _readout(self) -> CategoricalReadout | None:
+        """Readout of the labels, which all sessions share; None before fit."""
+        known = getattr(self, "sessions_", None)
+        readouts = [] if known is None else list(known.readouts.values())
+        return next((readout for readout in readouts if isinstance(readout, CategoricalReadout)), None)

@@ -1,0 +1,217 @@
+"""Targets, as users give them and get them back, and as columns of numbers, as everything else works with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from .behavior_in import as_values
+from .by_name import is_by_name, named_columns
+from .readouts import CategoricalReadout, Readout
+from .samples import SpikeSamples
+from .signals import TargetInfo, with_kinds
+
+
+class Targets(NamedTuple):
+    """Samples and targets, checked.
+
+    ``X.targets`` say all that is known of the behaviours. ``y``, float64, shape (n_samples, most outputs), has those of
+    a session one after the other, labels as codes of ``classes``. ``by_name`` tells whether the user gave them so.
+    """
+
+    X: SpikeSamples
+    y: np.ndarray
+    by_name: bool
+
+
+def as_targets(X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, Readout], labels: bool) -> Targets:
+    """Targets as columns.
+
+    Parameters
+    ----------
+    X : SpikeSamples
+        Samples.
+    y : array_like, structured array or mapping
+        What the user gave.
+    behavior_type : str, tuple, mapping or None
+        As in `align`; it goes before what was said there.
+    known : mapping of str to Readout
+        What the decoder reads out already: those behaviours are what they were.
+    labels : bool
+        Whether targets that come without a name are labels.
+
+    Raises
+    ------
+    ValueError
+        Where targets are of another length than samples, infinite, unknown everywhere, or of the wrong kind.
+    """
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    if not is_by_name(y):
+        return by_itself(X, y, behavior_type, labels)
+    columns = {str(name): y[name] for name in (y if isinstance(y, Mapping) else y.dtype.names)}
+    for name, values in columns.items():
+        check_length(X, np.asarray(values), f"y[{name!r}]")
+    infos = {info.name: info for session in X.targets for info in session}
+    infos = with_kinds({name: infos.get(name, TargetInfo(name=name, bare=True)) for name in columns}, behavior_type)
+    filled = {name: fill(infos[name], columns[name], known.get(name)) for name in columns}
+    return lay_out(X, filled)
+
+
+def by_itself(X: SpikeSamples, y: Any, behavior_type: Any, labels: bool) -> Targets:
+    """Targets of sessions that have one behaviour each."""
+    several = [[info.name for info in session] for session in X.targets if len(session) > 1]
+    if several:
+        raise ValueError(f"samples have the behaviours {several[0]}: y must come by name, as align gives it")
+    infos = {session[0].name: session[0] for session in X.targets}
+    infos = with_kinds(infos, "categorical" if labels else behavior_type)
+    if labels:
+        return label_codes(X, y, infos)
+    if as_values(y).dtype.kind != "f" and np.asarray(y).dtype.kind != "b":
+        raise ValueError("y holds labels: POYOClassifier learns them; among several behaviours, give them by name")
+    if any(info.kind == "categorical" for info in infos.values()):
+        raise ValueError("categorical targets by themselves are for POYOClassifier; among several, give them by name")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
+    if y.ndim > 2:
+        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
+    check_length(X, y, "y")
+    nowhere = np.isnan(y.reshape(len(y), -1)).all(axis=0)
+    if nowhere.any():
+        raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(nowhere).tolist()} are all NaN")
+    flat = y.reshape(len(y), -1)
+    used = {X.targets[position][0].name for position, _ in X.by_session()}
+    for name, info in infos.items():
+        n_outputs = info.n_outputs if len(used) > 1 and info.n_outputs is not None else flat.shape[1]
+        if n_outputs > flat.shape[1]:
+            raise ValueError(f"y has {flat.shape[1]} output(s), behaviour {name!r} was aligned with {n_outputs}")
+        infos[name] = replace(info, n_outputs=n_outputs, one_dimensional=y.ndim == 1)
+    return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
+
+
+def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo]) -> Targets:
+    """Labels that come by themselves, as scikit-learn's classifiers take them."""
+    y = column_or_1d(y, warn=True)
+    check_length(X, y, "y")
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError("Input y contains infinity")
+    known = known_labels(y)
+    check_classification_targets(y[known])
+    codes, classes = encode(y, "y")
+    told = {name: replace(info, n_outputs=1, classes=classes, one_dimensional=True) for name, info in infos.items()}
+    return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
+
+
+def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetInfo, np.ndarray]:
+    """One behaviour of several: all that is known of it, and its columns (n_samples, n_outputs)."""
+    values = as_values(values)
+    kind = info.kind or (known.kind if known is not None else None)
+    kind = kind or ("continuous" if values.dtype.kind == "f" else "categorical")
+    if kind != "categorical" and values.dtype.kind != "f":
+        raise ValueError(f"behaviour {info.name!r} holds labels, which cannot be {kind}")
+    flat, classes = values.reshape(len(values), -1), None
+    if kind == "categorical":
+        if flat.shape[1] != 1:
+            raise ValueError(f"behaviour {info.name!r} is categorical and has {flat.shape[1]} columns; give each as a "
+                             "behaviour of its own")  # fmt: skip
+        codes, classes = encode(flat[:, 0], info.name)
+        flat = codes[:, None]
+    if np.isinf(flat).any():
+        raise ValueError(f"behaviour {info.name!r} must be finite or NaN; {np.isinf(flat).sum()} values are infinite")
+    told = replace(info, n_outputs=flat.shape[1], kind=kind, classes=classes, one_dimensional=values.ndim == 1)
+    return told, flat
+
+
+def lay_out(X: SpikeSamples, filled: Mapping[str, tuple[TargetInfo, np.ndarray]]) -> Targets:
+    """For each session the behaviours that it was aligned with, or those that are known somewhere in it."""
+    sessions = [list(session) for session in X.targets]
+    for position, mine in X.by_session():
+        aligned = [info.name for info in sessions[position] if not info.bare]
+        known = [name for name, (_, values) in filled.items() if not np.isnan(values[mine]).all()]
+        names = [name for name in filled if name in (aligned or known)]
+        if not names:
+            raise ValueError(f"no behaviour of session {X.session_name(position)!r} is known anywhere in it")
+        sessions[position] = [filled[name][0] for name in names]
+    widths = [sum(info.n_outputs or 0 for info in sessions[position]) for position, _ in X.by_session()]
+    y = np.full((len(X), max(widths)), np.nan)
+    for position, mine in X.by_session():
+        rows = np.hstack([filled[info.name][1][mine] for info in sessions[position]])
+        y[mine, : rows.shape[1]] = rows
+    return Targets(with_infos(X, sessions), y, True)
+
+
+def with_infos(X: SpikeSamples, targets: Sequence[Sequence[TargetInfo]]) -> SpikeSamples:
+    """The same samples, of which more is known."""
+    return SpikeSamples(X.sessions, X.session_index, X.segment_index, X.times, targets)
+
+
+def check_length(X: SpikeSamples, y: np.ndarray, what: str) -> None:
+    """Refuse targets of another length than samples."""
+    n = len(y) if y.ndim else 1
+    if n != len(X):
+        raise ValueError(f"X and y must have the same length; X has {len(X)} samples, {what} has {n}")
+
+
+def known_labels(labels: np.ndarray) -> np.ndarray:
+    """Which labels are known: not None, NaN or empty text."""
+    if labels.dtype.kind == "f":
+        return ~np.isnan(labels)
+    if labels.dtype.kind in "UO":
+        return np.array([label is not None and label == label and label != "" for label in labels], dtype=bool)
+    return np.ones(len(labels), dtype=bool)
+
+
+def encode(labels: np.ndarray, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes (n,) of labels, NaN where unknown, and the labels in ascending order."""
+    known = known_labels(labels)
+    values = labels[known].tolist()
+    if not values:
+        raise ValueError(f"{name} holds no known label")
+    try:
+        classes = sorted(set(values))
+    except TypeError:
+        raise ValueError(f"the labels of {name} are of several types that have no order: "
+                         f"{sorted({type(value).__name__ for value in values})}") from None  # fmt: skip
+    position = {label: i for i, label in enumerate(classes)}
+    codes = np.full(len(labels), np.nan)
+    codes[known] = [position[value] for value in values]
+    return codes, tuple(classes)
+
+
+def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Decoded columns by name: a structured array as `align` gives it.
+
+    Parameters
+    ----------
+    readouts : sequence of sequence of Readout
+        Behaviours of each session.
+    values : ndarray, shape (n_samples, most outputs)
+        What was decoded, as `Targets.y`.
+    rows : sequence of ndarray
+        Samples of each session.
+    """
+    columns: dict[str, np.ndarray] = {}
+    for session, mine in zip(readouts, rows, strict=True):
+        first = 0
+        for readout in session:
+            part = values[mine, first : first + readout.n_outputs]
+            first += readout.n_outputs
+            if readout.name not in columns:
+                columns[readout.name] = np.full((len(values), readout.n_outputs), np.nan)
+            columns[readout.name][mine] = part
+    by_name = {readout.name: readout for session in readouts for readout in session}
+    return named_columns({name: as_given(by_name[name], column) for name, column in columns.items()})
+
+
+def as_given(readout: Readout, values: np.ndarray) -> np.ndarray:
+    """Decoded targets (n, n_outputs) in the shape and type that they had at fit."""
+    if isinstance(readout, CategoricalReadout):
+        codes, labels = values[:, 0], readout.labels
+        if not np.isnan(codes).any():
+            return labels[codes.astype(int)]
+        return np.array([None if np.isnan(code) else labels[int(code)] for code in codes], dtype=object)
+    return values[:, 0] if readout.one_dimensional else values
