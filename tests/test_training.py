@@ -168,7 +168,7 @@ def test_unit_dropout_leaves_no_window_without_tokens():
     settings = TrainingSettings(1, 1, 4, 6, 1e-3, 0.0, unit_dropout=0.999999)
     rng = np.random.default_rng(3)
     batches = [source.draw(settings, rng) for _ in range(20)]
-    assert all((b.token_log_weight > -math.inf).any(dim=1).all() for b, _, _ in batches)
+    assert all((b.token_log_weight > -math.inf).any(dim=1).all() for b, *_ in batches)
     for batch in batches:
         loss = training_loss(network, *batch, autocast=False)
         loss.backward()
