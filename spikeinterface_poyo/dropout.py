@@ -1,4 +1,4 @@
-"""Dropout and gated units that cost a CPU little: four values share a random number, and gradients land where they go."""
+"""Dropout and gated units that cost a CPU little: four values share a random number, and gradients land in place."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ class _Dropout(torch.autograd.Function):
 class _GEGLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
         value, gate = x.chunk(2, dim=-1)
-        return F.gelu(gate).mul_(value)
+        opened = F.gelu(gate)
+        ctx.save_for_backward(x, opened)
+        return opened * value
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
+        x, opened = ctx.saved_tensors
         value, gate = x.chunk(2, dim=-1)
         out = torch.empty_like(x)
         to_value, to_gate = out.chunk(2, dim=-1)
-        torch.mul(F.gelu(gate), grad, out=to_value)
+        torch.mul(opened, grad, out=to_value)
         torch.ops.aten.gelu_backward.grad_input(grad * value, gate, grad_input=to_gate)
         return out
 

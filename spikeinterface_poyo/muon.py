@@ -14,8 +14,10 @@ class Muon(torch.optim.Muon):
     """``torch.optim.Muon`` with its defaults, whose time goes into launching small matrix products, in stacks."""
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
-        """One step; a closure is not supported."""
+    def step(self, closure: Any = None) -> Any:
+        """One step; returns the loss of ``closure`` where there is one."""
+        with torch.enable_grad():
+            loss = None if closure is None else closure()
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for parameter in group["params"]:
@@ -23,10 +25,11 @@ class Muon(torch.optim.Muon):
                     by_shape[parameter.shape].append(parameter)
             for parameters in by_shape.values():
                 self.step_together(parameters, group)
+        return loss
 
     def step_together(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Step parameters of one shape."""
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -25,6 +25,8 @@ from .dropout import dropout, geglu
 from .rotary import gather_rotated, phases, rotary_frequencies, rotate, rotate_
 from .windows import N_TOKEN_TYPES, SPIKE
 
+READ_TOGETHER = 8  # windows padded to one length in the encoder; similar ones come together (`parts.parts`)
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -67,6 +69,23 @@ class WindowBatch(NamedTuple):
     session: Tensor  # (B,) int64, rows of `session_emb`
     query_time: Tensor  # (B, Q) float32
     columns: Tensor  # (B, W) int64, columns of `readout` that each window is asked for
+
+    def n_tokens(self) -> Tensor:
+        """Tokens (B,) of each window, up to the padding at its end."""
+        position = torch.arange(1, 1 + self.token.shape[1], device=self.token.device)
+        return torch.where(self.token_log_weight > -torch.inf, position, 0).amax(dim=1)
+
+    def take(self, rows: Tensor | slice) -> WindowBatch:
+        """Some of the windows, padded to the longest of them."""
+        longest = int(self.n_tokens()[rows].max())
+        return self._replace(
+            token=self.token[rows, :longest],
+            token_time=self.token_time[rows, :longest],
+            token_log_weight=self.token_log_weight[rows, :longest],
+            session=self.session[rows],
+            query_time=self.query_time[rows],
+            columns=self.columns[rows],
+        )
 
 
 class FeedForward(nn.Module):
@@ -229,12 +248,24 @@ class POYO(nn.Module):
 
     def encode(self, batch: WindowBatch, latent_time: Tensor, phase: Tensor) -> Tensor:
         """Latents (B, n_latents, dim) that have read the windows' tokens."""
-        atn, n_windows = self.enc_atn, batch.token.shape[0]
+        atn = self.enc_atn
         latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
-        q = rotate_(atn.queries(latents), phase).expand(n_windows, -1, -1)
-
+        q = rotate_(atn.queries(latents), phase)
         words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
         table = atn.keys_values(words.flatten(0, 1))
+        read = [self.read(part, q, table, latent_time) for part in self.read_together(batch)]
+        latents = latents + atn.to_out(rotate(torch.cat(read), phase.conj()))
+        return latents + self.enc_ffn(latents)
+
+    def read_together(self, batch: WindowBatch) -> list[WindowBatch]:
+        """Windows whose tokens are padded to the same length: a few at a time, but all on a GPU, which likes it so."""
+        n_windows = len(batch.token)
+        if batch.token.device.type != "cpu" or n_windows <= READ_TOGETHER:
+            return [batch]
+        return [batch.take(slice(i, i + READ_TOGETHER)) for i in range(0, n_windows, READ_TOGETHER)]
+
+    def read(self, batch: WindowBatch, q: Tensor, table: Tensor, latent_time: Tensor) -> Tensor:
+        """What queries (n_latents, heads * dim_head) find in tokens; ``table`` has keys and values before rotation."""
         k, v = gather_rotated(table, batch.token, phases(batch.token_time, self.omega)).chunk(2, dim=-1)
         bias = batch.token_log_weight[:, None, None].to(q.dtype)
         if self.config.causal:
@@ -242,8 +273,7 @@ class POYO(nn.Module):
             is_future = batch.token_time[:, None, None, :] > step_end[:, None]
             is_marker = (batch.token % N_TOKEN_TYPES != SPIKE)[:, None, None]
             bias = bias.masked_fill(is_future & ~is_marker, -torch.inf)
-        latents = latents + atn.to_out(rotate(atn.attend(q, k, v, bias), phase.conj()))
-        return latents + self.enc_ffn(latents)
+        return self.enc_atn.attend(q.expand(len(k), -1, -1), k, v, bias)
 
     def decode(self, latents: Tensor, latent_time: Tensor, phase: Tensor, batch: WindowBatch) -> Tensor:
         """Read the latents at the query times, shape (B, Q, dim)."""

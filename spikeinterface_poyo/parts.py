@@ -18,31 +18,9 @@ def windows_in_cache(config: NetworkConfig, n_tokens: float) -> int:
 
 
 def parts(config: NetworkConfig, batch: WindowBatch) -> list[Tensor]:
-    """Rows of the windows of each part, windows with as many tokens together; all rows in one on other devices."""
-    n_windows = len(batch.token)
+    """Rows of the windows of each part, windows with about as many tokens together; on other devices all in one."""
     if batch.token.device.type != "cpu":
-        return [torch.arange(n_windows, device=batch.token.device)]
-    n_tokens = count_tokens(batch)
-    n_parts = -(-n_windows // windows_in_cache(config, float(n_tokens.double().mean())))
-    return list(n_tokens.argsort(stable=True).tensor_split(n_parts)) if n_parts > 1 else [torch.arange(n_windows)]
-
-
-def take(batch: WindowBatch, rows: Tensor) -> WindowBatch:
-    """Some windows of a batch, as long as the longest of them."""
-    if len(rows) == len(batch.token):
-        return batch
-    longest = int(count_tokens(batch)[rows].max())
-    return batch._replace(
-        token=batch.token[rows, :longest],
-        token_time=batch.token_time[rows, :longest],
-        token_log_weight=batch.token_log_weight[rows, :longest],
-        session=batch.session[rows],
-        query_time=batch.query_time[rows],
-        columns=batch.columns[rows],
-    )
-
-
-def count_tokens(batch: WindowBatch) -> Tensor:
-    """Tokens of each window, up to its padding at the end."""
-    position = torch.arange(1, 1 + batch.token.shape[1], device=batch.token.device)
-    return torch.where(batch.token_log_weight > -torch.inf, position, 0).amax(dim=1)
+        return [torch.arange(len(batch.token), device=batch.token.device)]
+    n_tokens = batch.n_tokens()
+    n_parts = -(-len(n_tokens) // windows_in_cache(config, float(n_tokens.double().mean())))
+    return list(n_tokens.argsort(stable=True).tensor_split(n_parts))

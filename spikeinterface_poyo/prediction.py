@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .network import POYO, WindowBatch
-from .parts import parts, take
+from .parts import parts
 from .windows import Block, Tokens, Windows, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
@@ -109,7 +109,7 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     with torch.inference_mode(), evaluating(network):
         answer = np.empty((*query_time.shape, network.config.dim if embed else columns.shape[1]))
         for rows in parts(network.config, batch):
-            part = take(batch, rows)
+            part = batch.take(rows)
             answer[rows.cpu().numpy()] = (network.embed(part) if embed else network(part)).float().cpu().numpy()
         return answer
 

@@ -40,6 +40,11 @@ def turn_(x: Tensor, phase: Tensor) -> Tensor:
     return x
 
 
+def turned(x: Tensor, phase: Tensor) -> Tensor:
+    """A rotated copy of ``x``, contiguous."""
+    return turn_(x.clone(memory_format=torch.contiguous_format), phase)
+
+
 class _Rotation(torch.autograd.Function):
     """The backward pass rotates back."""
 
@@ -48,12 +53,12 @@ class _Rotation(torch.autograd.Function):
         if in_place:
             ctx.mark_dirty(x)
         ctx.save_for_backward(phase)
-        return turn_(x if in_place else x.clone(), phase)
+        return turn_(x, phase) if in_place else turned(x, phase)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (phase,) = ctx.saved_tensors
-        return turn_(grad.clone(), phase.conj()), None, None
+        return turned(grad, phase.conj()), None, None
 
 
 class _GatheredRotation(torch.autograd.Function):
@@ -68,7 +73,7 @@ class _GatheredRotation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         index, phase = ctx.saved_tensors
-        grad = turn_(grad.clone(), phase.conj())
+        grad = turned(grad, phase.conj())
         return torch.ops.aten.embedding_dense_backward(grad, index, ctx.n_rows, -1, False), None, None
 
 

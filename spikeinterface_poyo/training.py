@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from .muon import Muon
 from .network import POYO, WindowBatch
-from .parts import parts, take
+from .parts import parts
 from .prediction import to_batch
 from .sampling import WindowSampler
 from .windows import Block, tokenize
@@ -296,7 +296,7 @@ def accumulate_gradient(network: POYO, batch: WindowBatch, target: Tensor, weigh
     share = share / share.sum().clamp_min(1e-12)
     loss = torch.zeros((), device=target.device)
     for rows in parts(network.config, batch):
-        part_loss = training_loss(network, take(batch, rows), target[rows], weight[rows], autocast)
+        part_loss = training_loss(network, batch.take(rows), target[rows], weight[rows], autocast)
         part_loss = part_loss * share[rows].sum()
         part_loss.backward()
         loss += part_loss.detach()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ import torch
 from torch import Tensor
 
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.parts import parts
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.torch_brain_format import to_torch_brain
-from spikeinterface_poyo.training import BatchSource, TrainingSettings, make_optimizers, masked_loss
+from spikeinterface_poyo.training import BatchSource, TrainingSettings, accumulate_gradient, make_optimizers
 from spikeinterface_poyo.windows import N_TOKEN_TYPES, Block
 
 SIZES = {
@@ -30,24 +32,38 @@ WINDOW = 1.0  # seconds
 RATE = 14.0  # spikes/s of each unit
 SAMPLING_RATE = 50.0  # of the behaviour, which has two dimensions
 DURATION = 128.0  # seconds of the session
-UNIT_DROPOUT = {"min_units": 30, "mode_units": 100, "max_units": 300}  # torch_brain's for POYO-mp
-MEAN_DROPPED = {30: 0.0, 100: 0.137}  # share of units that these drop, by the number of units; more drop more
+UNIT_DROPOUT = {"min_units": 0.3, "mode_units": 1, "max_units": 3}  # of the units: POYO-mp's where there are 100
+MEAN_DROPPED = 0.137  # share of units that these drop
 LEARNING_RATE = 1e-3
 
 
-class Recording:
-    """Poisson spikes and a random smooth behaviour, which cost what real ones cost."""
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Spikes (s, ascending), the unit of each, and behaviour (n, 2) at ``times``, between ``start`` and ``stop``."""
 
-    def __init__(self, n_units: int, seed: int = 0) -> None:
-        rng = np.random.default_rng(seed)
-        n_spikes = rng.poisson(RATE * n_units * DURATION)
-        self.n_units = n_units
-        self.spike_times = np.sort(rng.uniform(0, DURATION, n_spikes))
-        self.unit_index = rng.integers(0, n_units, n_spikes).astype(np.int32)
-        self.times = np.arange(0.5 / SAMPLING_RATE, DURATION, 1 / SAMPLING_RATE)
-        angle = 2 * np.pi * rng.uniform(0.1, 1.0, 2) * self.times[:, None]
-        self.behavior = np.sin(angle + rng.uniform(0, 2 * np.pi, 2)).astype(np.float32)
-        self.units = [f"session/unit_{unit:04d}" for unit in range(n_units)]
+    spike_times: np.ndarray
+    unit_index: np.ndarray
+    times: np.ndarray
+    behavior: np.ndarray
+    n_units: int
+    start: float
+    stop: float
+
+    @property
+    def units(self) -> list[str]:
+        """Names of the units."""
+        return [f"session/unit_{unit:04d}" for unit in range(self.n_units)]
+
+
+def made_up_session(n_units: int, seed: int = 0) -> Session:
+    """Poisson spikes and a smooth behaviour, which cost what real ones cost."""
+    rng = np.random.default_rng(seed)
+    n_spikes = rng.poisson(RATE * n_units * DURATION)
+    times = np.arange(0.5 / SAMPLING_RATE, DURATION, 1 / SAMPLING_RATE)
+    angle = 2 * np.pi * rng.uniform(0.1, 1.0, 2) * times[:, None]
+    behavior = np.sin(angle + rng.uniform(0, 2 * np.pi, 2)).astype(np.float32)
+    units = rng.integers(0, n_units, n_spikes).astype(np.int32)
+    return Session(np.sort(rng.uniform(0, DURATION, n_spikes)), units, times, behavior, n_units, 0.0, DURATION)
 
 
 def new_network(size: str, n_units: int, device: torch.device) -> POYO:
@@ -69,16 +85,16 @@ class Ours:
     With ``muon`` it has the optimizers of `POYODecoder`, else AdamW as torch_brain has in its tutorial.
     """
 
-    def __init__(self, recording: Recording, size: str, device: torch.device, muon: bool = False) -> None:
-        self.network = new_network(size, recording.n_units, device)
-        segment = Segment(recording.spike_times, recording.unit_index, 0.0, DURATION)
-        block = Block(segment, np.arange(1, 1 + recording.n_units), 1, np.arange(2))
-        sampler = WindowSampler([recording.times], [1], WINDOW)
-        targets = torch.from_numpy(recording.behavior).to(device)
+    def __init__(self, session: Session, size: str, device: torch.device, muon: bool = False) -> None:
+        self.network = new_network(size, session.n_units, device)
+        segment = Segment(session.spike_times, session.unit_index, session.start, session.stop)
+        block = Block(segment, np.arange(1, 1 + session.n_units), 1, np.arange(2))
+        sampler = WindowSampler([session.times], [1], WINDOW)
+        targets = torch.from_numpy(session.behavior).to(device)
         self.source = BatchSource([block], sampler, targets, torch.ones(len(targets), device=device))
         self.rng, self.device = np.random.default_rng(0), device
         # A window drops half of this share on average: as many tokens as torch_brain keeps.
-        self.unit_dropout = 2 * MEAN_DROPPED.get(recording.n_units, 0.0)
+        self.unit_dropout = 2 * MEAN_DROPPED
         if muon:
             self.optimizers = make_optimizers(self.network, self.settings(1))
         else:
@@ -95,19 +111,19 @@ class Ours:
     def training_step(self, batch: WindowBatch, target: Tensor, weight: Tensor, bf16: bool = False) -> None:
         """One gradient step on a batch."""
         self.network.train()
-        with precision(self.device, bf16):
-            predicted = self.network(batch)
-        loss = masked_loss(predicted.float(), target, weight)
         self.network.zero_grad(set_to_none=True)
-        loss.backward()
+        accumulate_gradient(self.network, batch, target, weight, autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 
     def infer(self, batch: WindowBatch, bf16: bool = False) -> Tensor:
         """Predictions of a batch."""
         self.network.eval()
+        answer = torch.empty(*batch.query_time.shape, 2, device=self.device)
         with torch.inference_mode(), precision(self.device, bf16):
-            return self.network(batch).float()
+            for rows in parts(self.network.config, batch):
+                answer[rows] = self.network(batch.take(rows)).float()
+        return answer
 
     def epoch(self, n_windows: int) -> None:
         """As many windows as the session has seconds, drawn and trained on."""
@@ -122,12 +138,12 @@ class TorchBrain:
     """
 
     def __init__(
-        self, recording: Recording, size: str, device: torch.device, folder: Path, attention_dropout: float = 0.2
+        self, session: Session, size: str, device: torch.device, folder: Path, attention_dropout: float = 0.2
     ) -> None:
         from torch_brain import models
 
-        source = new_network(size, recording.n_units, torch.device("cpu"))
-        checkpoint = to_torch_brain(source.config, source.state_dict(), {"session": recording.units})
+        source = new_network(size, session.n_units, torch.device("cpu"))
+        checkpoint = to_torch_brain(source.config, source.state_dict(), {"session": session.units})
         arguments = checkpoint["hyper_parameters"]["model"] | {"atn_dropout": attention_dropout}
         del arguments["_target_"]
         self.network = models.POYO(**arguments, dim_out=2)
@@ -135,7 +151,6 @@ class TorchBrain:
         self.network.to(device)
         self.device = device
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE)
-        write_recording(recording, folder)
         self.dataset = open_dataset(folder, self.network)
         self.windows = self.random_windows()
 
@@ -153,7 +168,7 @@ class TorchBrain:
 
         batch = collate([self.dataset[next(self.windows)] for _ in range(n_windows)])
         batch = {name: value.to(self.device) for name, value in batch.items()}
-        target = batch.pop("target").float()
+        target, _ = batch.pop("target").float(), batch.pop("sample")
         # float32 as its training loops make it: they move nothing but float32 to the network
         return {name: value.float() if value.is_floating_point() else value for name, value in batch.items()}, target
 
@@ -197,38 +212,55 @@ class TorchBrain:
         return converted, target, batch["output_mask"].float()
 
 
-def write_recording(recording: Recording, folder: Path) -> None:
+def write_session(session: Session, folder: Path) -> None:
     """The session as torch_brain keeps it on disk."""
     import h5py
     from torch_brain.data import ArrayDict, Data, Interval, IrregularTimeSeries
 
-    domain = Interval(0.0, DURATION)
+    domain = Interval(session.start, session.stop)
+    sample = np.arange(len(session.times))
     data = Data(
-        spikes=IrregularTimeSeries(timestamps=recording.spike_times, unit_index=recording.unit_index, domain=domain),
-        units=ArrayDict(id=np.array(recording.units)),
+        spikes=IrregularTimeSeries(timestamps=session.spike_times, unit_index=session.unit_index, domain=domain),
+        units=ArrayDict(id=np.array(session.units)),
         session=Data(id="session"),
-        cursor=IrregularTimeSeries(timestamps=recording.times, vel=recording.behavior, domain=domain),
+        cursor=IrregularTimeSeries(timestamps=session.times, vel=session.behavior, sample=sample, domain=domain),
         domain=domain,
     )
     with h5py.File(folder / "session.h5", "w") as file:
         data.to_hdf5(file)
 
 
-def open_dataset(folder: Path, network: Any) -> Any:
+def open_dataset(folder: Path, network: Any, drop_units: bool = True) -> Any:
     """torch_brain's dataset of that folder: unit dropout, the network's tokens, targets at their own times."""
     from torch_brain.batching import pad8, track_mask8
     from torch_brain.datasets import Dataset
     from torch_brain.transforms import UnitDropout
 
-    drop = UnitDropout(seed=0, **UNIT_DROPOUT)
+    n_units = len(network.unit_emb.vocab) - 1
+    drop = UnitDropout(seed=0, **{name: round(share * n_units) for name, share in UNIT_DROPOUT.items()})
 
     def transform(data: Any) -> dict[str, Any]:
-        data = drop(data)
+        data = drop(data) if drop_units else data
         targets = {
             "output_timestamps": pad8(data.cursor.timestamps),
             "output_mask": track_mask8(data.cursor.timestamps),
             "target": pad8(data.cursor.vel),
+            "sample": pad8(data.cursor.sample),
         }
         return network.tokenize(data) | targets
 
     return Dataset(folder, transform=transform)
+
+
+def forward_gflop(config: NetworkConfig, n_tokens: float, n_queries: float) -> float:
+    """Billions of multiplications and additions in the matrix products of one window, where each token has its own key.
+
+    What ours leaves out (keys and values by unit) counts for neither side.
+    """
+    latents, dim = config.n_steps * config.num_latents_per_step, config.dim
+    cross, inner = config.cross_heads * config.dim_head, config.self_heads * config.dim_head
+    feed_forward = 12 * dim * dim
+    encoder = latents * (2 * n_tokens * cross + cross * dim + feed_forward)
+    layer = latents * (4 * dim * inner + 2 * latents * inner + feed_forward)
+    decoder = latents * 2 * dim * cross + n_queries * (2 * latents * cross + cross * dim + feed_forward)
+    return 2e-9 * (encoder + config.depth * layer + decoder)
