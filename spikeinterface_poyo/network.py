@@ -122,9 +122,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     if q.dtype == torch.bfloat16 and q.device.type == "cpu":
         # Two products and a softmax: torch's fused kernel works in float32 inside and takes twice as long.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-        return scores.softmax(dim=-1) @ v
+        if mask is None or mask.dtype != torch.bool:
+            return (scores if mask is None else scores + mask).softmax(dim=-1) @ v
+        # A query before the first latent's end sees none, and gets zeros as from the fused kernel.
+        return torch.ops.aten._safe_softmax(scores.masked_fill(~mask, -torch.inf), -1) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
