@@ -67,14 +67,15 @@ class _GatheredRotation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, index: Tensor, phase: Tensor) -> Tensor:
         ctx.save_for_backward(index, phase)
-        ctx.n_rows = len(table)
+        ctx.n_rows, ctx.dtype = len(table), table.dtype
         return turn_(table.index_select(0, index.flatten()).unflatten(0, index.shape), phase)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         index, phase = ctx.saved_tensors
-        grad = turned(grad, phase.conj())
-        return torch.ops.aten.embedding_dense_backward(grad, index, ctx.n_rows, -1, False), None, None
+        grad = turned(grad.float(), phase.conj())  # float32, as a row sums over many tokens
+        table = torch.ops.aten.embedding_dense_backward(grad, index, ctx.n_rows, -1, False)
+        return table.to(ctx.dtype), None, None
 
 
 def rotate(x: Tensor, phase: Tensor) -> Tensor:
