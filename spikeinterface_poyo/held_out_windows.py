@@ -130,7 +130,7 @@ class HeldOutWindows:
         keep = np.ones((n_windows, 1), dtype=bool)
         moved = self.shifted(local, change.place)
         tokens = spikes(moved, windows, np.arange(n_windows), np.array([row]), keep, self.window_length)
-        return extended(batch, pad(tokens[0], n_windows, *tokens[1:]))
+        return extended(batch, pad([tokens], n_windows))
 
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -32,9 +32,10 @@ LOSSES: Mapping[Kind, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
 }
 
 
-def batch_loss(
-    predicted: Tensor, target: Tensor, weight: Tensor, layout: Iterable[tuple[BehaviorColumns, Tensor | None]]
-) -> Tensor:
+Layout = list[tuple[BehaviorColumns, Tensor | None]]
+
+
+def batch_loss(predicted: Tensor, target: Tensor, weight: Tensor, layout: Layout) -> Tensor:
     """Weighted mean loss over the samples and behaviours whose targets are known, each relative to chance.
 
     Parameters
@@ -43,23 +44,33 @@ def batch_loss(
         Answers, and what they should be, NaN where unknown.
     weight : Tensor, shape (B, Q)
         Weights of the samples.
-    layout : iterable of (BehaviorColumns, Tensor or None)
-        What the columns are, and in which windows, shape (n_windows,); None where in all.
+    layout : list of (BehaviorColumns, Tensor or None)
+        What the columns are, and in which windows, bool, shape (B,); None where in all.
     """
-    error, total = loss_sums(predicted, target, weight, layout)
-    return error / total.clamp_min(1e-12)
+    return loss_sum(predicted, target, weight, layout) / loss_weight(target, weight, layout).clamp_min(1e-12)
 
 
-def loss_sums(
-    predicted: Tensor, target: Tensor, weight: Tensor, layout: Iterable[tuple[BehaviorColumns, Tensor | None]]
-) -> tuple[Tensor, Tensor]:
-    """Sum of weighted losses, and of the weights: their ratio is the loss."""
-    error, total = predicted.new_zeros(()), predicted.new_zeros(())
+def loss_sum(predicted: Tensor, target: Tensor, weight: Tensor, layout: Layout) -> Tensor:
+    """Sum of weighted losses; over `loss_weight` it is the loss."""
+    error = predicted.new_zeros(())
     for behavior, windows in layout:
         columns = slice(behavior.start, behavior.stop)
         answer, wanted, counts = (part if windows is None else part[windows] for part in (predicted, target, weight))
         loss, known = LOSSES[behavior.kind](answer[..., columns], wanted[..., columns])
-        counts = counts * known * behavior.share
-        error = error + (loss * counts).sum() / behavior.chance_loss
-        total = total + counts.sum()
-    return error, total
+        error = error + (loss * counts * known).sum() * (behavior.share / behavior.chance_loss)
+    return error
+
+
+def loss_weight(target: Tensor, weight: Tensor, layout: Layout) -> Tensor:
+    """Sum of the weights of all known targets."""
+    total = weight.new_zeros(())
+    for behavior, windows in layout:
+        wanted, counts = (part if windows is None else part[windows] for part in (target, weight))
+        known = (~wanted[..., behavior.start : behavior.stop].isnan()).any(dim=-1)
+        total = total + (counts * known).sum() * behavior.share
+    return total
+
+
+def of_windows(layout: Layout, rows: Tensor) -> Layout:
+    """The layout of some of the windows."""
+    return [(behavior, None if windows is None else windows[rows]) for behavior, windows in layout]

@@ -21,8 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .rotary import gather_rotated, phases, rotary_frequencies, rotate
+from .dropout import dropout, geglu
+from .rotary import gather_rotated, phases, rotary_frequencies, rotate, rotate_
 from .windows import N_TOKEN_TYPES, SPIKE
+
+READ_TOGETHER = 8  # windows padded to one length in the encoder; similar ones come together (`parts.parts`)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,23 @@ class WindowBatch(NamedTuple):
     query_time: Tensor  # (B, Q) float32
     columns: Tensor  # (B, W) int64, columns of `readout` that each window is asked for
 
+    def n_tokens(self) -> Tensor:
+        """Tokens (B,) of each window, up to the padding at its end."""
+        position = torch.arange(1, 1 + self.token.shape[1], device=self.token.device)
+        return torch.where(self.token_log_weight > -torch.inf, position, 0).amax(dim=1)
+
+    def take(self, rows: Tensor | slice) -> WindowBatch:
+        """Some of the windows, padded to the longest of them."""
+        longest = int(self.n_tokens()[rows].max())
+        return self._replace(
+            token=self.token[rows, :longest],
+            token_time=self.token_time[rows, :longest],
+            token_log_weight=self.token_log_weight[rows, :longest],
+            session=self.session[rows],
+            query_time=self.query_time[rows],
+            columns=self.columns[rows],
+        )
+
 
 class FeedForward(nn.Module):
     """Linear -> GEGLU -> dropout -> linear (Shazeer 2020, arXiv 2002.05202)."""
@@ -79,8 +99,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) to (..., dim)."""
-        hidden, gate = self.net["0"](x).chunk(2, dim=-1)
-        return self.net["3"](F.dropout(hidden * F.gelu(gate), self.dropout, self.training))
+        return self.net["3"](dropout(geglu(self.net["0"](x)), self.dropout, self.training))
 
 
 def feed_forward_block(dim: int, dropout: float) -> nn.Sequential:
@@ -88,13 +107,30 @@ def feed_forward_block(dim: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.LayerNorm(dim), FeedForward(dim, dropout))
 
 
-def project(x: Tensor, weight: Tensor, heads: int) -> Tensor:
-    """Linear map of ``x`` (..., n, dim) to (..., heads, n, dim_head)."""
-    return F.linear(x, weight).unflatten(-1, (heads, -1)).transpose(-3, -2)
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(..., n, heads * dim_head) to (..., heads, n, dim_head), without a copy."""
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """Inverse of `split_heads`."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Attention of heads (..., n, dim_head); ``mask`` is boolean or added to the scores."""
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        # Two products and a softmax: torch's fused kernel works in float32 inside and takes twice as long.
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if mask is None or mask.dtype != torch.bool:
+            return (scores if mask is None else scores + mask).softmax(dim=-1) @ v
+        # A query before the first latent's end sees none, and gets zeros as from the fused kernel.
+        return torch.ops.aten._safe_softmax(scores.masked_fill(~mask, -torch.inf), -1) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
 
 class CrossAttention(nn.Module):
-    """Attention of queries to a context, keys (and values, if asked) rotated by the context's times."""
+    """Attention of queries to a context; what is rotated by time, and when, is the caller's."""
 
     def __init__(self, dim: int, heads: int, dim_head: int) -> None:
         super().__init__()
@@ -106,21 +142,17 @@ class CrossAttention(nn.Module):
         self.to_out = nn.Linear(heads * dim_head, dim)
 
     def queries(self, x: Tensor) -> Tensor:
-        """Unrotated queries (..., heads, n, dim_head) of ``x`` (..., n, dim)."""
-        return project(self.norm(x), self.to_q.weight, self.heads)
+        """Unrotated queries (..., heads * dim_head) of ``x`` (..., dim)."""
+        return self.to_q(self.norm(x))
 
-    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Unrotated keys and values (..., heads, n, dim_head) of ``context`` (..., n, dim)."""
-        key_weight, value_weight = self.to_kv.weight.chunk(2)
-        context = self.norm_context(context)
-        return (
-            project(context, key_weight, self.heads),
-            project(context, value_weight, self.heads),
-        )
+    def keys_values(self, context: Tensor) -> Tensor:
+        """Unrotated keys, then values (..., 2 * heads * dim_head) of ``context`` (..., dim)."""
+        return self.to_kv(self.norm_context(context))
 
-    def output(self, attended: Tensor) -> Tensor:
-        """Map attended values (..., heads, n, dim_head) back to (..., n, dim)."""
-        return self.to_out(attended.transpose(-3, -2).flatten(-2))
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """Values (..., n, heads * dim_head) that the queries find."""
+        q, k, v = (split_heads(x, self.heads) for x in (q, k, v))
+        return join_heads(attend(q, k, v, mask))
 
 
 class SelfAttention(nn.Module):
@@ -135,9 +167,10 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
         """Map latents (B, n, dim) to (B, n, dim); ``mask`` (n, n) is True where a row may read a column."""
-        q, k, v = rotate(project(self.norm(x), self.to_qkv.weight, 3 * self.heads), phase).chunk(3, dim=-3)
-        out = rotate(F.scaled_dot_product_attention(q, k, v, attn_mask=mask), phase.conj())
-        return self.to_out(out.transpose(-3, -2).flatten(-2))
+        qkv = rotate_(self.to_qkv(self.norm(x)), phase)
+        q, k, v = split_heads(qkv, 3 * self.heads).chunk(3, dim=-3)
+        out = join_heads(attend(q, k, v, mask))
+        return self.to_out(rotate(out, phase.conj()))
 
 
 class ProcessorLayer(nn.ModuleList):
@@ -151,8 +184,8 @@ class ProcessorLayer(nn.ModuleList):
     def forward(self, latents: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
         """Latents (B, n, dim) after the layer."""
         attention, feed_forward = self
-        latents = latents + F.dropout(attention(latents, phase, mask), self.dropout, self.training)
-        return latents + F.dropout(feed_forward(latents), self.dropout, self.training)
+        latents = latents + dropout(attention(latents, phase, mask), self.dropout, self.training)
+        return latents + dropout(feed_forward(latents), self.dropout, self.training)
 
 
 class POYO(nn.Module):
@@ -216,36 +249,43 @@ class POYO(nn.Module):
 
     def encode(self, batch: WindowBatch, latent_time: Tensor, phase: Tensor) -> Tensor:
         """Latents (B, n_latents, dim) that have read the windows' tokens."""
-        atn, n_windows = self.enc_atn, batch.token.shape[0]
+        atn = self.enc_atn
         latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
-        q = rotate(atn.queries(latents), phase).expand(n_windows, -1, -1, -1)
-
+        q = rotate_(atn.queries(latents), phase)
         words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
-        token_phase = phases(batch.token_time, self.omega)
-        k, v = (
-            gather_rotated(table.transpose(0, 1), batch.token, token_phase).transpose(1, 2)
-            for table in atn.keys_values(words.flatten(0, 1))
-        )
+        table = atn.keys_values(words.flatten(0, 1))
+        read = [self.read(part, q, table, latent_time) for part in self.read_together(batch)]
+        latents = latents + atn.to_out(rotate(torch.cat(read), phase.conj()))
+        return latents + self.enc_ffn(latents)
+
+    def read_together(self, batch: WindowBatch) -> list[WindowBatch]:
+        """Windows whose tokens are padded to the same length: a few at a time, but all on a GPU, which likes it so."""
+        n_windows = len(batch.token)
+        if batch.token.device.type != "cpu" or n_windows <= READ_TOGETHER:
+            return [batch]
+        return [batch.take(slice(i, i + READ_TOGETHER)) for i in range(0, n_windows, READ_TOGETHER)]
+
+    def read(self, batch: WindowBatch, q: Tensor, table: Tensor, latent_time: Tensor) -> Tensor:
+        """What queries (n_latents, heads * dim_head) find in tokens; ``table`` has keys and values before rotation."""
+        k, v = gather_rotated(table, batch.token, phases(batch.token_time, self.omega)).chunk(2, dim=-1)
         bias = batch.token_log_weight[:, None, None].to(q.dtype)
         if self.config.causal:
             step_end = latent_time + self.config.latent_step / 2
             is_future = batch.token_time[:, None, None, :] > step_end[:, None]
             is_marker = (batch.token % N_TOKEN_TYPES != SPIKE)[:, None, None]
             bias = bias.masked_fill(is_future & ~is_marker, -torch.inf)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        latents = latents + atn.output(rotate(attended, phase.conj()))
-        return latents + self.enc_ffn(latents)
+        return self.enc_atn.attend(q.expand(len(k), -1, -1), k, v, bias)
 
     def decode(self, latents: Tensor, latent_time: Tensor, phase: Tensor, batch: WindowBatch) -> Tensor:
         """Read the latents at the query times, shape (B, Q, dim)."""
         atn = self.dec_atn
         session = self.session_emb(batch.session)[:, None]
-        q = atn.queries(session).expand(-1, -1, batch.query_time.shape[1], -1)
-        q = rotate(q, phases(batch.query_time, self.omega)[:, None])
-        k, v = atn.keys_values(latents)
+        q = atn.queries(session).expand(-1, batch.query_time.shape[1], -1)
+        q = rotate(q, phases(batch.query_time, self.omega))
+        k, v = atn.keys_values(latents).chunk(2, dim=-1)
         mask = None
         if self.config.causal:
             step_end = latent_time + self.config.latent_step / 2
             mask = (step_end <= batch.query_time[..., None])[:, None]
-        out = session + atn.output(F.scaled_dot_product_attention(q, rotate(k, phase), v, attn_mask=mask))
+        out = session + atn.to_out(atn.attend(q, rotate(k, phase), v, mask))
         return out + self.dec_ffn(out)

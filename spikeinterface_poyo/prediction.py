@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from .network import POYO, WindowBatch
+from .parts import parts
 from .windows import Block, Tokens, Windows, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
@@ -106,8 +107,11 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     columns = np.tile(block.columns, (len(start), 1))
     batch = to_batch(tokens, session, query_time, columns, network.omega.device)
     with torch.inference_mode(), evaluating(network):
-        answer = network.embed(batch) if embed else network(batch)
-        return answer.float().cpu().double().numpy()
+        answer = np.empty((*query_time.shape, network.config.dim if embed else columns.shape[1]))
+        for rows in parts(network.config, batch):
+            part = batch.take(rows)
+            answer[rows.cpu().numpy()] = (network.embed(part) if embed else network(part)).float().cpu().numpy()
+        return answer
 
 
 @contextmanager

@@ -30,28 +30,35 @@ def phases(times: Tensor, omega: Tensor) -> Tensor:
 
 
 def turn_(x: Tensor, phase: Tensor) -> Tensor:
-    """Rotate the float32 tensor ``x`` in place; its last dimension must be contiguous."""
-    torch.view_as_complex(x[..., : 2 * phase.shape[-1]].unflatten(-1, (-1, 2))).mul_(phase)
+    """Rotate ``x`` (..., heads * dim_head) in place by ``phase`` (..., dim_head // 4)."""
+    n_pairs = phase.shape[-1]
+    rotated = x.unflatten(-1, (-1, 4 * n_pairs))[..., : 2 * n_pairs]
+    pairs = rotated.float().unflatten(-1, (-1, 2))  # torch has no complex numbers of 16-bit floats
+    torch.view_as_complex(pairs).mul_(phase[..., None, :])
+    if x.dtype != torch.float32:
+        rotated.copy_(pairs.flatten(-2))
     return x
 
 
 def turned(x: Tensor, phase: Tensor) -> Tensor:
-    """A rotated copy of ``x`` in its own dtype."""
-    return turn_(x.to(torch.float32, copy=True, memory_format=torch.contiguous_format), phase).to(x.dtype)
+    """A rotated copy of ``x``, contiguous."""
+    return turn_(x.clone(memory_format=torch.contiguous_format), phase)
 
 
 class _Rotation(torch.autograd.Function):
-    """One copy and one product in place, forward and backward; the backward pass rotates back."""
+    """The backward pass rotates back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, phase: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, phase: Tensor, in_place: bool) -> Tensor:
+        if in_place:
+            ctx.mark_dirty(x)
         ctx.save_for_backward(phase)
-        return turned(x, phase)
+        return turn_(x, phase) if in_place else turned(x, phase)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (phase,) = ctx.saved_tensors
-        return turned(grad, phase.conj()), None
+        return turned(grad, phase.conj()), None, None
 
 
 class _GatheredRotation(torch.autograd.Function):
@@ -61,27 +68,34 @@ class _GatheredRotation(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, index: Tensor, phase: Tensor) -> Tensor:
         ctx.save_for_backward(index, phase)
         ctx.n_rows, ctx.dtype = len(table), table.dtype
-        rows = table.float().flatten(1).index_select(0, index.flatten())
-        return turn_(rows.view(*index.shape, *table.shape[1:]), phase[..., None, :]).to(table.dtype)
+        return turn_(table.index_select(0, index.flatten()).unflatten(0, index.shape), phase)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         index, phase = ctx.saved_tensors
-        grad = turned(grad, phase[..., None, :].conj()).float()
-        table = torch.ops.aten.embedding_dense_backward(grad.flatten(-2), index, ctx.n_rows, -1, False)
-        return table.view(ctx.n_rows, *grad.shape[-2:]).to(ctx.dtype), None, None
+        grad = turned(grad.float(), phase.conj())  # float32, as a row sums over many tokens
+        table = torch.ops.aten.embedding_dense_backward(grad, index, ctx.n_rows, -1, False)
+        return table.to(ctx.dtype), None, None
 
 
 def rotate(x: Tensor, phase: Tensor) -> Tensor:
-    """Rotate the first half of ``x`` (..., dim_head) by ``phase`` (..., dim_head // 4), in the dtype of ``x``."""
-    return _Rotation.apply(x, phase)
+    """Rotate the first half of each head of ``x``, whose heads lie side by side in its last dimension.
+
+    Parameters
+    ----------
+    x : Tensor, shape (..., heads * dim_head)
+        Of any float type, which stays.
+    phase : Tensor, shape (..., dim_head // 4), complex64
+        Broadcast over the leading dimensions of ``x``.
+    """
+    return _Rotation.apply(x, phase, False)
+
+
+def rotate_(x: Tensor, phase: Tensor) -> Tensor:
+    """`rotate` in place, for a result that nobody else needs as it was."""
+    return _Rotation.apply(x, phase, True)
 
 
 def gather_rotated(table: Tensor, index: Tensor, phase: Tensor) -> Tensor:
-    """``rotate(table[index], phase)`` for a table (n_rows, heads, dim_head) and one phase an index.
-
-    Returns
-    -------
-    Tensor, shape (*index.shape, heads, dim_head)
-    """
+    """``rotate(table[index], phase)`` for a table (n_rows, heads * dim_head) and one phase an index."""
     return _GatheredRotation.apply(table, index, phase)

@@ -88,11 +88,10 @@ def tokenize(
             keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
         parts.append(markers(inside, local, keep, window_length))
         parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
-    window, token, time, log_weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Tokens(unit_rows, *pad(window, len(windows.start), token, time, log_weight))
+    return Tokens(unit_rows, *pad(parts, len(windows.start)))
 
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of tokens: window (ascending), token, time, log weight
 
 
 def markers(inside: np.ndarray, local: np.ndarray, keep: np.ndarray, window_length: float) -> Part:
@@ -121,16 +120,20 @@ def spikes(
     return inside[row], local[unit] * N_TOKEN_TYPES + SPIKE, (times - start[row]).astype(np.float32), log_weight
 
 
-def pad(window: np.ndarray, n_windows: int, *values: np.ndarray) -> list[np.ndarray]:
-    """Lay tokens out as (n_windows, longest): the last of ``values``, the log weight, marks padding by -inf."""
-    order = np.argsort(window, kind="stable")
-    window = window[order]
-    count = np.bincount(window, minlength=n_windows)
-    position = np.arange(len(window)) - (np.cumsum(count) - count)[window]
+def pad(parts: Sequence[Part], n_windows: int) -> list[np.ndarray]:
+    """Tokens, times and log weights laid out as (n_windows, longest), one part after the other; -inf marks padding."""
+    counts = [np.bincount(window, minlength=n_windows) for window, *_ in parts]
+    longest = int(np.sum(counts, axis=0).max(initial=1))
+    free = np.arange(n_windows) * longest  # next place of each window in the flat array
+    places = []
+    for count in counts:
+        before = np.cumsum(count) - count
+        places.append(np.arange(count.sum()) + (free - before).repeat(count))
+        free += count
+    place = np.concatenate(places)
     padded = []
-    for i, value in enumerate(values):
-        fill = -np.inf if i == len(values) - 1 else 0
-        out = np.full((n_windows, int(count.max(initial=1))), fill, dtype=value.dtype)
-        out[window, position] = value[order]
-        padded.append(out)
+    for values, fill in zip(list(zip(*parts, strict=True))[1:], (0, 0, -np.inf), strict=True):
+        out = np.full(n_windows * longest, fill, dtype=values[0].dtype)
+        out[place] = np.concatenate(values)
+        padded.append(out.reshape(n_windows, longest))
     return padded

@@ -1,0 +1,162 @@
+"""Wall time until held-out R2 reaches a target: ours at defaults, torch_brain's POYO by its tutorial's recipe, a GRU.
+
+::
+
+    python examples/benchmarks/time_to_accuracy.py --recordings mouse --threads 2
+
+Ours is a complete fit, which is what a user waits for, with three seeds. The others are scored on the held-out last
+20 % after each pass over the training part, the scoring off the clock, and stopped at the last target or at ten times
+our time. torch_brain's recipe: the 1.3M network, AdamW at 1e-3, 64 windows of 1 s a step. The GRU has the settings from
+which `baselines.py` starts its search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import recordings
+import torch
+from baselines import GRU, GRU_SEARCH, make_grid, network_predict, train_epochs
+from compare import poyo
+from recordings import Recording
+from sklearn.metrics import r2_score
+from throughput_peers import WINDOW, Session, TorchBrain, open_dataset, write_session
+
+TARGETS = {"mouse": (0.88, 0.90), "rat": (0.80,), "monkey": (0.85,)}
+LONGEST = 10.0  # times ours
+BATCH = 64
+STRIDE = 0.5  # seconds between torch_brain's windows when it predicts
+MOST_PASSES = 1000
+Predict = Callable[[], np.ndarray]
+
+
+def spike_trains(recording: Recording) -> tuple[np.ndarray, np.ndarray, int]:
+    """Spike times in order, the unit of each, and the number of units; a bin's spikes lie at its centre."""
+    if recording.spikes is None:
+        counts, centres, _ = recording.counts
+        bins, units = np.nonzero(counts)
+        n = counts[bins, units].astype(np.int64)
+        return centres[bins].repeat(n), units.repeat(n).astype(np.int32), counts.shape[1]
+    trains = list(recording.spikes.values())
+    times, units = np.concatenate(trains), np.arange(len(trains)).repeat([len(train) for train in trains])
+    order = np.argsort(times, kind="stable")
+    return times[order], units[order].astype(np.int32), len(trains)
+
+
+def torch_brain_passes(recording: Recording, train: np.ndarray, test: np.ndarray, folder: Path) -> Iterator[Predict]:
+    """Train torch_brain's POYO; after each pass over the training part, what predicts the test samples."""
+    torch.manual_seed(0)
+    mean, scale = recording.values[train].mean(axis=0), recording.values[train].std(axis=0)
+    behavior = ((recording.values - mean) / scale).astype(np.float32)
+    spikes = spike_trains(recording)
+    sessions = []
+    for name, mask, margin in (("train", train, 0.0), ("test", test, WINDOW)):
+        times = recording.times[mask]
+        sessions.append(Session(*spikes[:2], times, behavior[mask], spikes[2], times[0] - margin, times[-1] + margin))
+        (folder / name).mkdir()
+        write_session(sessions[-1], folder / name)
+    session = sessions[0]
+    peer = TorchBrain(session, "1.3M", torch.device("cpu"), folder / "train")
+    test_windows = open_dataset(folder / "test", peer.network, drop_units=False)
+    for _ in range(MOST_PASSES):
+        for _ in range(max(1, int((session.stop - session.start) / WINDOW) // BATCH)):
+            peer.training_step(*peer.build(BATCH))
+        yield lambda: stitched(peer, test_windows, recording.times[test]) * scale + mean
+
+
+def stitched(peer: TorchBrain, windows: object, times: np.ndarray) -> np.ndarray:
+    """Predictions (n, 2) of overlapping windows, averaged."""
+    from torch_brain.batching import collate
+    from torch_brain.datasets import DatasetIndex
+
+    starts = np.arange(times[0] - STRIDE, times[-1], STRIDE)
+    total, count = np.zeros((len(times), 2)), np.zeros((len(times), 1))
+    indices = [DatasetIndex("session", start, start + WINDOW) for start in starts]
+    for first in range(0, len(indices), BATCH):
+        items = [windows[index] for index in indices[first : first + BATCH]]
+        batch = collate([item for item in items if len(item["output_timestamps"].obj)])
+        sample, _ = batch.pop("sample"), batch.pop("target")
+        inputs = {name: value.float() if value.is_floating_point() else value for name, value in batch.items()}
+        answer, mask = peer.infer(inputs).numpy(), batch["output_mask"].numpy()
+        np.add.at(total, sample.numpy()[mask], answer[mask])
+        np.add.at(count, sample.numpy()[mask], 1)
+    return total / count
+
+
+def gru_passes(recording: Recording, train: np.ndarray, test: np.ndarray) -> Iterator[Predict]:
+    """Train the GRU; after each pass, what predicts the test samples."""
+    config = {name: start for name, (start, _) in GRU_SEARCH.items()}
+    if recording.counts is not None:
+        config["bin_size"] = max(config["bin_size"], recording.counts[2])
+    grid = make_grid(recording, train, config)
+    for network in train_epochs(GRU, grid, config, 0, MOST_PASSES):
+        yield lambda network=network: network_predict(network, grid, config, recording.times[test])
+
+
+def times_to_targets(
+    passes: Iterator[Predict], truth: np.ndarray, targets: tuple[float, ...], longest: float
+) -> tuple[dict[float, float], float]:
+    """Seconds of training at which each target was first met, and the best R2 until the last target or ``longest``."""
+    reached: dict[float, float] = {}
+    spent, best = 0.0, -np.inf
+    while spent < longest and len(reached) < len(targets):
+        started = time.perf_counter()
+        predict = next(passes)
+        spent += time.perf_counter() - started
+        best = max(best, float(r2_score(truth, predict())))
+        reached |= {target: spent for target in targets if best >= target and target not in reached}
+    return reached, best
+
+
+def compare_on(name: str, data: Path | None, seeds: int) -> list[str]:
+    """Table rows of one recording."""
+    recording = recordings.load(name, data)
+    train, test = recordings.split(recording)
+    truth, rows, ours = recording.values[test], [], []
+    for seed in range(seeds):
+        started = time.perf_counter()
+        prediction, _ = poyo(recording, train, test, seed)
+        ours.append((float(r2_score(truth, prediction)), time.perf_counter() - started))
+        print(f"{name}: ours, seed {seed}: R2 {ours[-1][0]:.3f} after {ours[-1][1]:.0f} s", flush=True)
+    typical = float(np.median([seconds for _, seconds in ours]))
+    for target in TARGETS[name]:
+        met = sum(score >= target for score, _ in ours)
+        rows.append(f"| {name} | {target} | ours, complete fit | {typical:.0f} ({met} of {seeds} seeds) | |")
+    with tempfile.TemporaryDirectory() as folder:
+        others = {
+            "torch_brain": torch_brain_passes(recording, train, test, Path(folder)),
+            "GRU": gru_passes(recording, train, test),
+        }
+        for method, passes in others.items():
+            reached, best = times_to_targets(passes, truth, TARGETS[name], LONGEST * typical)
+            print(f"{name}: {method}: {reached}, best R2 {best:.3f}", flush=True)
+            for target in TARGETS[name]:
+                if target in reached:
+                    cells = f"{reached[target]:.0f} | {reached[target] / typical:.1f}"
+                else:
+                    cells = f"not reached, best {best:.3f} | > {LONGEST:.0f}"
+                rows.append(f"| {name} | {target} | {method} | {cells} |")
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recordings", nargs="+", choices=TARGETS, default=["mouse"])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--data", type=Path, help="folder of rat_open_field and monkey_wrist_force")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    rows = [row for name in options.recordings for row in compare_on(name, options.data, options.seeds)]
+    print("\n| recording | R² | | wall s | times ours |\n|---|---|---|---|---|")
+    print("\n".join(rows))
+
+
+if __name__ == "__main__":
+    main()

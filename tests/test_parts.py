@@ -1,0 +1,88 @@
+"""Working through a batch in parts changes nothing but time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from spikeinterface_poyo import parts as parts_module
+from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.parts import parts, windows_in_cache
+from spikeinterface_poyo.prediction import predict_block
+from spikeinterface_poyo.session import Segment
+from spikeinterface_poyo.training import accumulate_gradient, training_loss
+from spikeinterface_poyo.windows import Block
+
+CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
+N_WINDOWS, N_QUERIES = 20, 5  # more windows than the encoder reads at once
+
+
+def make_network(config: NetworkConfig = CONFIG) -> POYO:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return POYO(config, n_units=7, n_sessions=2).eval()
+
+
+def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor]:
+    """Windows of very different length, some targets unknown, samples of unequal weight."""
+    generator = torch.Generator().manual_seed(1)
+    n_tokens = torch.randint(1, 60, (N_WINDOWS,), generator=generator)
+    real = torch.arange(60) < n_tokens[:, None]
+    batch = WindowBatch(
+        unit_rows=torch.arange(1, 7),
+        token=torch.randint(0, 24, real.shape, generator=generator),
+        token_time=torch.rand(real.shape, generator=generator),
+        token_log_weight=torch.where(real, 0.0, -torch.inf),
+        session=torch.ones(N_WINDOWS, dtype=torch.int64),
+        query_time=torch.rand((N_WINDOWS, N_QUERIES), generator=generator),
+        columns=torch.arange(2).repeat(N_WINDOWS, 1),
+    )
+    target = torch.randn((N_WINDOWS, N_QUERIES, 2), generator=generator)
+    target[torch.rand(target.shape, generator=generator) < 0.3] = torch.nan
+    target[3] = torch.nan
+    return batch, target, torch.rand((N_WINDOWS, N_QUERIES), generator=generator)
+
+
+def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
+    whole, by_part = make_network(), make_network()
+    batch, target, weight = make_batch()
+    expected = training_loss(whole, batch, target, weight, autocast=False)
+    expected.backward()
+    monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
+    assert len(parts(CONFIG, batch)) > 3
+    loss = accumulate_gradient(by_part, batch, target, weight, autocast=False)
+    torch.testing.assert_close(loss, expected.detach())
+    for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_parts_hold_each_window_once_and_similar_ones_together(monkeypatch):
+    batch, _, _ = make_batch()
+    monkeypatch.setattr(parts_module, "CACHED_VALUES", 1)
+    assert windows_in_cache(CONFIG, 1e6) == 1
+    rows = torch.cat(parts(CONFIG, batch))
+    assert rows.sort().values.tolist() == list(range(N_WINDOWS))
+    assert (batch.n_tokens()[rows].diff() >= 0).all()
+
+
+def test_predictions_do_not_depend_on_parts(monkeypatch):
+    rng = np.random.default_rng(0)
+    segment = Segment(np.sort(rng.uniform(0, 20, 900)), rng.integers(0, 6, 900, dtype=np.int32), 0.0, 20.0)
+    block, times = Block(segment, np.arange(1, 7), 1, np.arange(2)), np.arange(0, 20, 0.1)
+    network = make_network()
+    expected = predict_block(network, block, times)
+    monkeypatch.setattr(parts_module, "CACHED_VALUES", 1)
+    np.testing.assert_allclose(predict_block(network, block, times), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_bfloat16_gradient_is_near_that_of_float32(causal):
+    gradients = []
+    for autocast in (False, True):
+        network = make_network(replace(CONFIG, causal=causal))
+        accumulate_gradient(network, *make_batch(), autocast=autocast)
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999
