@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .dropout import dropout
 from .rotary import gather_rotated, phases, rotary_frequencies, rotate
 from .windows import N_TOKEN_TYPES, SPIKE
 
@@ -80,7 +81,7 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) to (..., dim)."""
         hidden, gate = self.net["0"](x).chunk(2, dim=-1)
-        return self.net["3"](F.dropout(hidden * F.gelu(gate), self.dropout, self.training))
+        return self.net["3"](dropout(hidden * F.gelu(gate), self.dropout, self.training))
 
 
 def feed_forward_block(dim: int, dropout: float) -> nn.Sequential:
@@ -151,8 +152,8 @@ class ProcessorLayer(nn.ModuleList):
     def forward(self, latents: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
         """Latents (B, n, dim) after the layer."""
         attention, feed_forward = self
-        latents = latents + F.dropout(attention(latents, phase, mask), self.dropout, self.training)
-        return latents + F.dropout(feed_forward(latents), self.dropout, self.training)
+        latents = latents + dropout(attention(latents, phase, mask), self.dropout, self.training)
+        return latents + dropout(feed_forward(latents), self.dropout, self.training)
 
 
 class POYO(nn.Module):

@@ -12,61 +12,26 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from .checkpoints import Checkpoint
+from .distributed import ALONE, Team
+from .dropout import seeded_by_window
 from .network import POYO, WindowBatch
 from .prediction import to_batch
 from .sampling import WindowSampler
+from .training_state import TrainingRecord, TrainingSettings, TrainingState
 from .windows import Block, tokenize
 
-WARM_UP = 0.1  # share of the steps over which the learning rate rises
 CLIP_NORM = 1.0
-AVERAGE_DECAY = 0.99  # of the exponential average of weights, a step
-SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations for no reason
 SECOND_INTERRUPT = 2.0  # seconds
-BETAS = (0.9, 0.98)
-MUON_RATE = 10.0  # learning rate of Muon over that of AdamW
 _last_interrupt = -math.inf  # time of the last Ctrl-C, on the monotonic clock
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What one training run needs besides data; see `POYODecoder` for the meaning."""
-
-    n_iterations: int
-    steps_per_iteration: int
-    batch_size: int
-    n_queries: int
-    learning_rate: float
-    weight_decay: float
-    unit_dropout: float
-    patience: int | None = None
-    autocast: bool = False
-    verbose: bool = False
-    stage: str = "training"
-
-
-@dataclass
-class TrainingRecord:
-    """What happened: one loss an iteration, one validation score an iteration where there was validation."""
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    interrupted: bool = False
-    stopped_early: bool = False
-
-    def followed_by(self, other: TrainingRecord) -> TrainingRecord:
-        """Record of this run and of one after it."""
-        return TrainingRecord(
-            self.losses + other.losses, self.scores + other.scores, other.interrupted, other.stopped_early
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +55,16 @@ class BatchSource:
     targets: Tensor
     weights: Tensor
 
-    def draw(self, settings: TrainingSettings, rng: np.random.Generator) -> tuple[WindowBatch, Tensor, Tensor]:
-        """A fresh batch, its targets (B, Q, W) and their weights (B, Q)."""
+    def draw(
+        self, settings: TrainingSettings, rng: np.random.Generator, mine: slice = slice(None)
+    ) -> tuple[WindowBatch, Tensor, Tensor]:
+        """A fresh batch, its targets (B, Q, W) and their weights (B, Q); only the windows ``mine`` of it."""
         windows, query = self.sampler.draw(settings.batch_size, settings.n_queries, rng)
-        tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng)
-        query_time = self.sampler.times[query] - windows.start[:, None]
+        tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng, mine)
+        query, block = query[mine], windows.block[mine]
+        query_time = self.sampler.times[query] - windows.start[mine, None]
         position = torch.from_numpy(query).to(self.targets.device)
-        session, columns = self.session_rows[windows.block], self.columns[windows.block]
+        session, columns = self.session_rows[block], self.columns[block]
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
         return batch, self.targets[position], self.weights[position]
 
@@ -114,69 +82,19 @@ class BatchSource:
         return columns
 
 
-class WeightAverage:
-    """Exponential moving average of a network's weights, which generalises better than the last step's."""
-
-    def __init__(self, network: POYO) -> None:
-        self.weights = copy_of_weights(network)
-        self.n_updates = 0
-
-    def update(self, network: POYO) -> None:
-        """Move towards the present weights; early on faster, so that the start is soon forgotten."""
-        self.n_updates += 1
-        decay = min(AVERAGE_DECAY, self.n_updates / (10 + self.n_updates))
-        torch._foreach_lerp_(self.weights, [p.detach() for p in network.parameters()], 1 - decay)
-
-    @contextmanager
-    def applied(self, network: POYO) -> Iterator[None]:
-        """Context in which the network has the averaged weights."""
-        present = copy_of_weights(network)
-        try:
-            set_weights(network, self.weights)
-            yield
-        finally:
-            set_weights(network, present)
-
-
-def copy_of_weights(network: POYO) -> list[Tensor]:
-    """Detached copies of the network's parameters."""
-    return [parameter.detach().clone() for parameter in network.parameters()]
-
-
-def set_weights(network: POYO, weights: Sequence[Tensor]) -> None:
-    """Copy ``weights`` into the network."""
-    for parameter, weight in zip(network.parameters(), weights, strict=True):
-        parameter.data.copy_(weight)
-
-
 def masked_loss(predicted: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Squared error: mean over the known targets of a sample, then, with ``weight``, over the samples that have any."""
+    error, total = loss_sums(predicted, target, weight)
+    return error / total.clamp_min(1e-12)
+
+
+def loss_sums(predicted: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of weighted errors, and of the weights: their ratio is the loss."""
     known = ~target.isnan()
     n_known = known.sum(dim=-1)
     error = ((predicted - target.nan_to_num()).square() * known).sum(dim=-1) / n_known.clamp_min(1)
     weight = weight * (n_known > 0)
-    return (error * weight).sum() / weight.sum().clamp_min(1e-12)
-
-
-def learning_rate_factor(step: int, n_steps: int) -> float:
-    """Linear warm-up, then cosine decay to zero."""
-    return min((step + 1) / (WARM_UP * n_steps), 0.5 * (1 + math.cos(math.pi * step / n_steps)))
-
-
-def make_optimizers(network: POYO, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices between layers; AdamW, without decay, for embeddings, readout, biases and norms.
-
-    Parameters that need no gradient are left out.
-    """
-    named = {name: p for name, p in network.named_parameters() if p.requires_grad}
-    hidden = {name for name, p in named.items() if p.ndim == 2 and "_emb" not in name and "readout" not in name}
-    matrices = [p for name, p in named.items() if name in hidden]
-    others = [p for name, p in named.items() if name not in hidden]
-    rate = settings.learning_rate
-    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, lr=rate, betas=BETAS, weight_decay=0.0)]
-    if matrices:
-        optimizers.append(torch.optim.Muon(matrices, lr=MUON_RATE * rate, weight_decay=settings.weight_decay))
-    return optimizers
+    return (error * weight).sum(), weight.sum()
 
 
 def train(
@@ -185,6 +103,8 @@ def train(
     settings: TrainingSettings,
     rng: np.random.Generator,
     validate: Callable[[], float] | None = None,
+    checkpoint: Checkpoint | None = None,
+    team: Team = ALONE,
 ) -> TrainingRecord:
     """Train ``network`` in place and leave it with the best averaged weights.
 
@@ -203,6 +123,10 @@ def train(
         Source of windows and dropped units; torch's own generator is left to the caller.
     validate : callable, optional
         Score of the network as it stands, higher is better; asked after each iteration.
+    checkpoint : Checkpoint, optional
+        Where the state is kept, and gone on from. Where it is in a later stage, nothing is trained.
+    team : Team, optional
+        Processes that share each batch. A KeyboardInterrupt then raises, since the others would wait for ever.
 
     Returns
     -------
@@ -216,43 +140,29 @@ def train(
     KeyboardInterrupt
         For a second Ctrl-C soon after a first.
     """
-    optimizers = make_optimizers(network, settings)
-    n_steps = settings.n_iterations * settings.steps_per_iteration
-    schedules = [LambdaLR(optimizer, lambda step: learning_rate_factor(step, n_steps)) for optimizer in optimizers]
-    average = WeightAverage(network)
-    kept: list[Tensor] | None = None
-    since_kept = 0
-    record = TrainingRecord()
+    state = TrainingState(network, settings, rng)
+    ended = None if checkpoint is None else checkpoint.enter(state)
+    if ended is not None:
+        return ended
     network.train()
     with (
-        tqdm(total=n_steps, desc=settings.stage, unit="step", disable=not settings.verbose) as bar,
-        interruptible(record),
-    ):
-        for _ in range(settings.n_iterations):
-            losses = []
-            for _ in range(settings.steps_per_iteration):
-                losses.append(training_step(network, source, settings, rng, optimizers))
-                for schedule in schedules:
-                    schedule.step()
-                average.update(network)
-                bar.update()
-            record.losses.append(float(torch.stack(losses).mean()))
-            if not math.isfinite(record.losses[-1]):
-                raise ValueError(f"the training loss became {record.losses[-1]}; lower learning_rate_init")
-            if validate is None:
-                continue
-            with average.applied(network):
-                record.scores.append(validate())
-            bar.set_postfix(loss=record.losses[-1], score=record.scores[-1])
-            since_kept += 1
-            if record.scores[-1] >= max(record.scores) - SCORE_TOLERANCE:
-                kept, since_kept = [weight.clone() for weight in average.weights], 0
-            if settings.patience is not None and since_kept >= settings.patience:
-                record.stopped_early = True
-                break
-    set_weights(network, average.weights if kept is None else kept)
+        tqdm(total=settings.n_steps, initial=state.step, desc=settings.stage, unit="step",
+             disable=not (settings.verbose and team.leads)) as bar,
+        interruptible(state.record) if team.size == 1 else nullcontext(),
+    ):  # fmt: skip
+        while not state.is_over:
+            training_step(state, source, team)
+            bar.update()
+            if state.step % settings.steps_per_iteration == 0:
+                state.end_iteration(validate)
+                bar.set_postfix(loss=state.record.losses[-1], score=[f"{s:.3f}" for s in state.record.scores[-1:]])
+            if checkpoint is not None:
+                checkpoint.write_if_due()
+    state.use_best_weights()
     network.eval()
-    return record
+    if checkpoint is not None and not state.record.interrupted:
+        checkpoint.leave()
+    return state.record
 
 
 @contextmanager
@@ -272,25 +182,26 @@ def interruptible(record: TrainingRecord) -> Iterator[None]:
         warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=4)
 
 
-def training_step(
-    network: POYO,
-    source: BatchSource,
-    settings: TrainingSettings,
-    rng: np.random.Generator,
-    optimizers: Sequence[torch.optim.Optimizer],
-) -> Tensor:
-    """One gradient step; its loss."""
-    loss = training_loss(network, *source.draw(settings, rng), autocast=settings.autocast)
+def training_step(state: TrainingState, source: BatchSource, team: Team) -> None:
+    """One gradient step."""
+    network, settings = state.network, state.settings
+    mine = team.share(settings.batch_size)
+    batch = source.draw(settings, state.rng, mine)
+    with seeded_by_window(state.rng.integers(2**63, size=settings.batch_size)[mine]):
+        loss = training_loss(network, *batch, autocast=settings.autocast, team=team)
     network.zero_grad(set_to_none=True)
     loss.backward()
+    loss = loss.detach()
+    team.add_up([*(p.grad for p in network.parameters() if p.grad is not None), loss])
     torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-    for optimizer in optimizers:
-        optimizer.step()
-    return loss.detach()
+    state.descend(loss)
 
 
-def training_loss(network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, autocast: bool) -> Tensor:
-    """Loss of one batch."""
+def training_loss(
+    network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, autocast: bool, team: Team = ALONE
+) -> Tensor:
+    """Loss of one batch: of a team's batch, the part that this process's windows add to it."""
     with torch.autocast(target.device.type, torch.bfloat16) if autocast else nullcontext():
         predicted = network(batch)
-    return masked_loss(predicted.float(), target, weight)
+    error, total = loss_sums(predicted.float(), target, weight)
+    return error / team.total(total).clamp_min(1e-12)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from .distributed import ALONE, Team
 from .network import POYO, NetworkConfig
 from .prediction import predict_block
 from .samples import SpikeSamples
@@ -95,16 +96,21 @@ class TrainingData:
         leads = rows == np.argmax(n_spikes)
         return self.select([np.full(len(times), lead) for times, lead in zip(self.times, leads, strict=True)])
 
-    def score(self, network: POYO) -> float:
-        """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance."""
+    def score(self, network: POYO, team: Team = ALONE) -> float:
+        """One minus the weighted mean squared error of standardised targets: R2, by the training part's variance.
+
+        Each process of a team predicts some of the blocks.
+        """
         error = total = 0.0
-        for block, times, target, weight in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
+        rows = list(zip(self.blocks, self.times, self.targets, self.weights, strict=True))
+        for block, times, target, weight in rows[team.rank :: team.size]:
             predicted = predict_block(network, block, times, self.centred)
             target = target[:, : predicted.shape[1]]
             known = ~np.isnan(target) * weight[:, None]
             error += float((np.nan_to_num(predicted - target) ** 2 * known).sum())
             total += float(known.sum())
-        return 1 - error / total
+        sums = team.total(torch.tensor([error, total], dtype=torch.float64))
+        return 1 - float(sums[0] / sums[1])
 
 
 def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple[TrainingData, TrainingData]:

@@ -53,12 +53,15 @@ def tokenize(
     window_length: float,
     unit_dropout: float = 0.0,
     rng: np.random.Generator | None = None,
+    mine: slice | None = None,
 ) -> Tokens:
     """Tokens of ``windows``: a start and an end marker for each unit, then its spikes, relative to the window's start.
 
     With ``unit_dropout`` each window draws a rate uniformly below it and drops each unit with that probability; a
-    dropped unit has neither spikes nor markers. A window that would lose all units keeps them.
+    dropped unit has neither spikes nor markers. A window that would lose all units keeps them. Only windows ``mine``
+    are laid out, while random numbers are drawn for all, so that they do not depend on who has which.
     """
+    low, high, _ = slice(None).indices(len(windows.start)) if mine is None else mine.indices(len(windows.start))
     present = np.unique(windows.block)
     unit_rows = np.unique(np.concatenate([blocks[i].unit_rows for i in present]))
     parts = []
@@ -70,10 +73,12 @@ def tokenize(
             rate = unit_dropout * rng.random((len(inside), 1))
             keep = rng.random(keep.shape) >= rate
             keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
+        here = (low <= inside) & (inside < high)
+        inside, keep = inside[here], keep[here]
         parts.append(markers(inside, local, keep, window_length))
         parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
     window, token, time, log_weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Tokens(unit_rows, *pad(window, len(windows.start), token, time, log_weight))
+    return Tokens(unit_rows, *pad(window - low, high - low, token, time, log_weight))
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
