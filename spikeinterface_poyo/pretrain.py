@@ -5,8 +5,9 @@
 
 SESSIONS has a folder for each session, called by its id. In it are ``sorting``, a folder that SpikeInterface saved
 (``sorting.save(folder=...)``), and one file of behaviour, called by the behaviour's name, such as ``velocity.npz``: an
-archive of times (s), values, units and names, or an NWB file with one time series. OUT gets what ``save_pretrained``
-writes. Training that was stopped goes on when it is called again. Options are the parameters of ``POYODecoder``.
+archive of times (s), values, units and names, or an NWB file with one time series. Spikes stay on disk. OUT gets what
+``save_pretrained`` writes. Training that was stopped goes on when it is called again. Options are the parameters of
+``POYODecoder``.
 """
 
 from __future__ import annotations
@@ -18,33 +19,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .behavior_files import read_behavior
 from .distributed import team
 from .estimator import POYODecoder
+from .signals import Signal
 
 CHECKPOINT = "training.safetensors"  # in OUT, until training has ended
 GIVEN = {"checkpoint"}  # parameters that are no options
 OTHER_DEFAULTS = {"random_state": 0, "verbose": True}
 
 
-def read_sessions(folder: Path) -> dict[str, tuple[Any, Any, str]]:
-    """Sorting, behaviour and its name, by session id.
+def read_sessions(folder: Path) -> dict[str, tuple[Path, Signal, str]]:
+    """Folder of the sorting, behaviour and its name, by session id.
 
     Raises
     ------
     ValueError
         Where there is no session, or one has no or several behaviours.
     """
-    from spikeinterface.core import load
-
-    from .behavior_files import read_behavior
-
     sessions = {}
     for sorting in sorted(folder.glob("*/sorting")):
         files = [file for suffix in ("npz", "nwb") for file in sorted(sorting.parent.glob(f"*.{suffix}"))]
         if len(files) != 1:
             raise ValueError(f"{sorting.parent} must hold one behaviour, a .npz or an NWB file; it holds "
                              f"{[file.name for file in files]}")  # fmt: skip
-        sessions[sorting.parent.name] = load(sorting), read_behavior(files[0]), files[0].stem
+        sessions[sorting.parent.name] = sorting, read_behavior(files[0]), files[0].stem
     if not sessions:
         raise ValueError(f"{folder} holds no session: no folder in it has a sorting")
     return sessions

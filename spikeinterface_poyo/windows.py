@@ -26,6 +26,10 @@ class Windows:
     visible_from: np.ndarray
     visible_to: np.ndarray
 
+    def only(self, mine: slice) -> Windows:
+        """Some of the windows."""
+        return Windows(self.block[mine], self.start[mine], self.visible_from[mine], self.visible_to[mine])
+
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
@@ -53,7 +57,7 @@ def tokenize(
     window_length: float,
     unit_dropout: float = 0.0,
     rng: np.random.Generator | None = None,
-    mine: slice | None = None,
+    mine: slice = slice(None),
 ) -> Tokens:
     """Tokens of ``windows``: a start and an end marker for each unit, then its spikes, relative to the window's start.
 
@@ -61,12 +65,13 @@ def tokenize(
     dropped unit has neither spikes nor markers. A window that would lose all units keeps them. Only windows ``mine``
     are laid out, while random numbers are drawn for all, so that they do not depend on who has which.
     """
-    low, high, _ = slice(None).indices(len(windows.start)) if mine is None else mine.indices(len(windows.start))
-    present = np.unique(windows.block)
+    low, high, _ = mine.indices(len(windows.start))
+    all_windows, windows = windows, windows.only(mine)
+    present = np.unique(all_windows.block)
     unit_rows = np.unique(np.concatenate([blocks[i].unit_rows for i in present]))
     parts = []
     for i in present:
-        inside = np.flatnonzero(windows.block == i)
+        inside = np.flatnonzero(all_windows.block == i)
         local = np.searchsorted(unit_rows, blocks[i].unit_rows).astype(np.int64)
         keep = np.ones((len(inside), len(local)), dtype=bool)
         if unit_dropout and rng is not None:
@@ -74,11 +79,11 @@ def tokenize(
             keep = rng.random(keep.shape) >= rate
             keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
         here = (low <= inside) & (inside < high)
-        inside, keep = inside[here], keep[here]
+        inside, keep = inside[here] - low, keep[here]
         parts.append(markers(inside, local, keep, window_length))
         parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
     window, token, time, log_weight = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return Tokens(unit_rows, *pad(window - low, high - low, token, time, log_weight))
+    return Tokens(unit_rows, *pad(window, len(windows.start), token, time, log_weight))
 
 
 Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -104,7 +109,7 @@ def spikes(
     row = np.arange(len(inside)).repeat(count)
     index = np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
     times, unit, weights = segment.take(index)
-    kept = keep[row, unit]
+    kept = np.pad(keep, ((0, 0), (0, 1)))[row, unit]  # the last column is that of NO_UNIT, -1
     row, times, unit = row[kept], times[kept], unit[kept]
     log_weight = np.zeros(len(row), dtype=np.float32) if weights is None else np.log(weights[kept])
     return inside[row], local[unit] * N_TOKEN_TYPES + SPIKE, (times - start[row]).astype(np.float32), log_weight

@@ -194,8 +194,8 @@ class TestPartialFit:
 class TestFitFromPretrainedWeights:
     def test_it_learns_from_few_labels_what_scratch_does_not(self, folder, new, small_decoder):
         X, y, X_test, y_test = new
-        adapted = small_decoder(pretrained=folder).fit(X[:40], y[:40])
-        scratch = small_decoder().fit(X[:40], y[:40])
+        adapted = small_decoder(pretrained=folder).fit(X[:15], y[:15])
+        scratch = small_decoder().fit(X[:15], y[:15])
         assert adapted.score(X_test, y_test) > scratch.score(X_test, y_test) + 0.03
         assert list(adapted.sessions_.sessions) == ["new"]
 
