@@ -16,7 +16,7 @@ import numpy as np
 
 from .session import NO_UNIT, Segment
 
-RECORDS_AT_ONCE = 2_000_000  # when all records are read, one chunk after the other
+RECORDS_AT_ONCE = 200_000  # where many are read, one chunk after the other
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class StoredRecords:
     @cached_property
     def mapped(self) -> np.ndarray:
         """The records, mapped into memory."""
-        return np.load(self.file, mmap_mode="r")[self.first : self.past]
+        return np.asarray(np.load(self.file, mmap_mode="r")[self.first : self.past])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "mapped"}
@@ -103,14 +103,21 @@ class StoredUnits(StoredArray):
             together = frames[:-1] == frames[1:]
             if not isinstance(index, slice):
                 together &= np.diff(np.flatnonzero(index) if np.asarray(index).dtype == bool else index) == 1
-            if (together & (units[:-1] > units[1:])).any():
-                units = units[np.lexsort((units, np.cumsum(np.concatenate([[0], ~together]))))]
-        units = units.astype(np.int32)
+            sort_together(units := units.astype(np.int32), together)
         return units if self.numbers is None else self.numbers[units]
 
     def renumbered(self, keep: np.ndarray) -> StoredUnits:
         """The same without the units where ``keep`` is False, whose spikes become those of `NO_UNIT`."""
         return replace(self, numbers=np.where(keep, np.cumsum(keep) - 1, NO_UNIT).astype(np.int32))
+
+
+def sort_together(units: np.ndarray, together: np.ndarray) -> None:
+    """Sort ``units`` (n,) in place within each run; ``together`` (n - 1,): whether the next one is of the same run."""
+    if not (together & (units[:-1] > units[1:])).any():
+        return
+    runs = np.concatenate([[0], np.cumsum(~together)])
+    some = np.flatnonzero(np.append(together, False) | np.insert(together, 0, False))
+    units[some] = units[some][np.lexsort((units[some], runs[some]))]
 
 
 def stored_segment(file: Path, first: int, past: int, rate: float, t_start: float) -> Segment:
