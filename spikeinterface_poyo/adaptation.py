@@ -12,18 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .defaults import check_fits, choose_token_bin, choose_training
-from .fitting import Labels, Learned, randomness, run
+from .fitting import Labels, Learned, run
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
 from .readouts import Readout
-from .runtime import find_device
 from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
+from .training_job import Job, training_job
 from .vocabulary import Vocabulary
 
 FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go on from what is known
@@ -31,13 +30,12 @@ FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go 
 
 def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
     """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
-    device = find_device(decoder.device)
     token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
-    with randomness(decoder, device) as rng:
-        new = identify_units(decoder, base, labels, token_bin, device, rng)
+    with training_job(decoder, labels, base.network) as job:
+        new = identify_units(decoder, base, labels, token_bin, job)
         record = new.record
         if not record.interrupted:
-            record = record.followed_by(run(decoder, new.learned.network, new.data, fine_tuning(new.settings), rng))
+            record = record.followed_by(run(decoder, new.learned.network, new.data, fine_tuning(new.settings), job))
     return new.learned, record
 
 
@@ -76,15 +74,14 @@ def add_sessions(
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
-    device = find_device(decoder.device)
-    with randomness(decoder, device) as rng:
+    with training_job(decoder, labels, known.network) as job:
         # Known sessions are to be read as before, so tokens stay as fine as they were.
-        new = identify_units(decoder, known, labels, known.network.config.token_bin, device, rng)
+        new = identify_units(decoder, known, labels, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
-        both.network.to(device)
+        both.network.to(job.device)
         if how == "all" and not record.interrupted:
             data = labels.data(both.vocabulary, both.network.config)
-            record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings), rng))
+            record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings), job))
     return both, record
 
 
@@ -99,9 +96,7 @@ class Identified:
     record: TrainingRecord
 
 
-def identify_units(
-    decoder: Any, base: Learned, labels: Labels, token_bin: float, device: torch.device, rng: np.random.Generator
-) -> Identified:
+def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float, job: Job) -> Identified:
     """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen."""
     shared = shared_readouts(labels.X, labels.y, base.vocabulary.readouts)
     readouts = make_readouts(labels.X, labels.y, labels.weight, shared, decoder.class_weight)
@@ -110,11 +105,11 @@ def identify_units(
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip
     data = labels.data(vocabulary, config)
-    network = graft(base, vocabulary, shared, config).to(device)
-    settings = choose_training(decoder, labels.X, data, config, device)
+    network = graft(base, vocabulary, shared, config).to(job.device)
+    settings = choose_training(decoder, labels.X, data, config, job.device)
     n_shared = n_columns(shared)
     with frozen_core(network, n_shared):
-        record = run(decoder, network, data, identification(settings), rng)
+        record = run(decoder, network, data, identification(settings), job)
     return Identified(Learned(network, vocabulary), n_shared, data, settings, record)
 
 
@@ -122,11 +117,10 @@ def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, Traini
     """One more iteration over known sessions, over all weights."""
     config = known.network.config
     data = labels.data(known.vocabulary, config)
-    device = find_device(decoder.device)
-    with randomness(decoder, device) as rng:
-        network = copy.deepcopy(known.network).to(device)
-        settings = replace(choose_training(decoder, labels.X, data, config, device), n_iterations=1)
-        record = run(decoder, network, data, fine_tuning(settings), rng)
+    with training_job(decoder, labels, known.network) as job:
+        network = copy.deepcopy(known.network).to(job.device)
+        settings = replace(choose_training(decoder, labels.X, data, config, job.device), n_iterations=1)
+        record = run(decoder, network, data, fine_tuning(settings), job)
     return Learned(network, known.vocabulary), record
 
 

@@ -53,6 +53,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         n_iter_no_change: int = 8,
         device: str = "auto",
         random_state: Any = None,
+        checkpoint: Any = None,
         verbose: bool = False,
     ) -> None:
         self.pretrained = pretrained
@@ -77,6 +78,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         self.n_iter_no_change = n_iter_no_change
         self.device = device
         self.random_state = random_state
+        self.checkpoint = checkpoint
         self.verbose = verbose
 
     def fit(

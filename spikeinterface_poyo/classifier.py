@@ -18,12 +18,17 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
     Samples are classified each by itself, from a window of spikes around it. For one answer a trial give one sample a
     trial, as `align` does for a neo ``Epoch`` (its middle) or ``Event``.
 
-    Parameters are those of `POYODecoder`; so are the attributes, and there is one more.
+    Parameters
+    ----------
+    pretrained, window_length, causal, dim, depth, dim_head, cross_heads, self_heads, num_latents_per_step,
+    n_latent_steps, dropout, unit_dropout, learning_rate_init, alpha, class_weight, batch_size, max_iter,
+    early_stopping, validation_fraction, n_iter_no_change, device, random_state, checkpoint, verbose
+        As in `POYODecoder`.
 
     Attributes
     ----------
     classes_ : ndarray, shape (n_classes,)
-        Labels, in ascending order.
+        Labels, in ascending order. The other attributes are those of `POYODecoder`.
 
     See Also
     --------

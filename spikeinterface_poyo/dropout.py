@@ -1,13 +1,19 @@
-"""Dropout and gated units that cost a CPU little: four values share a random number, and gradients land in place."""
+"""Dropout and gated units that cost a CPU little: four values share a random number, and gradients land in place.
+
+In training each window has random numbers of its own, whichever windows are computed together or by another process.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_sources: list[torch.Generator] | None = None
 LANES = 4  # values decided by one number of 64 bits, so that probabilities are multiples of 2**-16
 
 
@@ -44,10 +50,27 @@ class _GEGLU(torch.autograd.Function):
         return out
 
 
+@contextmanager
+def seeded_by_window(seeds: Iterable[int]) -> Iterator[None]:
+    """Context in which networks on a CPU draw dropout for a batch of windows from one seed a window."""
+    global _sources
+    _sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    try:
+        yield
+    finally:
+        _sources = None
+
+
 def draw_kept(x: Tensor, p: float) -> Tensor:
-    """Which values of ``x`` stay, bool: each with probability ``1 - p``, by torch's own generator."""
-    numbers = torch.empty(-(-x.numel() // LANES), dtype=torch.int64, device=x.device).random_(-(2**63), None)
-    lanes = numbers.view(torch.int16)[: x.numel()].view(x.shape)
+    """Which values of ``x`` (B, ...) stay, bool: each with probability ``1 - p``."""
+    n_a_window = x[0].numel()
+    numbers = torch.empty(len(x), -(-n_a_window // LANES), dtype=torch.int64)
+    if _sources is None:
+        numbers.random_(-(2**63), None)
+    else:
+        for row, source in zip(numbers, _sources, strict=True):
+            row.random_(-(2**63), None, generator=source)
+    lanes = numbers.view(torch.int16)[:, :n_a_window].reshape(x.shape)
     return lanes >= round(p * 2**16) - 2**15
 
 

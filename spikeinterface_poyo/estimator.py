@@ -19,11 +19,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     pretrained : str, path or None, default: None
         Weights to start from: what `save_pretrained` wrote (folder or its ``.safetensors`` file), a torch_brain
         checkpoint (``.ckpt``, ``.pt``), an ``http(s)://`` address with an optional ``#sha256=...``, a name from
-        `list_pretrained`, or a model hub's ``owner/name``. The shape of the network is then theirs. None trains from
-        scratch.
+        `list_pretrained`, or a model hub's ``owner/name``. The network's shape is then theirs. None: from scratch.
     window_length : float or "auto", default: "auto"
-        Seconds of spikes that the network reads at once. "auto" takes longer windows for lower firing rates, see
-        `choose_window_length`.
+        Seconds of spikes that the network reads at once. "auto" takes longer windows for lower firing rates.
     causal : bool, default: False
         Read no spike later than the sample that is decoded.
     dim, depth, dim_head, cross_heads, self_heads : int
@@ -59,6 +57,10 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     random_state : int, RandomState or None, default: None
         Two fits with one integer are the same bit for bit on one device with one number of threads. NumPy's and
         torch's global generators are left alone.
+    checkpoint : path or None, default: None
+        File that keeps the state of training, a minute old at most: the same fit goes on from there. See the guide.
+    checkpoint : path or None, default: None
+        File that keeps the state of training, a minute old at most: the same fit goes on from there. See the guide.
     verbose : bool, default: False
         Show a progress bar.
 

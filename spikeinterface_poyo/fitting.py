@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from .behaviors import make_readouts
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
@@ -17,11 +15,11 @@ from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .network import POYO, NetworkConfig
 from .readouts import Readout
-from .runtime import find_device, generator
 from .samples import SpikeSamples
 from .targets import Targets
 from .training import TrainingRecord, TrainingSettings, train
 from .training_data import TrainingData, hold_out
+from .training_job import Job, training_job
 from .vocabulary import Vocabulary
 
 LEADING_STEPS = 300  # gradient steps of one session alone, where there are several
@@ -89,56 +87,51 @@ def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRec
     vocabulary = labels.vocabulary(readouts)
     config = choose_network(decoder, labels.X, vocabulary.n_columns)
     data = labels.data(vocabulary, config)
-    device = find_device(decoder.device)
-    with randomness(decoder, device) as rng:
+    with training_job(decoder, labels) as job:
         network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
         attend_to_near_times(network)
-        network.to(device)
-        settings = choose_training(decoder, labels.X, data, config, device)
-        record = TrainingRecord() if len(vocabulary.sessions) == 1 else start_with_one(network, data, settings, rng)
+        network.to(job.device)
+        settings = choose_training(decoder, labels.X, data, config, job.device)
+        record = TrainingRecord() if len(vocabulary.sessions) == 1 else start_with_one(network, data, settings, job)
         if not record.interrupted:
-            record = record.followed_by(run(decoder, network, data, settings, rng))
+            record = record.followed_by(run(decoder, network, data, settings, job))
     return Learned(network, vocabulary), record
 
 
-def start_with_one(
-    network: POYO, data: TrainingData, settings: TrainingSettings, rng: np.random.Generator
-) -> TrainingRecord:
+def start_with_one(network: POYO, data: TrainingData, settings: TrainingSettings, job: Job) -> TrainingRecord:
     """Train a fresh network on one of several sessions, then identify the units of all with what it has learned.
 
     A network learns nothing until its core and the embeddings of a session fit together, and every further session in
     a batch leaves fewer windows to find that out from: on ten populations drawn from one recording the loss had not
     moved after 2,000 steps. A core that reads one session soon finds the embeddings of the others.
     """
-    device = network.omega.device
     n_iterations = -(-LEADING_STEPS // STEPS_AN_ITERATION)
     leading = replace(settings, n_iterations=n_iterations, steps_per_iteration=STEPS_AN_ITERATION, stage="one session")
-    record = train(network, data.leading_session().source(network.config, device), leading, rng)
+    record = train_stage(network, data.leading_session(), leading, job)
     if not record.interrupted:
         with frozen_core(network, 0):
-            identified = train(network, data.source(network.config, device), identification(settings), rng)
+            identified = train_stage(network, data, identification(settings), job)
         record = record.followed_by(identified)
     return record
 
 
-def run(
-    decoder: Any, network: POYO, data: TrainingData, settings: TrainingSettings, rng: np.random.Generator
-) -> TrainingRecord:
+def run(decoder: Any, network: POYO, data: TrainingData, settings: TrainingSettings, job: Job) -> TrainingRecord:
     """Train a network in place on ``data``, some of it held out where the decoder stops early."""
-    config, held_out = network.config, None
+    held_out = None
     if holds_out(decoder, data):
-        data, held_out = hold_out(data, decoder.validation_fraction, config.window_length)
-    validate = None if held_out is None else lambda: held_out.score(network)
-    return train(network, data.source(config, network.omega.device), settings, rng, validate)
+        data, held_out = hold_out(data, decoder.validation_fraction, network.config.window_length)
+    return train_stage(network, data, settings, job, held_out)
 
 
-@contextmanager
-def randomness(decoder: Any, device: torch.device) -> Iterator[np.random.Generator]:
-    """The decoder's generator, torch's own seeded from it; the global ones are as they were afterwards."""
-    rng = generator(decoder.random_state)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(rng.integers(2**63)))
-        yield rng
+def train_stage(
+    network: POYO, data: TrainingData, settings: TrainingSettings, job: Job, held_out: TrainingData | None = None
+) -> TrainingRecord:
+    """Train a network in place on ``data``, validated on what is held out."""
+    validate = None if held_out is None else lambda: held_out.score(network, job.team)
+    source = data.source(network.config, job.device)
+    record = train(network, source, settings, job.rng, validate, job.checkpoint, job.team)
+    job.interrupted = record.interrupted
+    return record
 
 
 def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:

@@ -135,7 +135,7 @@ class HeldOutWindows:
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""
         segment, (begin, end) = self.rows.segment, self.part
-        low, high = np.searchsorted(segment.spike_times, [begin, end])
+        low, high = segment.spike_times.searchsorted([begin, end])
         mine = low + np.flatnonzero(segment.unit_index[low:high] == local)
         times, _, weights = segment.take(mine)
         duration = end - begin

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .session import Segment
+from .session import NO_UNIT, Segment
 
 # Bins begin at irrational places, where no clock ticks: rounding a spike's time does not move it to another bin.
 BIN_PHASE = 1 / np.pi
@@ -25,9 +25,11 @@ def merge_spikes(segment: Segment, bin_size: float, latest: bool = False) -> Seg
         Put every token at the end of its bin, so that none tells of a spike before it happened (causal decoding),
         rather than at its spikes' mean time.
     """
-    times, units = segment.spike_times, segment.unit_index
+    times, units = np.asarray(segment.spike_times), np.asarray(segment.unit_index)
+    if units.min(initial=0) == NO_UNIT:
+        times, units = times[units != NO_UNIT], units[units != NO_UNIT]
     if len(times) == 0:
-        return segment
+        return replace(segment, spike_times=times, unit_index=units)
     weights = np.ones(len(times)) if segment.weights is None else segment.weights.astype(np.float64)
     bins = np.floor(times / bin_size + BIN_PHASE).astype(np.int64)
     key = (bins - bins[0]) * (int(units.max()) + 1) + units

@@ -45,13 +45,16 @@ class Muon(torch.optim.Muon):
 def orthogonalised(
     matrices: Tensor, coefficients: tuple[float, float, float], n_steps: int, smallest_norm: float
 ) -> Tensor:
-    """Nearly orthogonal matrices (n, rows, columns) near the given ones, by Newton and Schulz's iteration in bfloat16.
+    """Nearly orthogonal matrices (n, rows, columns) near the given ones, by Newton and Schulz's iteration.
+
+    In bfloat16 on CUDA; elsewhere in the gradients' own precision, because bfloat16 turns the last bit of a gradient
+    into a hundredth of a step: after 50 steps the losses of one and of two processes would differ by a per cent.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
     """
     a, b, c = coefficients
     tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if matrices.is_cuda else matrices
     x = x.mT if tall else x
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=smallest_norm)
     for _ in range(n_steps):

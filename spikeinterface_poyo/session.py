@@ -1,7 +1,7 @@
 """A session: the spikes of one population, on clocks fixed once, as plain data.
 
-Windows and tokens read spikes only through `Segment.span` and `Segment.take`, which a segment whose spikes stay on disk
-can answer too; what rewrites a session (unit selection, merging, counting rates) reads the arrays.
+Windows and tokens read spikes only through `Segment.span` and `Segment.take`. The arrays behind them may stay on disk,
+see `stored_spikes`; what rewrites a session (unit selection, merging) makes arrays in memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+NO_UNIT = -1  # in `Segment.unit_index`, of a spike that is not to be read
 ClockSource = Literal["recording", "native", "frames", "seconds"]
 
 
@@ -32,7 +33,7 @@ class Segment:
     spike_times : ndarray, shape (n_spikes,), float64
         Seconds, ascending, on the segment's own clock.
     unit_index : ndarray, shape (n_spikes,), int32
-        Position of each spike's unit in the session's ``unit_ids``.
+        Position of each spike's unit in the session's ``unit_ids``, or `NO_UNIT`.
     t_start, t_stop : float
         Extent of the recording in seconds; of its spikes where no recording is known.
     weights : ndarray, shape (n_spikes,), float32, optional
@@ -60,7 +61,7 @@ class Segment:
 
     def span(self, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Index ranges ``(first, past_last)`` of the spikes in each interval [start, stop), in seconds."""
-        first, past = np.searchsorted(self.spike_times, starts), np.searchsorted(self.spike_times, stops)
+        first, past = self.spike_times.searchsorted(starts), self.spike_times.searchsorted(stops)
         return first, np.maximum(first, past)
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .session import ClockSource, Segment, Session
+from .stored_spikes import is_stored, stored_segment
 from .unit_properties import of_analyzer, of_nwb_units, of_sorting, of_table
 
 ACCEPTED = (
-    "a SpikeInterface sorting or SortingAnalyzer, neo SpikeTrains, Segment or Block, an NWB Units table or NWBFile, "
-    "a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
+    "a SpikeInterface sorting or SortingAnalyzer, the folder it was saved in, neo SpikeTrains, Segment or Block, an "
+    "NWB Units table or NWBFile, a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
 )
 
 
@@ -57,6 +60,8 @@ def as_session(sorting: Any) -> Session:
         session = from_tsgroup(sorting)
     elif isinstance(sorting, Mapping):
         session = from_dict(sorting)
+    elif isinstance(sorting, (str, PathLike)) and Path(sorting).is_dir():
+        session = from_folder(Path(sorting))
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
     return check_session(session)
@@ -75,6 +80,8 @@ def check_session(session: Session) -> Session:
     if not any(len(segment.spike_times) for segment in session.segments):
         raise ValueError(f"the sorting is empty: none of its {len(names)} units has a spike")
     for segment in session.segments:
+        if is_stored(segment):  # as sample indices, which are finite
+            continue
         bad = ~np.isfinite(segment.spike_times)
         if bad.any():
             units = sorted({names[i] for i in np.unique(segment.unit_index[bad])})
@@ -228,6 +235,8 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
     sampling rate.
     """
     has_recording = recording is not None or sorting.has_recording()
+    if not has_recording and is_mapped(sorting):
+        return from_mapped(sorting)
     if not has_recording and is_a(sorting, "spikeinterface", "UnitsSelectionSorting"):
         return from_selection(sorting)
     vector = None
@@ -248,6 +257,32 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
             clock: ClockSource = "native" if shifted else "frames"
             segments.append(make_segment(sorting.sample_index_to_time(frames, index), units, None, clock))
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+
+
+def is_mapped(sorting: Any) -> bool:
+    """Whether ``sorting`` is a folder that SpikeInterface saved, its spikes mapped into memory."""
+    return is_a(sorting, "spikeinterface", "NumpyFolderSorting") and isinstance(sorting.spikes, np.memmap)
+
+
+def from_mapped(sorting: Any) -> Session:
+    """A saved folder whose spikes stay there: windows are read from it when they are needed."""
+    index = sorting.spikes["segment_index"]
+    ends = np.searchsorted(index, np.arange(1, sorting.get_num_segments())).tolist()
+    segments = []
+    for segment, first, past in zip(sorting.segments, [0, *ends], [*ends, len(index)], strict=True):
+        t_start = segment._t_start or 0.0
+        stored = stored_segment(Path(sorting.spikes.filename), first, past, sorting.get_sampling_frequency(), t_start)
+        segments.append(replace(stored, clock="native") if t_start else stored)
+    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+
+
+def from_folder(folder: Path) -> Session:
+    """A folder that SpikeInterface saved; one of ``numpy_folder`` format, its default, stays on disk."""
+    from spikeinterface.core import NumpyFolderSorting, load
+
+    if (folder / "numpysorting_info.json").is_file():
+        return from_spikeinterface(NumpyFolderSorting(folder, mmap_mode="r"))
+    return as_session(load(folder))
 
 
 def from_selection(sorting: Any) -> Session:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from .losses import loss_sums
+from .distributed import ALONE, Team
+from .losses import Layout, loss_sum, loss_weight
 from .network import POYO, NetworkConfig
 from .prediction import predict_block
 from .samples import SpikeSamples
@@ -96,15 +97,21 @@ class TrainingData:
         leads = rows == np.argmax(n_spikes)
         return self.select([np.full(len(times), lead) for times, lead in zip(self.times, leads, strict=True)])
 
-    def score(self, network: POYO) -> float:
-        """One minus the loss: of numbers, R2 by the training part's variance; 0 is chance."""
-        error = total = 0.0
-        for block, times, *labels in zip(self.blocks, self.times, self.targets, self.weights, strict=True):
+    def score(self, network: POYO, team: Team = ALONE) -> float:
+        """One minus the loss: of numbers, R2 by the training part's variance; 0 is chance.
+
+        Each process of a team predicts some of the blocks.
+        """
+        sums = torch.zeros(2, dtype=torch.float64)
+        rows = list(zip(self.blocks, self.times, self.targets, self.weights, strict=True))
+        for block, times, *labels in rows[team.rank :: team.size]:
             predicted = torch.from_numpy(predict_block(network, block, times, self.centred))
             target, weight = (torch.from_numpy(array).double() for array in labels)
-            sums = loss_sums(predicted, target, weight, [(behavior, None) for behavior in block.behaviors])
-            error, total = error + float(sums[0]), total + float(sums[1])
-        return 1 - error / total
+            layout: Layout = [(behavior, None) for behavior in block.behaviors]
+            error = loss_sum(predicted, target, weight, layout)
+            sums += torch.stack([error, loss_weight(target, weight, layout)])
+        error, total = team.total(sums)
+        return 1 - float(error / total)
 
 
 def equal_shares(blocks: Sequence[Block], targets: Sequence[np.ndarray]) -> list[Block]:

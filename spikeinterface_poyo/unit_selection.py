@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .samples import SpikeSamples
 from .session import Segment, Session
+from .stored_spikes import StoredUnits, unit_chunks
 from .unit_properties import query_units
 
 
@@ -130,8 +131,20 @@ def firing_rates(session: Session) -> np.ndarray:
     """Spikes a second of each unit, shape (n_units,), over the extent of all segments."""
     count = np.zeros(len(session.unit_ids))
     for segment in session.segments:
-        count += np.bincount(segment.unit_index, segment.weights, minlength=len(count))
+        for units, weights in unit_chunks(segment):
+            count += np.bincount(units, weights, minlength=len(count))
     return count / max(session.duration, np.finfo(float).tiny)
+
+
+def units_that_fire(session: Session) -> np.ndarray:
+    """Which units have a spike, shape (n_units,); spikes on disk are read until all were seen."""
+    fires = np.zeros(len(session.unit_ids), dtype=bool)
+    for segment in session.segments:
+        for units, weights in unit_chunks(segment):
+            fires |= np.bincount(units, weights, minlength=len(fires)) > 0
+            if fires.all():
+                return fires
+    return fires
 
 
 def keep_units(session: Session, keep: np.ndarray) -> Session:
@@ -146,7 +159,7 @@ def keep_units(session: Session, keep: np.ndarray) -> Session:
 
 
 def keep_in_segment(segment: Segment, keep: np.ndarray, new_index: np.ndarray) -> Segment:
-    """One segment's spikes of the kept units, renumbered."""
+    """One segment's spikes of the kept units, renumbered; in memory."""
     kept = keep[segment.unit_index]
     return replace(
         segment,
@@ -154,3 +167,10 @@ def keep_in_segment(segment: Segment, keep: np.ndarray, new_index: np.ndarray) -
         unit_index=new_index[segment.unit_index[kept]].astype(np.int32),
         weights=None if segment.weights is None else segment.weights[kept],
     )
+
+
+def without_units(segment: Segment, keep: np.ndarray) -> Segment:
+    """One segment without the units where ``keep`` is False; spikes on disk stay there, those units' with `NO_UNIT`."""
+    if isinstance(segment.unit_index, StoredUnits):
+        return replace(segment, unit_index=segment.unit_index.renumbered(keep))
+    return keep_in_segment(segment, keep, np.cumsum(keep) - 1)

@@ -17,7 +17,7 @@ from .readouts import Readout, readout_from_json
 from .samples import SpikeSamples, seconds_covered
 from .session import Session
 from .signals import UNNAMED
-from .unit_selection import firing_rates, keep_in_segment
+from .unit_selection import units_that_fire, without_units
 from .windows import Block
 
 REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
@@ -140,7 +140,7 @@ class Vocabulary:
         labelled_seconds: float | None,
     ) -> None:
         """Give a new session and its units the next rows; units without a spike get none, unless all are silent."""
-        fires = firing_rates(session) > 0
+        fires = units_that_fire(session)
         if not fires.any():
             fires[:] = True
         self.sessions[name] = KnownSession(
@@ -259,7 +259,7 @@ class Vocabulary:
         rows = np.array([row.get(unit, 0) for unit in session.unit_names], dtype=np.int64)
         spikes = session.segments[segment]
         if not rows.all():  # units that were silent at fit
-            spikes = keep_in_segment(spikes, rows > 0, np.cumsum(rows > 0) - 1)
+            spikes = without_units(spikes, rows > 0)
         if config.token_bin:
             spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
         columns, behaviors = asked_for(self.readouts_of(name))

@@ -60,8 +60,9 @@ def describe(decoder: Any) -> dict[str, Any]:
     record = record_of(decoder)
     return {
         "format_version": FORMAT_VERSION,
-        # Where the weights came from may be a private path or address, and whoever loads these starts from these.
-        "parameters": decoder.get_params() | {"random_state": plain_seed(decoder.random_state), "pretrained": None},
+        # Paths may be private, and whoever loads these weights starts from them.
+        "parameters": decoder.get_params()
+        | {"random_state": plain_seed(decoder.random_state), "pretrained": None, "checkpoint": None},
         "network": asdict(decoder.network_.config),
         "vocabulary": decoder.sessions_.to_json(),
         "features": {

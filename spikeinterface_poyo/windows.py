@@ -28,6 +28,10 @@ class Windows:
     visible_from: np.ndarray
     visible_to: np.ndarray
 
+    def only(self, mine: slice) -> Windows:
+        """Some of the windows."""
+        return Windows(self.block[mine], self.start[mine], self.visible_from[mine], self.visible_to[mine])
+
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
@@ -69,23 +73,29 @@ def tokenize(
     window_length: float,
     unit_dropout: float = 0.0,
     rng: np.random.Generator | None = None,
+    mine: slice = slice(None),
 ) -> Tokens:
     """Tokens of ``windows``: a start and an end marker for each unit, then its spikes, relative to the window's start.
 
     With ``unit_dropout`` each window draws a rate uniformly below it and drops each unit with that probability; a
-    dropped unit has neither spikes nor markers. A window that would lose all units keeps them.
+    dropped unit has neither spikes nor markers. A window that would lose all units keeps them. Only windows ``mine``
+    are laid out, while random numbers are drawn for all, so that they do not depend on who has which.
     """
-    present = np.unique(windows.block)
+    low, high, _ = mine.indices(len(windows.start))
+    all_windows, windows = windows, windows.only(mine)
+    present = np.unique(all_windows.block)
     unit_rows = np.unique(np.concatenate([blocks[i].unit_rows for i in present]))
     parts = []
     for i in present:
-        inside = np.flatnonzero(windows.block == i)
+        inside = np.flatnonzero(all_windows.block == i)
         local = np.searchsorted(unit_rows, blocks[i].unit_rows).astype(np.int64)
         keep = np.ones((len(inside), len(local)), dtype=bool)
         if unit_dropout and rng is not None:
             rate = unit_dropout * rng.random((len(inside), 1))
             keep = rng.random(keep.shape) >= rate
             keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
+        here = (low <= inside) & (inside < high)
+        inside, keep = inside[here] - low, keep[here]
         parts.append(markers(inside, local, keep, window_length))
         parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
     return Tokens(unit_rows, *pad(parts, len(windows.start)))
@@ -114,7 +124,7 @@ def spikes(
     row = np.arange(len(inside)).repeat(count)
     index = np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
     times, unit, weights = segment.take(index)
-    kept = keep[row, unit]
+    kept = np.pad(keep, ((0, 0), (0, 1)))[row, unit]  # the last column is that of NO_UNIT, -1
     row, times, unit = row[kept], times[kept], unit[kept]
     log_weight = np.zeros(len(row), dtype=np.float32) if weights is None else np.log(weights[kept])
     return inside[row], local[unit] * N_TOKEN_TYPES + SPIKE, (times - start[row]).astype(np.float32), log_weight

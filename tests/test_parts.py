@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from spikeinterface_poyo import parts as parts_module
+from spikeinterface_poyo.losses import Layout, loss_weight
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.parts import parts, windows_in_cache
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import accumulate_gradient, training_loss
-from spikeinterface_poyo.windows import Block
+from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
 N_WINDOWS, N_QUERIES = 20, 5  # more windows than the encoder reads at once
+SEEDS = np.arange(N_WINDOWS)  # of their dropout
 
 
 def make_network(config: NetworkConfig = CONFIG) -> POYO:
@@ -26,7 +28,7 @@ def make_network(config: NetworkConfig = CONFIG) -> POYO:
         return POYO(config, n_units=7, n_sessions=2).eval()
 
 
-def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor]:
+def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor, Layout]:
     """Windows of very different length, some targets unknown, samples of unequal weight."""
     generator = torch.Generator().manual_seed(1)
     n_tokens = torch.randint(1, 60, (N_WINDOWS,), generator=generator)
@@ -43,24 +45,25 @@ def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor]:
     target = torch.randn((N_WINDOWS, N_QUERIES, 2), generator=generator)
     target[torch.rand(target.shape, generator=generator) < 0.3] = torch.nan
     target[3] = torch.nan
-    return batch, target, torch.rand((N_WINDOWS, N_QUERIES), generator=generator)
+    layout: Layout = [(BehaviorColumns("continuous", 0, 2), None)]
+    return batch, target, torch.rand((N_WINDOWS, N_QUERIES), generator=generator), layout
 
 
 def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
     whole, by_part = make_network(), make_network()
-    batch, target, weight = make_batch()
-    expected = training_loss(whole, batch, target, weight, autocast=False)
+    batch, target, weight, layout = make_batch()
+    expected = training_loss(whole, batch, target, weight, layout, autocast=False) / loss_weight(target, weight, layout)
     expected.backward()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
     assert len(parts(CONFIG, batch)) > 3
-    loss = accumulate_gradient(by_part, batch, target, weight, autocast=False)
+    loss = accumulate_gradient(by_part, batch, target, weight, layout, SEEDS, autocast=False)
     torch.testing.assert_close(loss, expected.detach())
     for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
 
 
 def test_parts_hold_each_window_once_and_similar_ones_together(monkeypatch):
-    batch, _, _ = make_batch()
+    batch, *_ = make_batch()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 1)
     assert windows_in_cache(CONFIG, 1e6) == 1
     rows = torch.cat(parts(CONFIG, batch))
@@ -83,6 +86,6 @@ def test_bfloat16_gradient_is_near_that_of_float32(causal):
     gradients = []
     for autocast in (False, True):
         network = make_network(replace(CONFIG, causal=causal))
-        accumulate_gradient(network, *make_batch(), autocast=autocast)
+        accumulate_gradient(network, *make_batch(), SEEDS, autocast=autocast)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999

@@ -17,13 +17,12 @@ from sklearn.model_selection import cross_val_score
 from spikeinterface_poyo import BlockedKFold, align
 from spikeinterface_poyo.losses import batch_loss
 from spikeinterface_poyo.network import POYO, NetworkConfig
+from spikeinterface_poyo.optimization import WeightAverage, learning_rate_factor
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
     BatchSource,
     TrainingSettings,
-    WeightAverage,
-    learning_rate_factor,
     train,
     training_loss,
 )

@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeinterface_poyo.losses import Layout
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.optimization import make_optimizers
 from spikeinterface_poyo.parts import parts
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.torch_brain_format import to_torch_brain
-from spikeinterface_poyo.training import BatchSource, TrainingSettings, accumulate_gradient, make_optimizers
-from spikeinterface_poyo.windows import N_TOKEN_TYPES, Block
+from spikeinterface_poyo.training import BatchSource, accumulate_gradient
+from spikeinterface_poyo.training_state import TrainingSettings
+from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
 SIZES = {
     "1.3M": {"dim": 64, "depth": 6, "cross_heads": 2, "self_heads": 8, "num_latents_per_step": 16},
@@ -88,7 +91,8 @@ class Ours:
     def __init__(self, session: Session, size: str, device: torch.device, muon: bool = False) -> None:
         self.network = new_network(size, session.n_units, device)
         segment = Segment(session.spike_times, session.unit_index, session.start, session.stop)
-        block = Block(segment, np.arange(1, 1 + session.n_units), 1, np.arange(2))
+        behaviors = (BehaviorColumns("continuous", 0, 2),)
+        block = Block(segment, np.arange(1, 1 + session.n_units), 1, np.arange(2), behaviors)
         sampler = WindowSampler([session.times], [1], WINDOW)
         targets = torch.from_numpy(session.behavior).to(device)
         self.source = BatchSource([block], sampler, targets, torch.ones(len(targets), device=device))
@@ -96,7 +100,7 @@ class Ours:
         # A window drops half of this share on average: as many tokens as torch_brain keeps.
         self.unit_dropout = 2 * MEAN_DROPPED
         if muon:
-            self.optimizers = make_optimizers(self.network, self.settings(1))
+            self.optimizers = make_optimizers(self.network, LEARNING_RATE, 0.01)
         else:
             self.optimizers = [torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE)]
 
@@ -104,15 +108,18 @@ class Ours:
         """Numbers of the recipe that the bench needs."""
         return TrainingSettings(1, 1, n_windows, int(WINDOW * SAMPLING_RATE), LEARNING_RATE, 0.01, self.unit_dropout)
 
-    def build(self, n_windows: int) -> tuple[WindowBatch, Tensor, Tensor]:
+    def build(self, n_windows: int) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
         """A batch of random windows, with unit dropout, and its targets."""
         return self.source.draw(self.settings(n_windows), self.rng)
 
-    def training_step(self, batch: WindowBatch, target: Tensor, weight: Tensor, bf16: bool = False) -> None:
+    def training_step(
+        self, batch: WindowBatch, target: Tensor, weight: Tensor, layout: Layout, bf16: bool = False
+    ) -> None:
         """One gradient step on a batch."""
         self.network.train()
         self.network.zero_grad(set_to_none=True)
-        accumulate_gradient(self.network, batch, target, weight, autocast=bf16)
+        seeds = self.rng.integers(2**63, size=len(target))
+        accumulate_gradient(self.network, batch, target, weight, layout, seeds, autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 

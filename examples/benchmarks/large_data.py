@@ -1,0 +1,128 @@
+"""Many sessions on disk: seconds to open them, memory in training, and throughput against one session in memory.
+
+    OMP_NUM_THREADS=1 python examples/benchmarks/large_data.py /scratch/large --scale 1.0
+
+At scale 1: 158 sessions, 27,373 units, 100 h, about 0.5 billion spikes, which take 12 GB. A smaller scale has as many
+sessions and units, and fewer hours. Spikes are drawn for all units at once, so that writing takes minutes; what is
+measured does not depend on what they mean. It is the training of all sessions together: the start with one of them is
+left out. Each measurement has a process of its own; anonymous memory is that of ``/proc/self/status``, less what the
+imports took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from spikeinterface.core import NumpyFolderSorting, NumpySorting
+from spikeinterface.core.base import minimum_spike_dtype
+
+from spikeinterface_poyo import POYODecoder, align, fitting, training
+from spikeinterface_poyo.behavior_files import read_behavior
+
+N_SESSIONS, N_UNITS, HOURS = 158, 27_373, 100.0
+RATE = 8.0  # spikes a second of a unit, on average
+SAMPLING, FRAMES = 25.0, 30_000.0  # Hz, of the behaviour and of the spikes
+GIGABYTE = 2**30
+NETWORK = {"window_length": 1.0, "batch_size": 32, "early_stopping": False, "random_state": 0, "device": "cpu"}
+
+
+def write_session(folder: Path, n_units: int, seconds: float, seed: int) -> int:
+    """Write a sorting and its behaviour; the number of spikes."""
+    rng = np.random.default_rng(seed)
+    times = np.arange(0, seconds, 1 / SAMPLING)
+    values = np.column_stack([np.sin(0.7 * times + seed), np.cos(0.4 * times)])
+    n_spikes = rng.poisson(RATE * n_units * seconds)
+    spikes = np.zeros(n_spikes, dtype=minimum_spike_dtype)
+    spikes["sample_index"] = np.sort(rng.integers(0, int(seconds * FRAMES), n_spikes))
+    phase = 0.5 + 0.4 * np.interp(spikes["sample_index"] / FRAMES, times, values[:, 0])
+    spikes["unit_index"] = (n_units - 1e-6) * rng.beta(2 * phase, 2 * (1 - phase))  # who fires follows the behaviour
+    NumpySorting(spikes, FRAMES, list(range(n_units))).save(folder=folder / "sorting")
+    np.savez(folder / "signal.npz", times=times, values=values)
+    return n_spikes
+
+
+def write(folder: Path, scale: float) -> None:
+    """Write all sessions, if the disk has room for them."""
+    n_spikes = RATE * N_UNITS / N_SESSIONS * HOURS * 3600 * scale
+    needed, free = 1.1 * n_spikes * minimum_spike_dtype_size(), shutil.disk_usage(folder.parent).free
+    if needed > 0.8 * free:
+        sys.exit(f"{needed / GIGABYTE:.0f} GB are needed, {free / GIGABYTE:.0f} are free: give a smaller --scale")
+    sizes = np.diff(np.linspace(0, N_UNITS, N_SESSIONS + 1).astype(int))
+    seconds = HOURS * 3600 / N_SESSIONS * scale
+    folder.mkdir()
+    total = sum(write_session(folder / f"s{k:03}", int(n), seconds, k) for k, n in enumerate(sizes))
+    print(f"wrote {len(sizes)} sessions, {sizes.sum()} units, {seconds * len(sizes) / 3600:.1f} h, {total:,} spikes")
+
+
+def minimum_spike_dtype_size() -> int:
+    """Bytes of a saved spike."""
+    return np.dtype(minimum_spike_dtype).itemsize
+
+
+def anonymous_memory() -> int:
+    """Bytes of this process that are no file's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon")))
+
+
+def measure(folder: Path, n_sessions: int, in_memory: bool, n_steps: int) -> dict[str, float]:
+    """Open sessions and train on them for some steps."""
+    at_rest, began = anonymous_memory(), time.perf_counter()
+    paths = sorted(folder.glob("*/sorting"))[:n_sessions]
+    sortings = [NumpyFolderSorting(path) for path in paths] if in_memory else paths
+    signals = [read_behavior(path.parent / "signal.npz") for path in paths]
+    X, y = align(sortings, signals)
+    opened = time.perf_counter() - began
+    durations, highest, real = [], 0, training.training_step
+
+    def step(*given: object) -> None:
+        nonlocal highest
+        start = time.perf_counter()
+        real(*given)
+        durations.append(time.perf_counter() - start)
+        highest = max(highest, anonymous_memory())
+        if len(durations) == n_steps:
+            raise KeyboardInterrupt
+
+    training.training_step = step
+    fitting.start_with_one = lambda *_: training.TrainingRecord()
+    POYODecoder(**NETWORK).fit(X, y)
+    rate = NETWORK["batch_size"] / np.median(durations[len(durations) // 4 :])
+    memory = (highest - at_rest) / GIGABYTE
+    prepared = time.perf_counter() - began - opened - sum(durations)
+    return {"opened": opened, "prepared": prepared, "memory": memory, "windows_a_second": rate}
+
+
+def main() -> None:
+    """Write the sessions where they are not there yet; measure all of them on disk, and one in memory, alternately."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0, help="of hours")
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child is not None:
+        n_sessions, in_memory = json.loads(arguments.child)
+        print(json.dumps(measure(arguments.folder, n_sessions, in_memory, arguments.steps)))
+        return
+    if not arguments.folder.exists():
+        write(arguments.folder, arguments.scale)
+    for _ in range(arguments.repeats):
+        for what, child in (("all on disk", [N_SESSIONS, False]), ("one in memory", [1, True])):
+            command = [sys.executable, "-W", "ignore", __file__, str(arguments.folder), "--steps", str(arguments.steps)]
+            ended = subprocess.run([*command, "--child", json.dumps(child)], check=True, capture_output=True, text=True)
+            r = json.loads(ended.stdout.splitlines()[-1])
+            print(f"{what:14} opened in {r['opened']:.1f} s, prepared in {r['prepared']:.1f} s, {r['memory']:.2f} GB, "
+                  f"{r['windows_a_second']:.1f} windows/s", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

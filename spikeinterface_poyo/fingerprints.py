@@ -1,0 +1,80 @@
+"""What a fit is made of, as short plain data: equal for the same fit, whichever process does it."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from .samples import SpikeSamples
+from .session import Segment
+
+# Parameters that another process may give otherwise; the weights behind "pretrained" are compared themselves.
+FREE = {"checkpoint", "device", "pretrained", "verbose"}
+DIGITS = 12  # of a digest
+SPIKES_TO_READ = 10_000  # of a segment, evenly spaced: sessions on disk are not to be read through
+
+
+def fingerprint(
+    decoder: Any, X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any, network: nn.Module | None
+) -> dict[str, str]:
+    """Parameters as text, and digests of the samples and of the weights that training starts from.
+
+    Parameters
+    ----------
+    decoder : POYODecoder
+        Its parameters.
+    X, y, weight, names
+        Samples, targets, weights and ids of the sessions, as in `fitting.Labels`.
+    network : Module or None
+        What training starts from; None where that is drawn.
+    """
+    parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
+    return {name: value for name, value in parameters.items() if name not in FREE} | {
+        "version": version("spikeinterface_poyo"),
+        "data": digest_of_samples(X, y, weight, names),
+        "weights": "" if network is None else digest_of_network(network),
+    }
+
+
+def plain(value: Any) -> str:
+    """A parameter as text that says what it is, not where it is in memory."""
+    if isinstance(value, np.random.RandomState):
+        _, key, *rest = value.get_state(legacy=True)
+        return f"RandomState {hashlib.sha256(np.asarray(key).tobytes()).hexdigest()[:DIGITS]} {rest}"
+    return str(value)
+
+
+def digest_of_samples(X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any) -> str:
+    """Digest of all labels, and of the number and a part of the spikes of each segment."""
+    digest = hashlib.sha256(repr(sorted(names.items())).encode())
+    for array in (X.session_index, X.segment_index, X.times, y, weight):
+        digest.update(np.ascontiguousarray(array).data)
+    for position in sorted(names):
+        session = X.sessions[position]
+        digest.update(repr((session.unit_names, session.isolated_rows, X.targets[position])).encode())
+        for segment in session.segments:
+            digest_segment(digest, segment)
+    return digest.hexdigest()[:DIGITS]
+
+
+def digest_segment(digest: Any, segment: Segment) -> None:
+    """Add a segment."""
+    n_spikes = len(segment.spike_times)
+    digest.update(repr((n_spikes, segment.t_start, segment.t_stop)).encode())
+    index = np.unique(np.linspace(0, n_spikes - 1, min(n_spikes, SPIKES_TO_READ)).astype(np.int64))
+    for array in segment.take(index):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+
+
+def digest_of_network(network: nn.Module) -> str:
+    """Digest of weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:DIGITS]

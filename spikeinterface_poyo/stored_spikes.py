@@ -1,0 +1,142 @@
+"""Spikes that stay on disk: arrays of times and units that read a saved sorting's records only where they are asked.
+
+SpikeInterface's saved folder holds one structured array of (sample_index, unit_index, segment_index), in order of time,
+that can be mapped into memory. What is read of it is bit for bit what reading all of it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .session import NO_UNIT, Segment
+
+RECORDS_AT_ONCE = 200_000  # where many are read, one chunk after the other
+
+
+@dataclass(frozen=True)
+class StoredRecords:
+    """Records ``first`` to ``past`` of the array in ``file``, a ``.npy``; pickled by name, opened when read."""
+
+    file: Path
+    first: int
+    past: int
+
+    @cached_property
+    def mapped(self) -> np.ndarray:
+        """The records, mapped into memory."""
+        return np.asarray(np.load(self.file, mmap_mode="r")[self.first : self.past])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "mapped"}
+
+    def __len__(self) -> int:
+        return self.past - self.first
+
+
+class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """What looks like a one-dimensional array and becomes one, wholly, where more is asked than elements of it."""
+
+    records: StoredRecords
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        arrays = (np.asarray(value) if isinstance(value, StoredArray) else value for value in inputs)
+        return getattr(ufunc, method)(*arrays, **options)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTimes(StoredArray):
+    """Float64 seconds of records: sample index over sampling rate (Hz), plus ``t_start`` (s)."""
+
+    records: StoredRecords
+    rate: float
+    t_start: float
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.seconds(self.records.mapped["sample_index"][index])
+
+    def seconds(self, frames: Any) -> Any:
+        """Times of sample indices, as SpikeInterface has them."""
+        return frames / self.rate + self.t_start
+
+    def searchsorted(self, seconds: Any) -> np.ndarray:
+        """As of ``ndarray``: the number of earlier spikes."""
+        seconds = np.asarray(seconds, dtype=np.float64)
+        frames = self.records.mapped["sample_index"]
+        if len(frames) == 0:
+            return np.zeros(seconds.shape, dtype=np.int64)
+        # The first sample at that time or later, which rounding may put one too high or too low.
+        guess = np.ceil((seconds - self.t_start) * self.rate).clip(float(frames[0]), float(frames[-1]) + 1)
+        sample = guess.astype(np.int64)
+        sample -= self.seconds(sample - 1) >= seconds
+        sample += self.seconds(sample) < seconds
+        return np.searchsorted(frames, sample)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredUnits(StoredArray):
+    """Unit indices of records, int32; of spikes at one moment in ascending order, within what is asked for at once.
+
+    ``numbers``, where given, are what to call each unit of the file.
+    """
+
+    records: StoredRecords
+    numbers: np.ndarray | None = None
+
+    def __getitem__(self, index: Any) -> Any:
+        frames, units = self.records.mapped["sample_index"][index], self.records.mapped["unit_index"][index]
+        if np.ndim(units):
+            together = frames[:-1] == frames[1:]
+            if not isinstance(index, slice):
+                together &= np.diff(np.flatnonzero(index) if np.asarray(index).dtype == bool else index) == 1
+            sort_together(units := units.astype(np.int32), together)
+        return units if self.numbers is None else self.numbers[units]
+
+    def renumbered(self, keep: np.ndarray) -> StoredUnits:
+        """The same without the units where ``keep`` is False, whose spikes become those of `NO_UNIT`."""
+        return replace(self, numbers=np.where(keep, np.cumsum(keep) - 1, NO_UNIT).astype(np.int32))
+
+
+def sort_together(units: np.ndarray, together: np.ndarray) -> None:
+    """Sort ``units`` (n,) in place within each run; ``together`` (n - 1,): whether the next one is of the same run."""
+    if not (together & (units[:-1] > units[1:])).any():
+        return
+    runs = np.concatenate([[0], np.cumsum(~together)])
+    some = np.flatnonzero(np.append(together, False) | np.insert(together, 0, False))
+    units[some] = units[some][np.lexsort((units[some], runs[some]))]
+
+
+def stored_segment(file: Path, first: int, past: int, rate: float, t_start: float) -> Segment:
+    """Segment of the records ``first`` to ``past`` of a saved sorting."""
+    records = StoredRecords(file, first, past)
+    times = StoredTimes(records, rate, t_start)
+    extent = (float(times[0]), float(times[-1])) if len(records) else (np.inf, -np.inf)
+    return Segment(times, StoredUnits(records), *extent, clock="frames")  # type: ignore[arg-type]
+
+
+def is_stored(segment: Segment) -> bool:
+    """Whether the segment's spikes stay on disk."""
+    return isinstance(segment.spike_times, StoredTimes)
+
+
+def unit_chunks(segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Unit indices and weights of all spikes of a segment; those on disk in chunks."""
+    if not is_stored(segment):
+        yield segment.unit_index, segment.weights
+        return
+    for first in range(0, len(segment.spike_times), RECORDS_AT_ONCE):
+        yield segment.unit_index[first : first + RECORDS_AT_ONCE], None

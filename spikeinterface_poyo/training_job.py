@@ -1,0 +1,58 @@
+"""A fit as a job: where it runs, with which random numbers, and where its state is kept meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .checkpoints import Checkpoint
+from .distributed import Team, present_team
+from .fingerprints import fingerprint
+from .network import POYO
+from .runtime import find_device, generator
+
+if TYPE_CHECKING:
+    from .fitting import Labels
+
+
+@dataclass(eq=False)
+class Job:
+    """What a fit works with: its device, its random numbers, where its state is kept, and who shares the work."""
+
+    device: torch.device
+    rng: np.random.Generator
+    checkpoint: Checkpoint | None
+    team: Team
+    interrupted: bool = False
+
+
+@contextmanager
+def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iterator[Job]:
+    """Context of one fit, which starts from the weights of ``base`` or from none.
+
+    The decoder's generator seeds torch's own; the global ones are as they were afterwards. A fit that comes to its end
+    closes its checkpoint.
+    """
+    team, checkpoint = present_team(), None
+    if team.size > 1 and decoder.random_state is None:
+        raise ValueError("processes that train together need the same random numbers; give random_state= a number")
+    if decoder.checkpoint is not None:
+        of_fit = fingerprint(decoder, labels.X, labels.y, labels.weight, labels.names, base)
+        checkpoint = Checkpoint(Path(decoder.checkpoint), of_fit, writes=team.leads)
+        team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
+    device, rng = find_device(decoder.device), generator(decoder.random_state)
+    job = Job(device, rng, checkpoint, team)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seed = int(rng.integers(2**63))
+        torch.manual_seed(seed)
+        if device.type == "cuda":  # its only random numbers are those of dropout, which differ between processes
+            torch.cuda.manual_seed((seed + team.rank) % 2**63)
+        yield job
+    if checkpoint is not None and not job.interrupted:
+        checkpoint.close()

@@ -1,0 +1,185 @@
+"""The state of a training run: all that is needed to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .network import POYO
+from .optimization import (
+    WeightAverage,
+    copy_of_weights,
+    learning_rate_factor,
+    make_optimizers,
+    scale_learning_rates,
+    set_weights,
+)
+
+SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations for no reason
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What one training run needs besides data; see `POYODecoder` for the meaning."""
+
+    n_iterations: int
+    steps_per_iteration: int
+    batch_size: int
+    n_queries: int
+    learning_rate: float
+    weight_decay: float
+    unit_dropout: float
+    patience: int | None = None
+    autocast: bool = False
+    verbose: bool = False
+    stage: str = "training"
+
+    @property
+    def n_steps(self) -> int:
+        """Gradient steps at most."""
+        return self.n_iterations * self.steps_per_iteration
+
+
+@dataclass
+class TrainingRecord:
+    """What happened: one loss an iteration, one validation score an iteration where there was validation."""
+
+    losses: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    interrupted: bool = False
+    stopped_early: bool = False
+
+    def followed_by(self, other: TrainingRecord) -> TrainingRecord:
+        """Record of this run and of one after it."""
+        return TrainingRecord(
+            self.losses + other.losses, self.scores + other.scores, other.interrupted, other.stopped_early
+        )
+
+
+class TrainingState:
+    """A network in training, its optimiser, and how far it has come.
+
+    Parameters
+    ----------
+    network : POYO
+        Trained in place.
+    settings : TrainingSettings
+        Numbers of the recipe.
+    rng : Generator
+        Source of windows and dropped units.
+    """
+
+    def __init__(self, network: POYO, settings: TrainingSettings, rng: np.random.Generator) -> None:
+        self.network, self.settings, self.rng = network, settings, rng
+        self.optimizers = make_optimizers(network, settings.learning_rate, settings.weight_decay)
+        self.average = WeightAverage(network)
+        self.kept: list[Tensor] | None = None  # the best validated weights
+        self.since_kept = 0  # iterations
+        self.record = TrainingRecord()
+        self.losses: list[Tensor] = []  # of the steps of the present iteration
+        self.step = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.settings.n_steps or self.record.stopped_early
+
+    def descend(self, loss: Tensor) -> None:
+        """Step along the gradients of ``loss``, which the network's parameters hold."""
+        self.losses.append(loss)
+        scale_learning_rates(self.optimizers, learning_rate_factor(self.step, self.settings.n_steps))
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.average.update(self.network)
+        self.step += 1
+
+    def end_iteration(self, validate: Callable[[], float] | None) -> None:
+        """Take note of the loss, and keep the averaged weights if they validate well.
+
+        Raises
+        ------
+        ValueError
+            Where the loss is no longer finite.
+        """
+        self.check_finite()
+        self.record.losses.append(float(torch.stack(self.losses).mean()))
+        self.losses = []
+        if validate is None:
+            return
+        with self.average.applied(self.network):
+            self.record.scores.append(validate())
+        self.since_kept += 1
+        if self.record.scores[-1] >= max(self.record.scores) - SCORE_TOLERANCE:
+            self.kept, self.since_kept = [weight.clone() for weight in self.average.weights], 0
+        patience = self.settings.patience
+        self.record.stopped_early = patience is not None and self.since_kept >= patience
+
+    def check_finite(self) -> None:
+        """Refuse to go on from losses or weights that are not finite."""
+        loss = float(torch.stack(self.losses).mean()) if self.losses else 0.0
+        if not math.isfinite(loss):
+            raise ValueError(f"the training loss became {loss}; lower learning_rate_init")
+        if not all(bool(parameter.isfinite().all()) for parameter in self.network.parameters()):
+            raise ValueError("the network's weights are no longer finite; lower learning_rate_init")
+
+    def use_best_weights(self) -> None:
+        """Leave the network with the weights that training ends with."""
+        set_weights(self.network, self.average.weights if self.kept is None else self.kept)
+
+    def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that changes in training, torch's own random state included: tensors, and plain data."""
+        groups = {"network": copy_of_weights(self.network), "average": self.average.weights, "kept": self.kept or []}
+        tensors = {f"{group}.{i}": weight for group, weights in groups.items() for i, weight in enumerate(weights)}
+        for i, optimizer in enumerate(self.optimizers):
+            for parameter, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{i}.{parameter}.{name}": value for name, value in values.items()}
+        if self.losses:
+            tensors["losses"] = torch.stack(self.losses)
+        tensors["torch_rng"] = torch.get_rng_state()
+        if self.network.omega.is_cuda:
+            tensors["cuda_rng"] = torch.cuda.get_rng_state(self.network.omega.device)
+        facts = {
+            "stage": self.settings.stage,
+            "step": self.step,
+            "n_updates": self.average.n_updates,
+            "since_kept": self.since_kept,
+            "record": asdict(self.record),
+            "rng": self.rng.bit_generator.state,
+        }
+        return tensors, facts
+
+    def unpack(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Inverse of `pack`.
+
+        Raises
+        ------
+        KeyError, RuntimeError, TypeError, ValueError
+            Where they are of another network or stage.
+        """
+        if facts["stage"] != self.settings.stage:
+            raise ValueError(f"it is in the stage {facts['stage']!r}, not {self.settings.stage!r}")
+        device, n = self.network.omega.device, len(self.average.weights)
+        set_weights(self.network, [tensors[f"network.{i}"] for i in range(n)])
+        self.average.weights = [tensors[f"average.{i}"].to(device) for i in range(n)]
+        self.average.n_updates = facts["n_updates"]
+        self.kept = [tensors[f"kept.{i}"].to(device) for i in range(n)] if "kept.0" in tensors else None
+        self.since_kept, self.step = facts["since_kept"], facts["step"]
+        self.record = TrainingRecord(**facts["record"])
+        self.losses = list(tensors["losses"].to(device)) if "losses" in tensors else []
+        for i, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in tensors.items():
+                if name.startswith(f"optimizer.{i}."):
+                    _, _, parameter, key = name.split(".")
+                    state.setdefault(int(parameter), {})[key] = value
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.rng.bit_generator.state = facts["rng"]
+        torch.set_rng_state(tensors["torch_rng"])
+        if "cuda_rng" in tensors and device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["cuda_rng"], device)

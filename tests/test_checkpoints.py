@@ -1,0 +1,322 @@
+"""Checkpoints: a fit that died goes on to the very numbers it would have reached, and no failure loses the last one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikeinterface_poyo import POYODecoder, checkpoints, defaults, fitting, identification, training
+from spikeinterface_poyo.checkpoints import replace_file
+
+
+class Died(BaseException):
+    """Stands for the end of a process: nothing catches it."""
+
+
+@pytest.fixture(autouse=True)
+def short_stages(monkeypatch):
+    """Stages and iterations of ten steps, a checkpoint after each."""
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # what is simulated here is no power failure
+    monkeypatch.setattr(identification, "IDENTIFICATION_STEPS", 10)
+    monkeypatch.setattr(fitting, "LEADING_STEPS", 10)
+    for module in (defaults, fitting):
+        monkeypatch.setattr(module, "STEPS_AN_ITERATION", 10)
+
+
+@pytest.fixture
+def die_at(monkeypatch) -> Callable[[int | None], list]:
+    """Function that makes training die after n more gradient steps, or never; it gives a list of steps done."""
+    real = training.training_step
+
+    def set_up(n: int | None) -> list:
+        done: list = []
+
+        def step(*args):
+            if len(done) == n:
+                raise Died
+            done.append(None)
+            return real(*args)
+
+        monkeypatch.setattr(training, "training_step", step)
+        return done
+
+    return set_up
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate()
+
+
+@pytest.fixture(scope="module")
+def base(simulate, small_decoder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    other = simulate(5)
+    small_decoder().fit(other.spikes, other.behavior).save_pretrained(folder)
+    return folder
+
+
+def assert_same(one: POYODecoder, other: POYODecoder) -> None:
+    """Equal to the bit."""
+    assert one.loss_curve_ == other.loss_curve_
+    assert one.validation_scores_ == other.validation_scores_
+    mine, theirs = one.network_.state_dict(), other.network_.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine | theirs)
+
+
+@pytest.mark.parametrize("n_steps", [0, 10, 15])
+def test_a_fit_that_died_goes_on_to_the_same_numbers(session, small_decoder, die_at, tmp_path, n_steps):
+    options = {"max_iter": 2, "early_stopping": True, "random_state": 3}
+    whole = small_decoder(**options).fit(session.spikes, session.behavior)
+    decoder = small_decoder(**options, checkpoint=tmp_path / "state")
+    die_at(n_steps)
+    with pytest.raises(Died):
+        decoder.fit(session.spikes, session.behavior)
+    die_at(None)
+    assert_same(decoder.fit(session.spikes, session.behavior), whole)
+
+
+@pytest.mark.parametrize("n_steps", [6, 10, 32])
+def test_every_stage_of_a_fit_goes_on(session, simulate, small_decoder, die_at, tmp_path, n_steps):
+    other = simulate(1)
+    data = [session.spikes, other.spikes], [session.behavior, other.behavior]
+    all_steps = die_at(None)
+    whole = small_decoder().fit(*data)
+    assert whole.n_iter_ == 3
+    decoder = small_decoder(checkpoint=tmp_path / "state")
+    die_at(n_steps)
+    with pytest.raises(Died):
+        decoder.fit(*data)
+    die_at(len(all_steps) - n_steps)  # no more steps than were left
+    assert_same(decoder.fit(*data), whole)
+
+
+@pytest.mark.parametrize("n_steps", [4, 14])
+def test_adaptation_goes_on(session, small_decoder, base, die_at, tmp_path, n_steps):
+    options = {"pretrained": base, "max_iter": 1}
+    whole = small_decoder(**options).fit(session.spikes, session.behavior)
+    decoder = small_decoder(**options, checkpoint=tmp_path / "state")
+    die_at(n_steps)
+    with pytest.raises(Died):
+        decoder.fit(session.spikes, session.behavior)
+    die_at(20 - n_steps)
+    assert_same(decoder.fit(session.spikes, session.behavior), whole)
+
+
+@pytest.mark.parametrize("n_steps", [4, 14])
+def test_partial_fit_goes_on(session, small_decoder, base, die_at, tmp_path, n_steps):
+    def decoder(**options) -> POYODecoder:
+        return small_decoder(**options).set_params(pretrained=base, max_iter=1)
+
+    new = {"session_id": "new", "adapt": "all"}
+    whole = decoder().partial_fit(session.spikes, session.behavior, **new)
+    die_at(n_steps)
+    with pytest.raises(Died):
+        decoder(checkpoint=tmp_path / "state").partial_fit(session.spikes, session.behavior, **new)
+    die_at(20 - n_steps)
+    resumed = decoder(checkpoint=tmp_path / "state").partial_fit(session.spikes, session.behavior, **new)
+    assert_same(resumed, whole)
+
+
+def test_a_fit_without_a_seed_goes_on_too(session, small_decoder, die_at, tmp_path):
+    decoder = small_decoder(random_state=None, checkpoint=tmp_path / "state")
+    die_at(5)
+    with pytest.raises(Died):
+        decoder.fit(session.spikes, session.behavior)
+    die_at(5)
+    assert len(decoder.fit(session.spikes, session.behavior).loss_curve_) == 1
+
+
+def test_a_random_state_is_known_by_its_state(session, small_decoder, die_at, tmp_path):
+    def decoder(seed: int) -> POYODecoder:
+        return small_decoder(random_state=np.random.RandomState(seed), checkpoint=tmp_path / "state")
+
+    die_at(5)
+    with pytest.raises(Died):
+        decoder(0).fit(session.spikes, session.behavior)
+    die_at(5)
+    with pytest.raises(ValueError, match="it differs in random_state"):
+        decoder(1).fit(session.spikes, session.behavior)
+    decoder(0).fit(session.spikes, session.behavior)
+
+
+def test_a_fit_that_ended_is_read_not_repeated(session, small_decoder, die_at, tmp_path):
+    decoder = small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
+    die_at(0)
+    again = small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
+    assert_same(again, decoder)
+
+
+def test_a_fit_that_ended_makes_place_for_another(session, small_decoder, tmp_path):
+    decoder = small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
+    other = decoder.set_params(random_state=1).fit(session.spikes, session.behavior)
+    assert_same(other, small_decoder(random_state=1).fit(session.spikes, session.behavior))
+
+
+@pytest.mark.parametrize("change", ["learning_rate_init", "labels", "spikes", "session_id", "pretrained"])
+def test_a_checkpoint_of_another_fit_is_refused_and_stays(session, small_decoder, base, die_at, tmp_path, change):
+    file = tmp_path / "state"
+    die_at(5)
+    with pytest.raises(Died):
+        small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
+    contents = file.read_bytes()
+    die_at(None)
+    parameters = {"learning_rate_init": {"learning_rate_init": 1e-3}, "pretrained": {"pretrained": base}}
+    spikes = session.spikes if change != "spikes" else session.spikes | {"u1": session.spikes["u1"] + 1e-5}
+    values = session.values if change != "labels" else session.values + (np.arange(len(session.values)) == 7)
+    name = "monday" if change == "session_id" else None
+    differs = {"labels": "data", "spikes": "data", "session_id": "data", "pretrained": "weights"}.get(change, change)
+    decoder = small_decoder(checkpoint=file, **parameters.get(change, {}))
+    with pytest.raises(ValueError, match=rf"another fit that has not ended: it differs in {differs} \("):
+        decoder.fit(spikes, (session.times, values), session_id=name)
+    assert file.read_bytes() == contents
+
+
+@pytest.mark.parametrize("contents", [b"", b"no safetensors at all", "truncated", "weights"])
+def test_a_file_that_is_no_checkpoint_is_refused_and_stays(session, small_decoder, base, die_at, tmp_path, contents):
+    file = tmp_path / "state"
+    decoder = small_decoder(checkpoint=file)
+    if contents == "truncated":
+        die_at(5)
+        with pytest.raises(Died):
+            decoder.fit(session.spikes, session.behavior)
+        contents = file.read_bytes()[:-100]
+    elif contents == "weights":
+        contents = next(base.glob("*.safetensors")).read_bytes()
+    file.write_bytes(contents)
+    with pytest.raises(ValueError, match=r"training cannot go on from .*state: "):
+        decoder.fit(session.spikes, session.behavior)
+    assert file.read_bytes() == contents
+
+
+def test_a_folder_is_no_checkpoint(session, small_decoder, tmp_path):
+    with pytest.raises(ValueError, match="is a folder; give the name of a file in it"):
+        small_decoder(checkpoint=tmp_path).fit(session.spikes, session.behavior)
+
+
+def test_where_nothing_can_be_written_nothing_is_trained(session, small_decoder, die_at, tmp_path):
+    (tmp_path / "file").write_text("")  # root may write to any folder, but nobody into a file
+    die_at(0)
+    with pytest.raises(OSError, match=r"no checkpoint could be written to .* Nothing was trained"):
+        small_decoder(checkpoint=tmp_path / "file" / "state").fit(session.spikes, session.behavior)
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_costs_neither_training_nor_the_last_checkpoint(
+    session, small_decoder, die_at, monkeypatch, tmp_path
+):
+    whole = small_decoder().fit(session.spikes, session.behavior)
+    decoder, file = small_decoder(checkpoint=tmp_path / "state"), tmp_path / "state"
+    die_at(5)
+    with pytest.raises(Died):
+        decoder.fit(session.spikes, session.behavior)
+    contents = file.read_bytes()
+    syncs = []
+
+    def fills_up(handle: int) -> None:
+        syncs.append(handle)
+        if len(syncs) > 1:
+            full_disk()
+
+    die_at(None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fills_up)
+        with pytest.warns(
+            UserWarning, match=r"No space left on device\. Training goes on; the former checkpoint stays"
+        ):
+            decoder.fit(session.spikes, session.behavior)
+    assert_same(decoder, whole)
+    assert file.read_bytes() == contents  # as it was gone on from
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+    assert_same(small_decoder(checkpoint=file).fit(session.spikes, session.behavior), whole)
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(session, small_decoder, monkeypatch, tmp_path):
+    whole = small_decoder().fit(session.spikes, session.behavior)
+    real, calls = training.training_loss, []
+
+    def loss(*args, **options):
+        calls.append(None)
+        return real(*args, **options) * (np.nan if len(calls) == 7 else 1.0)
+
+    monkeypatch.setattr(training, "training_loss", loss)
+    decoder = small_decoder(checkpoint=tmp_path / "state")
+    with pytest.raises(ValueError, match="loss became nan; lower learning_rate_init"):
+        decoder.fit(session.spikes, session.behavior)
+    assert len(calls) == 7  # found out before anything was written
+    assert_same(decoder.fit(session.spikes, session.behavior), whole)
+
+
+@pytest.mark.parametrize("at", ["write", "replace"])
+def test_a_death_while_writing_leaves_the_former_file(monkeypatch, tmp_path, at):
+    file = tmp_path / "folder" / "state"
+    replace_file(file, b"old")
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync" if at == "write" else "replace", die)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # the dead clean up nothing
+        with pytest.raises(Died):
+            replace_file(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert len(list(file.parent.iterdir())) == 2
+    replace_file(file, b"newer")
+    assert file.read_bytes() == b"newer"
+    assert list(file.parent.iterdir()) == [file]
+
+
+KILLED = """
+import os, random, signal, sys, time
+import numpy as np, torch
+from spikeinterface_poyo import POYODecoder, checkpoints, defaults
+defaults.STEPS_AN_ITERATION = 10
+checkpoints.CHECKPOINT_SECONDS = 0.0
+torch.set_num_threads(1)
+rng = np.random.default_rng(0)
+spikes = {"a": np.sort(rng.uniform(0, 60, 500)), "b": np.sort(rng.uniform(0, 60, 900))}
+behavior = np.arange(0, 60, 0.1), np.sin(np.arange(0, 60, 0.1))
+small = dict(dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, num_latents_per_step=2, n_latent_steps=4,
+             window_length=1.0, batch_size=8, max_iter=4, random_state=0, device="cpu", early_stopping=True)
+file = sys.argv[1]
+
+def fit(checkpoint):
+    return POYODecoder(**small, checkpoint=checkpoint).fit(spikes, behavior)
+
+random.seed(0)
+n_kills = 0
+while n_kills < 3:  # a fresh process each time, forked before torch has threads
+    child = os.fork()
+    if not child:
+        fit(file)
+        os._exit(0)
+    while not os.path.exists(file):
+        time.sleep(0.001)
+    time.sleep(random.uniform(0.0, 0.2))
+    os.kill(child, signal.SIGKILL)
+    n_kills += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+resumed, whole = fit(file), fit(None)
+states = resumed.network_.state_dict(), whole.network_.state_dict()
+assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+print(resumed.loss_curve_ == whole.loss_curve_, resumed.validation_scores_ == whole.validation_scores_)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fit_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "state")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.stdout.split() == ["True", "True"], ended.stderr

@@ -1,0 +1,136 @@
+"""Several processes that train together: the same numbers as one, from a folder of sessions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import train_together
+from spikeinterface.core import NumpySorting
+
+from spikeinterface_poyo import POYODecoder, distributed
+from spikeinterface_poyo.distributed import Team, team
+from spikeinterface_poyo.dropout import dropout, seeded_by_window
+from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
+from spikeinterface_poyo.session import Segment
+from spikeinterface_poyo.windows import Block, Windows, tokenize
+
+
+@pytest.fixture(scope="module")
+def sessions(simulate, tmp_path_factory) -> Path:
+    """A folder of two sessions, one with a silent unit."""
+    folder = tmp_path_factory.mktemp("sessions")
+    for seed, name in enumerate(["monday", "tuesday"]):
+        session = simulate(seed, n_units=4 + seed, duration=50.0, silent=seed)
+        frames = {unit: (times * 1000).astype(np.int64) for unit, times in session.spikes.items()}
+        sorting = NumpySorting.from_unit_dict(frames, sampling_frequency=1000.0)
+        sorting.save(folder=folder / name / "sorting")
+        np.savez(folder / name / "phase.npz", times=session.times, values=session.values, units="dimensionless")
+    return folder
+
+
+def test_two_processes_train_as_one_does(sessions, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    train_together.train(sessions, one)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += [train_together.__file__, str(sessions), str(two)]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert ended.returncode == 0, ended.stderr
+    losses = [np.load(folder / "losses.npy") for folder in (one, two)]
+    assert len(losses[0]) == 150  # in three stages
+    np.testing.assert_allclose(losses[1][:50], losses[0][:50], rtol=1e-4)
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)  # rounding of sums grows from step to step
+    decoders = [POYODecoder.from_pretrained(folder) for folder in (one, two)]
+    np.testing.assert_allclose(*(decoder.validation_scores_ for decoder in decoders), rtol=1e-3)
+    assert set(decoders[0].sessions_.sessions) == {"monday", "tuesday"}
+    assert not (one / CHECKPOINT).exists()
+
+
+def test_pretraining_that_died_goes_on(sessions, tmp_path, monkeypatch):
+    options = [f"--{name}={value}" for name, value in train_together.SMALL.items()]
+    with monkeypatch.context() as patch:
+        patch.setattr(POYODecoder, "save_pretrained", lambda *_: 1 / 0)  # such as for a full disk
+        with pytest.raises(ZeroDivisionError):
+            main([str(sessions), str(tmp_path), *options])
+    monkeypatch.setattr("spikeinterface_poyo.training.training_step", lambda *_: pytest.fail("was trained already"))
+    main([str(sessions), str(tmp_path), *options])
+    assert POYODecoder.from_pretrained(tmp_path).n_iter_ > 0
+
+
+def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):
+    with pytest.raises(ValueError, match="holds no session"):
+        read_sessions(tmp_path)
+    (tmp_path / "monday").mkdir()
+    (tmp_path / "monday" / "sorting").symlink_to(sessions / "monday" / "sorting")
+    with pytest.raises(ValueError, match=r"must hold one behaviour, a .npz or an NWB file; it holds \[\]"):
+        read_sessions(tmp_path)
+
+
+@pytest.mark.parametrize(("n", "size"), [(7, 2), (32, 3), (4, 4)])
+def test_shares_are_disjoint_and_cover_the_batch(n, size):
+    shares = [Team(rank, size).share(n) for rank in range(size)]
+    assert [i for share in shares for i in range(n)[share]] == list(range(n))
+    assert max(len(range(n)[share]) for share in shares) - min(len(range(n)[share]) for share in shares) <= 1
+
+
+def test_fewer_windows_than_processes_are_refused():
+    with pytest.raises(ValueError, match="give batch_size= of 4 or more"):
+        Team(0, 4).share(3)
+
+
+def test_a_team_needs_common_random_numbers(simulate, small_decoder, monkeypatch):
+    session = simulate()
+    monkeypatch.setattr(distributed, "_present", Team(0, 2))
+    with pytest.raises(ValueError, match="give random_state= a number"):
+        small_decoder(random_state=None).fit(session.spikes, session.behavior)
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with team() as present:
+        assert (present.size, present.leads) == (1, True)
+
+
+def test_tokens_of_a_share_are_those_of_the_whole_batch():
+    rng = np.random.default_rng(0)
+    blocks = [
+        Block(Segment(np.sort(rng.uniform(0, 20, 900)), rng.integers(0, n, 900, dtype=np.int32), 0.0, 20.0),
+              np.arange(n), 1, np.arange(1))
+        for n in (5, 9)
+    ]  # fmt: skip
+    everything = np.full(11, np.inf)
+    windows = Windows(rng.integers(0, 2, 11), rng.uniform(0, 19, 11), -everything, everything)
+    whole = tokenize(blocks, windows, 1.0, 0.5, np.random.default_rng(1))
+    for mine in (slice(0, 4), slice(4, 11)):
+        part = tokenize(blocks, windows, 1.0, 0.5, np.random.default_rng(1), mine)
+        longest = part.token.shape[1]
+        np.testing.assert_array_equal(part.token_time, whole.token_time[mine, :longest])
+        np.testing.assert_array_equal(part.token_log_weight, whole.token_log_weight[mine, :longest])
+        assert (whole.token_log_weight[mine, longest:] == -np.inf).all()
+
+
+def test_dropout_of_a_window_does_not_depend_on_its_neighbours():
+    x, seeds = torch.ones(6, 50, 4), np.arange(6)
+    with seeded_by_window(seeds):
+        whole = [dropout(x, 0.3, True) for _ in range(2)]
+    with seeded_by_window(seeds[[4, 1]]):
+        part = [dropout(x[:2], 0.3, True) for _ in range(2)]
+    assert torch.equal(torch.stack(part), torch.stack(whole)[:, [4, 1]])
+    assert not torch.equal(whole[0], whole[1])
+    assert set(whole[0].unique().tolist()) == {0.0, 1 / np.float32(0.7)}
+    assert float((whole[0] == 0).float().mean()) == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.3, False)])
+def test_no_dropout_is_the_identity(p, training):
+    x = torch.ones(2, 3)
+    assert dropout(x, p, training) is x
