@@ -1,0 +1,246 @@
+"""Angles, labels, and several behaviours of one session, each at its own times."""
+
+from __future__ import annotations
+
+import neo
+import numpy as np
+import pytest
+import quantities as pq
+from sklearn.model_selection import cross_val_score
+
+from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.encoding import standardisation
+from spikeinterface_poyo.losses import batch_loss, loss_sum, loss_weight
+from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
+from spikeinterface_poyo.signals import TargetInfo
+from spikeinterface_poyo.windows import BehaviorColumns
+
+LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(0, n_outputs=2)
+
+
+@pytest.fixture(scope="module")
+def heading(session) -> np.ndarray:
+    """Degrees, from -180 to 180."""
+    return np.degrees(np.arctan2(session.values[:, 1], session.values[:, 0]))
+
+
+@pytest.fixture(scope="module")
+def sides(heading) -> np.ndarray:
+    return np.where(np.abs(heading) < 90, "east", "west")
+
+
+@pytest.fixture(scope="module")
+def classifier(session, sides, small_decoder) -> POYOClassifier:
+    return POYOClassifier(**small_decoder(**LONG).get_params()).fit(session.spikes, (session.times, sides))
+
+
+@pytest.fixture(scope="module")
+def several(session, heading, sides, small_decoder) -> POYODecoder:
+    """Knows a position at 10 Hz and a heading and a side at 5 Hz."""
+    behaviors = {
+        "position": (session.times, session.values * pq.m),
+        "heading": (session.times[::2], heading[::2] * pq.deg),
+        "side": (session.times[::2], sides[::2]),
+    }
+    return small_decoder(**LONG).fit(session.spikes, behaviors, behavior_type={"heading": "circular"})
+
+
+def turned(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Degrees between angles."""
+    return np.abs((one - other + 180) % 360 - 180)
+
+
+class TestAngles:
+    def test_they_come_back_as_angles_without_a_jump(self, session, heading, small_decoder):
+        unit, full = pq.rad, 2 * np.pi
+        signal = (session.times, heading / 360 * full * unit)
+        decoder = small_decoder(**LONG).fit(session.spikes, signal, behavior_type="circular")
+        decoded = decoder.predict(session.spikes, times=session.times)
+        assert decoded.ndim == 1
+        assert decoded.min() >= -full / 2
+        assert decoded.max() < full / 2
+        error = turned(decoded * 360 / full, heading)
+        assert np.median(error[np.abs(heading) > 150]) < 20  # where the circle is cut
+        assert decoder.score(session.spikes, signal) > 0.8
+        assert decoder.decode(session.spikes).units == unit
+
+    def test_a_full_turn_can_be_anything(self, session, heading, small_decoder):
+        hours = heading % 360 / 15
+        signal = (session.times, hours * pq.hour)
+        with pytest.raises(ValueError, match=r"no unit of angle.*'circular', 24.0"):
+            small_decoder().fit(session.spikes, signal, behavior_type="circular")
+        decoder = small_decoder(**LONG).fit(session.spikes, signal, behavior_type=("circular", 24))
+        decoded = decoder.predict(session.spikes, times=session.times)
+        assert decoded.min() >= 0
+        assert np.median(turned(decoded * 15, hours * 15)) < 20
+
+    def test_samples_carry_what_they_are(self, session, heading, small_decoder):
+        X, y = align(session.spikes, (session.times, np.radians(heading)), behavior_type="circular")
+        scores = cross_val_score(small_decoder(**LONG), X, y, cv=BlockedKFold(2, gap=1.0))
+        assert scores.min() > 0.7
+
+    def test_encoding_is_undone(self):
+        y = np.random.default_rng(0).uniform(-180, 180, (50, 2))
+        common = {"name": "gaze", "first_column": 0, "units": "deg"}
+        readout = CircularReadout.of(y, np.ones(50), TargetInfo("deg", None, "gaze", 2, "circular"), **common)
+        assert (readout.n_outputs, readout.n_columns) == (2, 4)
+        np.testing.assert_allclose(readout.decode(readout.encode(y)), y)
+        assert readout_from_json(readout.to_json()) == readout
+        np.testing.assert_allclose(standardisation(readout.encode(y), np.ones(50)), [[0] * 4, [1] * 4], atol=1e-12)
+
+
+class TestLabels:
+    def test_they_are_learned(self, classifier, session, sides):
+        X, y = align(session.spikes, (session.times, sides))
+        assert classifier.classes_.tolist() == ["east", "west"]
+        assert classifier.score(X, y) > 0.85
+        probability = classifier.predict_proba(X)
+        np.testing.assert_allclose(probability.sum(axis=1), 1)
+        np.testing.assert_array_equal(classifier.classes_[probability.argmax(axis=1)], classifier.predict(X))
+        np.testing.assert_allclose(np.exp(classifier.predict_log_proba(X)), probability)
+
+    def test_a_label_nobody_saw_is_a_miss(self, classifier, session, sides):
+        X, y = align(session.spikes, (session.times, np.where(np.arange(len(sides)) < 10, "north", sides)))
+        right = classifier.score(X[10:], y[10:])
+        assert classifier.score(X, y) == pytest.approx(right * (len(y) - 10) / len(y))
+
+    @pytest.mark.parametrize("kind", ["event", "epoch"])
+    def test_trials(self, session, sides, small_decoder, kind):
+        times, labels = session.times[::10], sides[::10]
+        if kind == "event":
+            trials = neo.Event(times * pq.s, labels=labels)
+        else:
+            trials = neo.Epoch((times - 0.1) * pq.s, durations=np.full(len(times), 200) * pq.ms, labels=labels)
+        X, y = align(session.spikes, trials)
+        np.testing.assert_allclose(X.times, times)
+        np.testing.assert_array_equal(y, labels)
+        assert POYOClassifier(**small_decoder().get_params()).fit(X, y).predict(X).shape == y.shape
+
+    def test_unknown_ones_have_no_part(self, session, sides, small_decoder):
+        X, y = align(session.spikes, (session.times, sides))
+        some = y.astype(object)
+        some[::3] = None
+        fitted = POYOClassifier(**small_decoder().get_params()).fit(X, some)
+        assert fitted.classes_.tolist() == ["east", "west"]
+        known = np.arange(len(y)) % 3 > 0
+        assert fitted.score(X, some) == pytest.approx(np.mean(fitted.predict(X)[known] == y[known]))
+
+    def test_saved_and_loaded(self, classifier, session, tmp_path):
+        classifier.save_pretrained(tmp_path / "sides")
+        loaded = POYOClassifier.from_pretrained(tmp_path / "sides", device="cpu")
+        times = session.times[:20]
+        np.testing.assert_array_equal(loaded.classes_, classifier.classes_)
+        one, other = (each.predict_proba(session.spikes, times) for each in (loaded, classifier))
+        np.testing.assert_array_equal(one, other)
+
+    def test_weights_of_classes(self):
+        y = np.array([0.0, 0, 0, 1, np.nan])[:, None]
+        info = TargetInfo(name="side", n_outputs=1, kind="categorical", classes=("a", "b"))
+        common = {"name": "side", "first_column": 0}
+        plain, balanced, given = (
+            CategoricalReadout.of(y, np.ones(5), info, class_weight=weight, **common)
+            for weight in (None, "balanced", {"b": 3.0})
+        )
+        assert plain.class_weight == (1, 1)
+        assert balanced.class_weight == pytest.approx((4 / 6, 2))
+        assert given.class_weight == (1, 3)
+        assert balanced.chance_loss == pytest.approx(np.log(2))
+        np.testing.assert_array_equal(given.encode(y)[3:], [[0, 3], [np.nan, np.nan]])
+
+    def test_a_decoder_asks_for_a_name(self, session, sides, small_decoder):
+        with pytest.raises(ValueError, match="POYOClassifier learns them"):
+            small_decoder().fit(session.spikes, (session.times, sides))
+
+
+class TestSeveral:
+    def test_each_is_decoded(self, several, session, heading, sides):
+        decoded = several.predict(session.spikes, times=session.times)
+        assert decoded.dtype.names == ("position", "heading", "side")
+        assert decoded["position"].shape == (len(session.times), 2)
+        assert np.mean((decoded["position"] - session.values) ** 2) < 0.2
+        assert np.median(turned(decoded["heading"], heading)) < 25
+        assert np.mean(decoded["side"] == sides) > 0.85
+
+    def test_samples_are_those_of_all_with_gaps(self, session, heading):
+        behaviors = {"a": (session.times, heading), "b": (session.times[::2] + 0.01, heading[::2])}
+        X, y = align(session.spikes, behaviors)
+        assert len(X) == len(session.times) * 3 // 2
+        assert (np.diff(X.times) >= 0).all()
+        assert (np.isnan(y["a"]) != np.isnan(y["b"])).all()
+        np.testing.assert_array_equal(y["a"][~np.isnan(y["a"])], heading)
+
+    def test_the_grid_is_the_finest(self, several, session):
+        assert several.sessions_.sessions["session_0"].sample_interval == pytest.approx(0.1)
+
+    def test_scores_are_averaged(self, several, session, heading, sides):
+        position = {"position": (session.times, session.values * pq.m)}
+        side = {"side": (session.times, sides)}
+        alone = [several.score(session.spikes, part) for part in (position, side)]
+        assert several.score(session.spikes, position | side) == pytest.approx(np.mean(alone))
+        with pytest.raises(ValueError, match="'speed' is not known"):
+            several.score(session.spikes, {"speed": (session.times, heading)})
+
+    def test_neo_objects_by_name(self, several, session):
+        signals = several.decode(session.spikes)
+        assert signals["position"].units == pq.m
+        assert signals["heading"].units == pq.deg
+        assert isinstance(signals["side"], neo.Event)
+
+    def test_they_go_through_cross_validation_and_files(self, several, session, heading, sides, tmp_path):
+        X, y = align(session.spikes, {"heading": (session.times, heading), "side": (session.times, sides)})
+        assert np.isfinite(cross_val_score(several, X, y, cv=BlockedKFold(2, gap=1.0))).all()
+        several.save_pretrained(tmp_path / "several")
+        loaded = POYODecoder.from_pretrained(tmp_path / "several", device="cpu")
+        one, other = (each.predict(session.spikes, session.times[:5]) for each in (loaded, several))
+        assert one.dtype == other.dtype
+        assert all(np.array_equal(one[name], other[name]) for name in one.dtype.names)
+
+    def test_a_new_session_keeps_the_old_as_they_were(self, several, session, simulate, tmp_path):
+        before = several.predict(session.spikes, times=session.times)
+        several.save_pretrained(tmp_path / "base")
+        grown = POYODecoder.from_pretrained(tmp_path / "base", device="cpu")
+        other = simulate(1, n_outputs=2)
+        labels = np.where(other.values[:, 0] > 0, "east", "west")
+        grown.partial_fit(other.spikes, {"side": (other.times, labels)}, session_id="new")
+        after = grown.predict(session.spikes, times=session.times, session_id="session_0")
+        assert all(np.array_equal(before[name], after[name]) for name in before.dtype.names)
+        assert grown.predict(other.spikes, other.times, session_id="new").dtype.names == ("side",)
+
+
+@pytest.mark.parametrize(
+    ("behavior_type", "message"),
+    [("round", "must be 'continuous'"), ({"speed": "circular"}, "names .'speed'."), (("circular", -1), "must be")],
+)
+def test_strange_types_are_refused(session, behavior_type, message):
+    with pytest.raises(ValueError, match=message):
+        align(session.spikes, session.behavior, behavior_type=behavior_type)
+
+
+def test_losses_are_relative_to_chance_and_shared():
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    predicted = torch.randn((3, 4, 5), generator=generator)
+    target = torch.randn((3, 4, 5), generator=generator)
+    target[..., 2:] = torch.nn.functional.one_hot(target[..., 2:].argmax(-1), 3)
+    target[1, :, 2:] = torch.nan
+    weight = torch.ones(3, 4)
+    numbers = BehaviorColumns("continuous", 0, 2)
+    labels = BehaviorColumns("categorical", 2, 5, chance_loss=2.0, share=0.5)
+    squared = (predicted - target)[..., :2].square().mean()
+    some = [0, 2]
+    entropy = torch.nn.functional.cross_entropy(
+        predicted[some, :, 2:].reshape(-1, 3), target[some, :, 2:].argmax(-1).reshape(-1)
+    )
+    layout = [(numbers, None), (labels, None)]
+    expected = (12 * squared + 0.5 * 8 * entropy / 2) / (12 + 0.5 * 8)
+    torch.testing.assert_close(batch_loss(predicted, target, weight, layout), expected)
+    by_window = [(numbers, None), (labels, torch.tensor([True, False, True]))]
+    torch.testing.assert_close(loss_sum(predicted, target, weight, by_window),
+                               loss_sum(predicted, target, weight, layout))  # fmt: skip
+    assert loss_weight(target, weight, by_window) == 16
