@@ -194,10 +194,13 @@ class TestPartialFit:
 class TestFitFromPretrainedWeights:
     def test_it_learns_from_few_labels_what_scratch_does_not(self, folder, new, small_decoder):
         X, y, X_test, y_test = new
-        adapted = small_decoder(pretrained=folder).fit(X[:40], y[:40])
-        scratch = small_decoder().fit(X[:40], y[:40])
-        assert adapted.score(X_test, y_test) > scratch.score(X_test, y_test) + 0.03
-        assert list(adapted.sessions_.sessions) == ["new"]
+        adapted, scratch = [], []
+        for seed in range(3):  # one seed's score differs from another's by as much as the two do
+            adapted.append(small_decoder(pretrained=folder, random_state=seed).fit(X[:40], y[:40]))
+            scratch.append(small_decoder(random_state=seed).fit(X[:40], y[:40]))
+        means = [np.mean([decoder.score(X_test, y_test) for decoder in decoders]) for decoders in (adapted, scratch)]
+        assert means[0] > means[1] + 0.03, means
+        assert list(adapted[0].sessions_.sessions) == ["new"]
 
     def test_both_stages_are_recorded(self, folder, new, small_decoder):
         adapted = small_decoder(pretrained=folder, max_iter=2).fit(*new[:2])

@@ -3,7 +3,7 @@
 ::
 
     python examples/benchmarks/throughput.py --units 30 100 --threads 2
-    python examples/benchmarks/throughput.py --parts memory training --sizes 11.8M --batch 8
+    python examples/benchmarks/throughput.py --parts memory training --sizes 11.8M --batch 8 --repeats 2
 
 Both must give the same predictions before anything is timed. Windows last 1 s; at 100 units of 14 Hz, of which
 torch_brain's unit dropout leaves 86 on average, one has 1,381 tokens. Times are medians; ratios are medians of the
