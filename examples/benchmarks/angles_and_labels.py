@@ -69,7 +69,7 @@ def candidates(last: list[Any]) -> Iterator[Any]:
     """Pipelines of counts and each of the last steps."""
     for values in itertools.product(*COUNTS.values()):
         for step in last:
-            yield make_pipeline(BinnedCounts(**dict(zip(COUNTS, values, strict=True))), StandardScaler(), step)
+            yield make_pipeline(BinnedCounts(**dict(zip(COUNTS, values, strict=True))), StandardScaler(), clone(step))
 
 
 def angles(seeds: list[int]) -> None:

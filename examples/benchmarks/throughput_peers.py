@@ -202,7 +202,7 @@ class TorchBrain:
             self.training_step(*self.build(n_windows))
 
     @staticmethod
-    def convert(batch: dict[str, Tensor], target: Tensor) -> tuple[WindowBatch, Tensor, Tensor]:
+    def convert(batch: dict[str, Tensor], target: Tensor) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
         """The same batch for `Ours`."""
         unit_rows, unit = batch["input_unit_index"].unique(return_inverse=True)
         log_weight = torch.zeros_like(batch["input_timestamps"]).masked_fill_(~batch["input_mask"], -torch.inf)
@@ -216,7 +216,7 @@ class TorchBrain:
             query_time=batch["output_timestamps"],
             columns=torch.arange(2, device=target.device).repeat(n_windows, 1),
         )
-        return converted, target, batch["output_mask"].float()
+        return converted, target, batch["output_mask"].float(), [(BehaviorColumns("continuous", 0, 2), None)]
 
 
 def write_session(session: Session, folder: Path) -> None:
