@@ -160,7 +160,8 @@ def train(
             bar.update()
             if state.step % settings.steps_per_iteration == 0:
                 state.end_iteration(validate)
-                bar.set_postfix(loss=state.record.losses[-1], score=[f"{s:.3f}" for s in state.record.scores[-1:]])
+                scored = {"score": state.record.scores[-1]} if state.record.scores else {}
+                bar.set_postfix(loss=state.record.losses[-1], **scored)
             if checkpoint is not None:
                 checkpoint.write_if_due()
     state.use_best_weights()
