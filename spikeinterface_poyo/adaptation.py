@@ -107,7 +107,7 @@ def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float
     data = labels.data(vocabulary, config)
     network = graft(base, vocabulary, shared, config).to(job.device)
     settings = choose_training(decoder, labels.X, data, config, job.device)
-    n_shared = n_columns(shared)
+    n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
         record = run(decoder, network, data, identification(settings), job)
     return Identified(Learned(network, vocabulary), n_shared, data, settings, record)

@@ -118,7 +118,7 @@ def pair(
         raise ValueError("no sample is left: the epochs are empty")
     targets = with_kinds(targets, behavior_type)
     X = SpikeSamples.from_segments(sessions, samples, [[targets[name] for name in mine] for mine in signals])
-    if is_by_name(sorting, behavior):
+    if any(isinstance(one, Mapping) for one in one_a_sorting(sorting, behavior, len(sessions), "behaviours")):
         return X, named_columns(stacked(values, [len(joint) for _, _, joint in samples]))
     return X, join_values([column for part in values for column in part.values()])
 
@@ -137,9 +137,14 @@ def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, wher
     return target
 
 
-def is_by_name(sorting: Any, behavior: Any) -> bool:
-    """Whether the behaviours of some session come by name."""
-    return any(isinstance(one, Mapping) for one in ([behavior] if is_one_sorting(sorting) else behavior))
+def one_a_sorting(sorting: Any, given: Any, n_sessions: int, what: str) -> list[Any]:
+    """What was given for each session."""
+    if is_one_sorting(sorting):
+        return [given]
+    if not isinstance(given, list) or len(given) != n_sessions:
+        was = f"a list of {len(given)}" if isinstance(given, list) else f"one {type(given).__name__}"
+        raise ValueError(f"{n_sessions} sortings need a list of {n_sessions} {what}; got {was}")
+    return given
 
 
 def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
@@ -165,13 +170,7 @@ def match_signals(
     sorting: Any, behavior: Any, sessions: Sequence[Session], names: Sequence[str]
 ) -> list[dict[str, list[Signal]]]:
     """For each session, by name of the behaviour, a list of signals, one a segment."""
-    if is_one_sorting(sorting):
-        given = [behavior]
-    elif not isinstance(behavior, list) or len(behavior) != len(sessions):
-        was = f"a list of {len(behavior)}" if isinstance(behavior, list) else f"one {type(behavior).__name__}"
-        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} behaviours; got {was}")
-    else:
-        given = behavior
+    given = one_a_sorting(sorting, behavior, len(sessions), "behaviours")
     matched = []
     for session, one, name in zip(sessions, given, names, strict=True):
         if isinstance(one, Mapping):
@@ -198,14 +197,10 @@ def match_epochs(sorting: Any, epochs: Any, sessions: Sequence[Session]) -> list
     """One list of intervals a session, one array (n, 2) a segment; None where all times count."""
     if epochs is None:
         return [[None] * len(session.segments) for session in sessions]
-    if is_one_sorting(sorting):
-        intervals = [as_segment_intervals(epochs)]
-    elif not isinstance(epochs, list) or len(epochs) != len(sessions):
-        given = f"a list of {len(epochs)}" if isinstance(epochs, list) else f"one {type(epochs).__name__}"
-        raise ValueError(f"{len(sessions)} sortings need a list of {len(sessions)} epochs, one a sorting; got {given}")
-    else:
-        intervals = [[None] * len(s.segments) if one is None else as_segment_intervals(one)
-                     for s, one in zip(sessions, epochs, strict=True)]  # fmt: skip
+    given = one_a_sorting(sorting, epochs, len(sessions), "epochs, one a sorting")
+    intervals: list[list[np.ndarray | None]]
+    intervals = [[None] * len(s.segments) if one is None else as_segment_intervals(one)
+                 for s, one in zip(sessions, given, strict=True)]  # fmt: skip
     for session, per_segment in zip(sessions, intervals, strict=True):
         if len(per_segment) != len(session.segments):
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
 from .latents import LatentsMixin
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
+from .readouts import Readout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .scattered import warn_if_scattered
@@ -128,7 +130,8 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         """
         door.check_parameters(self)
         base = None if self.pretrained is None else load_pretrained(self.pretrained)
-        given = self._enter(X, y, door.RawInputs(session_id, behavior_name, epochs, behavior_type), base, reset=True)
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
+        given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
         warn_if_scattered(given.X)
         names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
         labels = Labels.of(given, sample_weight, names)
@@ -187,7 +190,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
             return self.fit(X, y, epochs=epochs, sample_weight=sample_weight, **raw)
         learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
         raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
-        given = self._enter(X, y, raw_inputs, learned, reset=is_first)
+        given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
         labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X))
         learned, record = adaptation.learn_more(self, learned, labels, adapt)
         if not is_first:
@@ -220,8 +223,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         ValueError
             For an unknown session or units that were not there at fit.
         """
-        samples = self._enter_for_prediction(X, times, session_id)
-        return predict_targets(self._network(), self.sessions_, samples, self._names(samples))
+        return self._answer(predict_targets, X, times, session_id)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None, epochs: Any = None) -> float:
         """Mean over sessions of the mean score of their behaviours.
@@ -235,14 +237,14 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
             sessions = as_sessions(X, session_id)  # read once: a sorting may be large
             X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
             behavior_name = self.sessions_.behavior_names(sessions)
-        raw = door.RawInputs(session_id, behavior_name, epochs)
-        given = self._enter(X, y, raw, Learned(self.network_, self.sessions_), reset=False, leave_out=False)
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs)
+        given = self._enter(X, y, raw_inputs, self.sessions_.readouts, reset=False, leave_out=False)
         weight, names = door.check_sample_weight(sample_weight, len(given.X)), self._names(given.X)
         decoded = predict_samples(self._network(), self.sessions_, given.X, names)
         return score_samples(self.sessions_, given, decoded, names, weight)
 
     def _enter(
-        self, X: Any, y: Any, raw: door.RawInputs, known: Learned | None, *, reset: bool, leave_out: bool = True
+        self, X: Any, y: Any, raw: door.RawInputs, known: Mapping[str, Readout], *, reset: bool, leave_out: bool = True
     ) -> Targets:
         """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
         if door.is_array(X):
@@ -250,8 +252,12 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         elif reset:  # an earlier fit may have been on an array
             self.__dict__.pop("n_features_in_", None)
             self.__dict__.pop("feature_names_in_", None)
-        readouts = {} if known is None else known.vocabulary.readouts
-        return door.samples_and_targets(X, y, raw, readouts, is_classifier(self), leave_out)
+        return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out)
+
+    def _answer(self, how: Callable[..., np.ndarray], X: Any, times: Any, session_id: Any) -> np.ndarray:
+        """What a function of `decoding` says of samples, or of a sorting at ``times``."""
+        samples = self._enter_for_prediction(X, times, session_id)
+        return how(self._network(), self.sessions_, samples, self._names(samples))
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         check_is_fitted(self, "network_")

@@ -40,14 +40,19 @@ def places_by_name(
         yield name, (info, place)
 
 
-def asked_for(readouts: Iterable[Readout]) -> tuple[np.ndarray, tuple[BehaviorColumns, ...]]:
-    """Columns of the readout layer that a session with these behaviours is asked for, and what they are."""
-    columns, behaviors, start = [np.empty(0, dtype=np.int64)], [], 0
+def placed(readouts: Iterable[Readout]) -> Iterator[tuple[Readout, slice, slice]]:
+    """Yield each behaviour of a session with its outputs in the session's targets, and its columns in the answers."""
+    output = column = 0
     for readout in readouts:
-        columns.append(readout.columns)
-        behaviors.append(readout.asked_at(start))
-        start += readout.n_columns
-    return np.concatenate(columns), tuple(behaviors)
+        outputs, columns = slice(output, output + readout.n_outputs), slice(column, column + readout.n_columns)
+        yield readout, outputs, columns
+        output, column = outputs.stop, columns.stop
+
+
+def asked_for(readouts: Sequence[Readout]) -> tuple[np.ndarray, tuple[BehaviorColumns, ...]]:
+    """Columns of the readout layer that a session with these behaviours is asked for, and what they are."""
+    behaviors = tuple(readout.asked_at(columns.start) for readout, _, columns in placed(readouts))
+    return np.concatenate([readout.columns for readout in readouts]), behaviors
 
 
 def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, np.ndarray]]:
@@ -102,18 +107,23 @@ def make_readouts(
     """
     readouts: dict[str, Readout] = {}
     for name, readout in shared.items():
-        readouts[name] = replace(readout, first_column=n_columns(readouts))
+        readouts[name] = replace(readout, first_column=n_columns(readouts.values()))
     for name, (info, values) in behaviors_of(X, y).items():
         if name in shared:
             continue
         names = info.names if info.names is not None and len(info.names) == values.shape[1] else None
-        common = {"name": name, "first_column": n_columns(readouts), "units": info.units, "output_names": names,
-                  "one_dimensional": info.one_dimensional}  # fmt: skip
+        common = {"name": name, "first_column": n_columns(readouts.values()), "units": info.units,
+                  "output_names": names, "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
     return readouts
 
 
-def n_columns(readouts: Mapping[str, Readout]) -> int:
-    """Columns of the readout layer that holds them all."""
-    return sum(readout.n_columns for readout in readouts.values())
+def n_columns(readouts: Iterable[Readout]) -> int:
+    """Columns of all of them."""
+    return sum(readout.n_columns for readout in readouts)
+
+
+def n_outputs(readouts: Iterable[Readout]) -> int:
+    """Outputs of all of them."""
+    return sum(readout.n_outputs for readout in readouts)

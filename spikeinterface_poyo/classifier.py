@@ -68,8 +68,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         ndarray, shape (n_samples, n_classes)
             In the order of ``classes_``; rows sum to one.
         """
-        samples = self._enter_for_prediction(X, times, session_id)
-        return predict_probabilities(self._network(), self.sessions_, samples, self._names(samples))
+        return self._answer(predict_probabilities, X, times, session_id)
 
     def predict_log_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Logarithm of `predict_proba`."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import softmax
 
 from .alignment import grid_samples
+from .behaviors import n_outputs, placed
 from .network import POYO
 from .prediction import predict_block
 from .samples import SpikeSamples
@@ -55,30 +56,26 @@ def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
         Where a session has units that were not there at fit.
     """
     check_sessions(vocabulary, X, names)
-    out = np.full((len(X), n_outputs_of(vocabulary, X, names)), np.nan)
+    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, X, names))
+    out = np.full((len(X), width), np.nan)
     for name, order, columns in answers(network, vocabulary, X, names, embed=False):
-        first = start = 0
-        for readout in vocabulary.readouts_of(name):
-            answer = columns[:, start : start + readout.n_columns]
-            out[order, first : first + readout.n_outputs] = readout.decode(answer)
-            first, start = first + readout.n_outputs, start + readout.n_columns
+        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+            out[order, outputs] = readout.decode(columns[:, place])
     return out
 
 
-def n_outputs_of(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> int:
-    """Outputs of the sessions that samples use, of that which has most."""
-    used = [names[position] for position in np.unique(X.session_index)] or list(vocabulary.sessions)
-    return max(sum(readout.n_outputs for readout in vocabulary.readouts_of(name)) for name in used)
+def used_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> list[str]:
+    """Ids of the sessions that samples use, by position; of all where there is no sample."""
+    return [names[position] for position, _ in X.by_session()] or list(vocabulary.sessions)
 
 
 def predict_targets(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
     """Decoded behaviour as users gave it at fit: an array, or a structured array where it came by name."""
     values = predict_samples(network, vocabulary, X, names)
-    sessions = list(X.by_session())
-    used = [names[position] for position, _ in sessions] or list(vocabulary.sessions)
+    used = used_sessions(vocabulary, X, names)
     readouts = [vocabulary.readouts_of(name) for name in used]
     if any(vocabulary.sessions[name].by_name for name in used):
-        return users_targets(readouts, values, [mine for _, mine in sessions])
+        return users_targets(readouts, values, [mine for _, mine in X.by_session()])
     if len({readout.name for (readout,) in readouts}) == 1:
         return as_given(readouts[0][0], values)
     return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values
@@ -93,7 +90,7 @@ def predict_probabilities(network: POYO, vocabulary: Vocabulary, X: SpikeSamples
         Where sessions have labels of their own, or a session has units that were not there at fit.
     """
     check_sessions(vocabulary, X, names)
-    used = [names[position] for position, _ in X.by_session()] or list(vocabulary.sessions)
+    used = used_sessions(vocabulary, X, names)
     readouts = {readout.name: readout for name in used for readout in vocabulary.readouts_of(name)}
     if len(readouts) > 1:
         raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
@@ -129,11 +126,8 @@ def score_samples(
     true = vocabulary.in_units(given.X, given.y, {position: names[position] for position, _ in sessions})
     scores = []
     for position, mine in sessions:
-        first, behaviors = 0, []
-        for readout in vocabulary.readouts_of(names[position]):
-            place = slice(first, first + readout.n_outputs)
-            behaviors.append(readout.score(true[mine, place], decoded[mine, place], weight[mine]))
-            first = place.stop
+        behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
+                     for readout, outputs, _ in placed(vocabulary.readouts_of(names[position]))]  # fmt: skip
         scored = [score for score in behaviors if not np.isnan(score)]
         if not scored:
             raise ValueError(f"session {names[position]!r} has fewer than two known targets; R2 is not defined")
@@ -150,12 +144,10 @@ def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names:
     return out
 
 
-def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
-    """Positions of the sessions that samples use, after comparing them with what was seen at fit."""
-    used = np.unique(X.session_index)
-    for position in used:
+def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> None:
+    """Compare the sessions that samples use with what was seen at fit."""
+    for position in np.unique(X.session_index):
         vocabulary.check(X.sessions[position], names[position])
-    return used
 
 
 def answers(

@@ -7,14 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_sources: list[torch.Generator] | None = None
+_present: _Seeds | None = None  # of the windows that are computed
 LANES = 4  # values decided by one number of 64 bits, so that probabilities are multiples of 2**-16
+
+
+class _Seeds:
+    """Random numbers of a batch of windows, which cost nothing until they are drawn."""
+
+    def __init__(self, seeds: Iterable[int]) -> None:
+        self.seeds = seeds
+
+    @cached_property
+    def sources(self) -> list[torch.Generator]:
+        """One generator a window."""
+        return [torch.Generator().manual_seed(int(seed)) for seed in self.seeds]
 
 
 class _Dropout(torch.autograd.Function):
@@ -53,22 +66,22 @@ class _GEGLU(torch.autograd.Function):
 @contextmanager
 def seeded_by_window(seeds: Iterable[int]) -> Iterator[None]:
     """Context in which networks on a CPU draw dropout for a batch of windows from one seed a window."""
-    global _sources
-    _sources = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    global _present
+    _present = _Seeds(seeds)
     try:
         yield
     finally:
-        _sources = None
+        _present = None
 
 
 def draw_kept(x: Tensor, p: float) -> Tensor:
     """Which values of ``x`` (B, ...) stay, bool: each with probability ``1 - p``."""
     n_a_window = x[0].numel()
     numbers = torch.empty(len(x), -(-n_a_window // LANES), dtype=torch.int64)
-    if _sources is None:
+    if _present is None:
         numbers.random_(-(2**63), None)
     else:
-        for row, source in zip(numbers, _sources, strict=True):
+        for row, source in zip(numbers, _present.sources, strict=True):
             row.random_(-(2**63), None, generator=source)
     lanes = numbers.view(torch.int16)[:, :n_a_window].reshape(x.shape)
     return lanes >= round(p * 2**16) - 2**15

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .behaviors import make_readouts
+from .behaviors import make_readouts, n_columns, placed
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
 from .door import check_sample_weight
 from .identification import frozen_core, identification
@@ -70,14 +70,10 @@ class Labels:
         """The same, standardised and laid out for training."""
         y = vocabulary.in_units(self.X, self.y, self.names)
         readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
-        width = max(sum(readout.n_columns for readout in some) for some in readouts.values())
-        targets = np.full((len(y), width), np.nan)
+        targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
         for position, mine in self.X.by_session():
-            output = column = 0
-            for readout in readouts[position]:
-                past_output, past_column = output + readout.n_outputs, column + readout.n_columns
-                targets[mine, column:past_column] = readout.encode(y[mine, output:past_output])
-                output, column = past_output, past_column
+            for readout, outputs, columns in placed(readouts[position]):
+                targets[mine, columns] = readout.encode(y[mine, outputs])
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
 
 

@@ -10,18 +10,13 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from .decoding import embed_samples
 from .network import POYO
-from .samples import SpikeSamples
-from .vocabulary import Vocabulary
 
 
 class LatentsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """How a decoder gives the vectors that its readout reads."""
 
     network_: POYO
-    sessions_: Vocabulary
-    _enter_for_prediction: Callable[..., SpikeSamples]
-    _names: Callable[[SpikeSamples], list[str]]
-    _network: Callable[[], POYO]
+    _answer: Callable[..., np.ndarray]
 
     def transform(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Embed samples: the vector of each that the last, linear layer turns into behaviour.
@@ -44,8 +39,7 @@ class LatentsMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ValueError
             For an unknown session or units that were not there at fit.
         """
-        samples = self._enter_for_prediction(X, times, session_id)
-        return embed_samples(self._network(), self.sessions_, samples, self._names(samples))
+        return self._answer(embed_samples, X, times, session_id)
 
     @property
     def _n_features_out(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .behaviors import placed
 from .readouts import CategoricalReadout, Readout
 from .samples import SpikeSamples
 from .targets import as_given
@@ -32,14 +33,12 @@ def to_neo(
     signals: dict[str, list[Any]] = {}
     by_name = False
     for position, segment, order in samples.blocks():
-        known, first = vocabulary.sessions[names[position]], 0
+        known = vocabulary.sessions[names[position]]
         by_name |= known.by_name
         description = {"session_id": samples.session_name(position), "segment_index": segment}
         period = known.sample_interval if on_grid else None
-        for readout in vocabulary.readouts_of(names[position]):
-            decoded = values[order, first : first + readout.n_outputs]
-            first += readout.n_outputs
-            signal = as_neo(readout, samples.times[order], decoded, period, description)
+        for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
+            signal = as_neo(readout, samples.times[order], values[order, outputs], period, description)
             signals.setdefault(readout.name, []).append(signal)
     if by_name:
         return {name: alone(mine) for name, mine in signals.items()}

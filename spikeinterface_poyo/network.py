@@ -77,15 +77,10 @@ class WindowBatch(NamedTuple):
 
     def take(self, rows: Tensor | slice) -> WindowBatch:
         """Some of the windows, padded to the longest of them."""
-        longest = int(self.n_tokens()[rows].max())
-        return self._replace(
-            token=self.token[rows, :longest],
-            token_time=self.token_time[rows, :longest],
-            token_log_weight=self.token_log_weight[rows, :longest],
-            session=self.session[rows],
-            query_time=self.query_time[rows],
-            columns=self.columns[rows],
-        )
+        some = self._replace(**{name: getattr(self, name)[rows] for name in self._fields if name != "unit_rows"})
+        longest = int(some.n_tokens().max())
+        tokens = ("token", "token_time", "token_log_weight")
+        return some._replace(**{name: getattr(some, name)[:, :longest] for name in tokens})
 
 
 class FeedForward(nn.Module):

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from .behavior_in import as_values
+from .behaviors import placed
 from .by_name import is_by_name, named_columns
 from .readouts import CategoricalReadout, Readout
 from .samples import SpikeSamples
@@ -80,10 +81,10 @@ def by_itself(X: SpikeSamples, y: Any, behavior_type: Any, labels: bool) -> Targ
     if y.ndim > 2:
         raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
     check_length(X, y, "y")
-    nowhere = np.isnan(y.reshape(len(y), -1)).all(axis=0)
+    flat = y.reshape(len(y), -1)
+    nowhere = np.isnan(flat).all(axis=0)
     if nowhere.any():
         raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(nowhere).tolist()} are all NaN")
-    flat = y.reshape(len(y), -1)
     used = {X.targets[position][0].name for position, _ in X.by_session()}
     for name, info in infos.items():
         n_outputs = info.n_outputs if len(used) > 1 and info.n_outputs is not None else flat.shape[1]
@@ -196,13 +197,10 @@ def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, row
     """
     columns: dict[str, np.ndarray] = {}
     for session, mine in zip(readouts, rows, strict=True):
-        first = 0
-        for readout in session:
-            part = values[mine, first : first + readout.n_outputs]
-            first += readout.n_outputs
+        for readout, outputs, _ in placed(session):
             if readout.name not in columns:
                 columns[readout.name] = np.full((len(values), readout.n_outputs), np.nan)
-            columns[readout.name][mine] = part
+            columns[readout.name][mine] = values[mine, outputs]
     by_name = {readout.name: readout for session in readouts for readout in session}
     return named_columns({name: as_given(by_name[name], column) for name, column in columns.items()})
 

@@ -107,8 +107,7 @@ class TrainingState:
         ValueError
             Where the loss is no longer finite.
         """
-        self.check_finite()
-        self.record.losses.append(float(torch.stack(self.losses).mean()))
+        self.record.losses.append(self.check_finite())
         self.losses = []
         if validate is None:
             return
@@ -120,13 +119,14 @@ class TrainingState:
         patience = self.settings.patience
         self.record.stopped_early = patience is not None and self.since_kept >= patience
 
-    def check_finite(self) -> None:
-        """Refuse to go on from losses or weights that are not finite."""
+    def check_finite(self) -> float:
+        """Mean loss of the iteration so far; refuse to go on from losses or weights that are not finite."""
         loss = float(torch.stack(self.losses).mean()) if self.losses else 0.0
         if not math.isfinite(loss):
             raise ValueError(f"the training loss became {loss}; lower learning_rate_init")
         if not all(bool(parameter.isfinite().all()) for parameter in self.network.parameters()):
             raise ValueError("the network's weights are no longer finite; lower learning_rate_init")
+        return loss
 
     def use_best_weights(self) -> None:
         """Leave the network with the weights that training ends with."""

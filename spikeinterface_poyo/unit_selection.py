@@ -149,18 +149,17 @@ def units_that_fire(session: Session) -> np.ndarray:
 
 def keep_units(session: Session, keep: np.ndarray) -> Session:
     """The session with the units where ``keep`` is True."""
-    new_index = np.cumsum(keep) - 1
     return replace(
         session,
         unit_ids=session.unit_ids[keep],
         properties={name: values[keep] for name, values in session.properties.items()},
-        segments=tuple(keep_in_segment(segment, keep, new_index) for segment in session.segments),
+        segments=tuple(keep_in_segment(segment, keep) for segment in session.segments),
     )
 
 
-def keep_in_segment(segment: Segment, keep: np.ndarray, new_index: np.ndarray) -> Segment:
+def keep_in_segment(segment: Segment, keep: np.ndarray) -> Segment:
     """One segment's spikes of the kept units, renumbered; in memory."""
-    kept = keep[segment.unit_index]
+    kept, new_index = keep[segment.unit_index], np.cumsum(keep) - 1
     return replace(
         segment,
         spike_times=segment.spike_times[kept],
@@ -173,4 +172,4 @@ def without_units(segment: Segment, keep: np.ndarray) -> Segment:
     """One segment without the units where ``keep`` is False; spikes on disk stay there, those units' with `NO_UNIT`."""
     if isinstance(segment.unit_index, StoredUnits):
         return replace(segment, unit_index=segment.unit_index.renumbered(keep))
-    return keep_in_segment(segment, keep, np.cumsum(keep) - 1)
+    return keep_in_segment(segment, keep)

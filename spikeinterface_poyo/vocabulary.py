@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .behaviors import asked_for, n_columns, places, places_by_name
+from .behaviors import asked_for, n_columns, n_outputs, placed, places, places_by_name
 from .merging import merge_spikes
 from .network import NetworkConfig
 from .readouts import Readout, readout_from_json
@@ -113,12 +113,12 @@ class Vocabulary:
     @property
     def n_columns(self) -> int:
         """Columns of the readout layer."""
-        return n_columns(self.readouts)
+        return n_columns(self.readouts.values())
 
     @property
     def n_outputs(self) -> int:
         """Outputs of the session, or else of the behaviour, that has most."""
-        of_sessions = [sum(readout.n_outputs for readout in self.readouts_of(name)) for name in self.sessions]
+        of_sessions = [n_outputs(self.readouts_of(name)) for name in self.sessions]
         return max(of_sessions or [readout.n_outputs for readout in self.readouts.values()])
 
     @property
@@ -168,7 +168,7 @@ class Vocabulary:
                 first_unit_row=known.first_unit_row + self.n_unit_rows - 1,
                 session_row=known.session_row + self.n_session_rows - 1,
             )
-        n_shared = sum(readout.n_columns for name, readout in other.readouts.items() if name in self.readouts)
+        n_shared = n_columns(readout for name, readout in other.readouts.items() if name in self.readouts)
         for name, readout in other.readouts.items():
             if name not in readouts:
                 readouts[name] = replace(readout, first_column=readout.first_column + self.n_columns - n_shared)
@@ -190,12 +190,11 @@ class Vocabulary:
             Where they cannot be converted, or have other outputs.
         """
         readouts = {position: self.readouts_of(name) for position, name in names.items()}
-        width = max(sum(readout.n_outputs for readout in some) for some in readouts.values())
-        out = np.full((len(y), width), np.nan)
+        out = np.full((len(y), max(map(n_outputs, readouts.values()))), np.nan)
         for position, mine in X.by_session():
-            name, first = names[position], 0
+            name = names[position]
             given = dict(places_by_name(X.targets[position], y.shape[1], self.sessions[name].readouts))
-            for readout in readouts[position]:
+            for readout, outputs, _ in placed(readouts[position]):
                 if readout.name in given:
                     info, place = given[readout.name]
                     why = readout.mismatch(info, place.stop - place.start)
@@ -203,8 +202,7 @@ class Vocabulary:
                         raise ValueError(f"the behaviour of session {name!r} is not {readout.name!r} as the decoder "
                                          f"reads it out: {why}")  # fmt: skip
                     what = f"behaviour of {name!r}"
-                    out[mine, first : first + readout.n_outputs] = readout.in_units(y[mine, place], info, what)
-                first += readout.n_outputs
+                    out[mine, outputs] = readout.in_units(y[mine, place], info, what)
         return out
 
     def names_to_learn(self, X: SpikeSamples) -> dict[int, str]:

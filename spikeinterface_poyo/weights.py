@@ -24,6 +24,7 @@ import safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .fingerprints import add_tensors
 from .fitting import Learned, keep, record_of
 from .network import POYO, NetworkConfig
 from .training import TrainingRecord
@@ -78,10 +79,7 @@ def describe(decoder: Any) -> dict[str, Any]:
 def digest_of(description: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
     """SHA-256 of a description and its weights."""
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name in sorted(state):
-        tensor = state[name].contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
+    add_tensors(digest, state)
     return digest.hexdigest()
 
 
@@ -184,10 +182,10 @@ def with_named_behavior(description: dict[str, Any]) -> dict[str, Any]:
 def with_several_behaviors(description: dict[str, Any]) -> dict[str, Any]:
     """A description of format version 2, whose sessions had one behaviour each, as version 3."""
     known = description["vocabulary"]
-    sessions = {name: {**session, "readouts": [session["readout"]], "by_name": False}
-                for name, session in known["sessions"].items()}  # fmt: skip
-    for session in sessions.values():
-        del session["readout"]
+    sessions = {}
+    for name, session in known["sessions"].items():
+        others = {key: value for key, value in session.items() if key != "readout"}
+        sessions[name] = others | {"readouts": [session["readout"]], "by_name": False}
     return description | {"vocabulary": {**known, "sessions": sessions}}
 
 

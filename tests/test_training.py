@@ -15,7 +15,7 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
-from spikeinterface_poyo.losses import batch_loss
+from spikeinterface_poyo.losses import loss_sum, loss_weight
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.optimization import WeightAverage, learning_rate_factor
 from spikeinterface_poyo.sampling import WindowSampler
@@ -63,7 +63,8 @@ def weights_of(network: POYO) -> list[torch.Tensor]:
 
 def continuous_loss(predicted, target, weight) -> torch.Tensor:
     """Loss of numbers that all windows are asked for."""
-    return batch_loss(predicted, target, weight, [(BehaviorColumns("continuous", 0, predicted.shape[-1]), None)])
+    layout = [(BehaviorColumns("continuous", 0, predicted.shape[-1]), None)]
+    return loss_sum(predicted, target, weight, layout) / loss_weight(target, weight, layout).clamp_min(1e-12)
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:

@@ -113,7 +113,10 @@ def labels(name: str, X: SpikeSamples, y: np.ndarray, seeds: list[int]) -> None:
     step = max(1, cut // 4000)  # neighbouring samples tell a linear model the same
     some = np.arange(0, cut, step)
     models = candidates([LogisticRegression(C=c, max_iter=300) for c in (1e-4, 1e-3, 1e-2, 0.1)])
-    loss = lambda model, rows: log_loss(y[some][rows], model.predict_proba(X[some][rows]), labels=classes)  # noqa: E731
+
+    def loss(model: Any, rows: np.ndarray) -> float:
+        return log_loss(y[some][rows], model.predict_proba(X[some][rows]), labels=classes)
+
     report("logistic regression", *tuned(models, loss, X[some], y[some]))
     for seed in seeds:
         started = time.perf_counter()
