@@ -19,7 +19,7 @@ from .defaults import check_fits, choose_token_bin, choose_training
 from .fitting import Labels, Learned, run
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
-from .readouts import Readout
+from .readout import Readout
 from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
 from .training_job import Job, training_job

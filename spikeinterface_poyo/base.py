@@ -17,7 +17,7 @@ from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
 from .latents import LatentsMixin
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
-from .readouts import Readout
+from .readout import Readout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .scattered import warn_if_scattered

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .readouts import KINDS, Readout
+from .readout import Readout
+from .readouts import KINDS
 from .samples import SpikeSamples
 from .signals import TargetInfo
 from .windows import BehaviorColumns

@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import pair
-from .readouts import Readout
+from .readout import Readout
 from .samples import SpikeSamples
 from .session import Session
 from .spikes_in import is_spiketrain_list

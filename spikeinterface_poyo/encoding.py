@@ -25,6 +25,11 @@ def on_circle(y: np.ndarray, period: float) -> np.ndarray:
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(y), -1)
 
 
+def distances(vectors: np.ndarray) -> np.ndarray:
+    """Lengths (n, n_outputs) of vectors (n, 2 n_outputs), each in two columns."""
+    return np.hypot(vectors[:, ::2], vectors[:, 1::2])
+
+
 def full_turn(units: str | None, name: str) -> float:
     """A full turn in ``units``: radians where there is none.
 

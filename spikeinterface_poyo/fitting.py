@@ -14,7 +14,7 @@ from .door import check_sample_weight
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .network import POYO, NetworkConfig
-from .readouts import Readout
+from .readout import Readout
 from .samples import SpikeSamples
 from .targets import Targets
 from .training import TrainingRecord, TrainingSettings, train

@@ -13,7 +13,7 @@ import torch
 from .estimator import POYODecoder
 from .network import WindowBatch
 from .prediction import evaluating, to_batch, windows_at_once
-from .readouts import Readout
+from .readout import Readout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .session import Segment

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .behaviors import placed
-from .readouts import CategoricalReadout, Readout
+from .readout import Readout
+from .readouts import CategoricalReadout
 from .samples import SpikeSamples
 from .targets import as_given
 from .vocabulary import Vocabulary

@@ -1,126 +1,25 @@
-"""Readouts: each behaviour, by name, has columns of its own in the network's last layer, and a meaning for them."""
+"""Readouts of numbers, angles and labels: what the columns of each mean."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score
 
-from .encoding import as_label_array, full_turn, on_circle, standardisation
+from .encoding import as_label_array, distances, full_turn, on_circle, standardisation
+from .readout import MeasuredReadout, Readout
 from .scoring import mean_r2
-from .signals import Kind, TargetInfo, check_same_kind, rescale
-from .windows import BehaviorColumns
+from .signals import Kind, TargetInfo
+
+SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
 
 @dataclass(frozen=True, kw_only=True)
-class Readout(ABC):
-    """One behaviour that the network reads out.
-
-    Parameters
-    ----------
-    name : str
-        Name of the behaviour.
-    first_column : int
-        Where its columns begin in the readout layer.
-    units : str or None
-        Unit of measure; None where the behaviour came without.
-    output_names : tuple of str or None
-        Names of the outputs.
-    one_dimensional : bool
-        Whether the targets were a one-dimensional array, and predictions are to be too.
-    """
-
-    name: str
-    first_column: int
-    units: str | None = None
-    output_names: tuple[str, ...] | None = None
-    one_dimensional: bool = False
-    kind: ClassVar[Kind]
-
-    @classmethod
-    @abstractmethod
-    def of(cls, y: np.ndarray, weight: np.ndarray, info: TargetInfo, **common: Any) -> Readout:
-        """Readout of targets (n, n_outputs) of samples of these weights."""
-
-    @property
-    @abstractmethod
-    def n_outputs(self) -> int:
-        """Number of outputs, as users see them."""
-
-    @property
-    @abstractmethod
-    def n_columns(self) -> int:
-        """Number of columns in the readout layer."""
-
-    @property
-    def chance_loss(self) -> float:
-        """Loss of an answer that does not depend on the spikes, which losses are divided by."""
-        return 1.0
-
-    @abstractmethod
-    def encode(self, y: np.ndarray) -> np.ndarray:
-        """What the network learns, (n, n_columns), from targets (n, n_outputs); NaN where they are unknown."""
-
-    @abstractmethod
-    def decode(self, columns: np.ndarray) -> np.ndarray:
-        """Targets (n, n_outputs) from the network's answers (n, n_columns)."""
-
-    @abstractmethod
-    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
-        """How well targets (n, n_outputs) are decoded, 1 at best; unknown ones are NaN. NaN where too few are known.
-
-        ``weight`` are the samples' weights, (n,).
-        """
-
-    @property
-    def columns(self) -> np.ndarray:
-        """Columns of the readout layer, shape (n_columns,)."""
-        return np.arange(self.first_column, self.first_column + self.n_columns)
-
-    @property
-    def target(self) -> TargetInfo:
-        """What its targets measure."""
-        return TargetInfo(self.units, self.output_names, self.name, self.n_outputs, self.kind)
-
-    def asked_at(self, start: int) -> BehaviorColumns:
-        """What these columns are where they begin at ``start`` in what a session is asked for."""
-        return BehaviorColumns(self.kind, start, start + self.n_columns, self.chance_loss)
-
-    def unknown_labels(self, info: TargetInfo) -> list[Any]:
-        """Labels among such targets that the readout cannot learn."""
-        return []
-
-    def in_units(self, y: np.ndarray, info: TargetInfo, what: str) -> np.ndarray:
-        """Targets (n, n_outputs) in the readout's unit of measure."""
-        return y if info.bare else rescale(y, info.units, self.units, what)
-
-    def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
-        """Why targets of this kind cannot be read out here, in words; None where they can."""
-        if n_outputs != self.n_outputs:
-            return f"{n_outputs} output(s) against {self.n_outputs}"
-        if info.kind not in (None, self.kind):
-            return f"{info.kind} against {self.kind}"
-        if info.bare:
-            return None
-        try:
-            check_same_kind(info, self.target, "the behaviour given")
-            rescale(np.ones(1), info.units, self.units, "the behaviour given")
-        except ValueError as error:
-            return str(error)
-        return None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self) | {"kind": self.kind}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContinuousReadout(Readout):
+class ContinuousReadout(MeasuredReadout):
     """Numbers: each column is one output, standardised by ``mean`` and ``scale``, one a output."""
 
     mean: tuple[float, ...]
@@ -155,10 +54,25 @@ class ContinuousReadout(Readout):
         """R2, uniform average over outputs that have two known targets."""
         return mean_r2(y, decoded, weight)
 
+    def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """Absolute differences."""
+        return np.abs(y - decoded)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Of the outputs, in ``units``."""
+        return columns * np.array(self.scale)
+
+    def around(self, decoded: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of an interval of numbers."""
+        return decoded - distance, decoded + distance
+
 
 @dataclass(frozen=True, kw_only=True)
-class CircularReadout(Readout):
+class CircularReadout(MeasuredReadout):
     """Angles: two columns an output, its cosine and its sine, standardised by ``mean`` and ``scale``, one a column.
+
+    All directions count alike in the loss, so ``mean`` is 0 and ``scale`` that of angles from all around. Weights that
+    were saved before this was so have others.
 
     Parameters
     ----------
@@ -166,12 +80,15 @@ class CircularReadout(Readout):
         A full turn, in ``units``.
     first : float
         The smallest angle that is given back: answers lie in [first, first + period).
+    distance : float
+        Mean distance, standardised, of the angles' points from their centre: the loss of always giving the centre.
     """
 
     period: float
     first: float
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    distance: float = 1 / SCALE_OF_DIRECTIONS  # of angles from all around
     kind: ClassVar[Kind] = "circular"
 
     @classmethod
@@ -184,9 +101,14 @@ class CircularReadout(Readout):
             Where neither the unit of measure nor the user tells what a full turn is.
         """
         period = info.period or full_turn(info.units, info.name)
-        mean, scale = standardisation(on_circle(y, period), weight)
+        points = on_circle(y, period)
+        n_columns = points.shape[1]
+        centre, _ = standardisation(points, weight)
+        from_centre = distances(points - centre) / SCALE_OF_DIRECTIONS
+        distance, _ = standardisation(from_centre, weight)
         first = -period / 2 if np.nanmin(y) < 0 else 0.0
-        return cls(period=period, first=first, mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
+        return cls(period=period, first=first, mean=(0.0,) * n_columns, scale=(SCALE_OF_DIRECTIONS,) * n_columns,
+                   distance=float(distance.mean()), **common)  # fmt: skip
 
     @property
     def n_outputs(self) -> int:
@@ -197,6 +119,11 @@ class CircularReadout(Readout):
     def n_columns(self) -> int:
         """Two an angle."""
         return len(self.mean)
+
+    @property
+    def chance_loss(self) -> float:
+        """Loss of always giving the centre of the angles' points; one where they all agree and nothing is to learn."""
+        return self.distance if self.distance > 1e-6 else 1.0
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Standardised cosines and sines."""
@@ -211,6 +138,23 @@ class CircularReadout(Readout):
     def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
         """R2 of cosine and sine, averaged: no matter where the circle is cut."""
         return mean_r2(on_circle(y, self.period), on_circle(decoded, self.period), weight)
+
+    def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """Angles between them, the shorter way round."""
+        apart = np.mod(y - decoded, self.period)
+        return np.minimum(apart, self.period - apart)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Of the points on the circle, as far as an angle turns them."""
+        return distances(columns * np.array(self.scale)) * self.period / (2 * np.pi)
+
+    def around(self, decoded: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of an arc, at most half a turn either way, below and above the decoded angle.
+
+        They may lie beyond the range of decoded angles, so that the lower end is always the smaller number.
+        """
+        distance = np.minimum(distance, self.period / 2)
+        return decoded - distance, decoded + distance
 
 
 @dataclass(frozen=True, kw_only=True)

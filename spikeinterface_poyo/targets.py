@@ -13,7 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from .behavior_in import as_values
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
-from .readouts import CategoricalReadout, Readout
+from .readout import Readout
+from .readouts import CategoricalReadout
 from .samples import SpikeSamples
 from .signals import TargetInfo, with_kinds
 

@@ -13,7 +13,8 @@ import numpy as np
 from .behaviors import asked_for, n_columns, n_outputs, placed, places, places_by_name
 from .merging import merge_spikes
 from .network import NetworkConfig
-from .readouts import Readout, readout_from_json
+from .readout import Readout
+from .readouts import readout_from_json
 from .samples import SpikeSamples, seconds_covered
 from .session import Session
 from .signals import UNNAMED

@@ -6,11 +6,11 @@ import neo
 import numpy as np
 import pytest
 import quantities as pq
+import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
-from spikeinterface_poyo.encoding import standardisation
-from spikeinterface_poyo.losses import loss_sum, loss_weight
+from spikeinterface_poyo.losses import NEAR, distance, loss_sum, loss_weight
 from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 from spikeinterface_poyo.windows import BehaviorColumns
@@ -91,7 +91,27 @@ class TestAngles:
         assert (readout.n_outputs, readout.n_columns) == (2, 4)
         np.testing.assert_allclose(readout.decode(readout.encode(y)), y)
         assert readout_from_json(readout.to_json()) == readout
-        np.testing.assert_allclose(standardisation(readout.encode(y), np.ones(50)), [[0] * 4, [1] * 4], atol=1e-12)
+        radius = np.hypot(*readout.encode(y)[:, :2].T)
+        np.testing.assert_allclose(radius, np.sqrt(2))  # no direction counts more than another
+
+    def test_chance_is_the_best_answer_without_spikes(self):
+        y = np.random.default_rng(0).normal(0, 40, (2000, 1))
+        common = {"name": "gaze", "first_column": 0, "units": "deg"}
+        readout = CircularReadout.of(y, np.ones(2000), TargetInfo("deg", None, "gaze", 1, "circular"), **common)
+        target = torch.from_numpy(readout.encode(y))
+        layout = [(readout.asked_at(0), None)]
+        weight = torch.ones(2000, dtype=torch.float64)
+        centre = loss_sum(target.mean(dim=0).expand_as(target), target, weight, layout) / loss_weight(
+            target, weight, layout
+        )
+        assert centre == pytest.approx(1, abs=0.15)  # the loss is smooth near zero, and less than the distance
+        assert loss_sum(target, target, weight, layout) == 0
+
+    def test_loss_is_the_distance_on_the_circle(self):
+        target = torch.tensor([[1.0, 0, 0, 1], [torch.nan, torch.nan, 0, 1]])
+        predicted = target.nan_to_num() + torch.tensor([3.0, 4, 0, 0])
+        near = 5 - NEAR  # of points that are far apart
+        torch.testing.assert_close(distance(predicted, target), torch.tensor([near / 2, 0]), rtol=0, atol=1e-2)
 
 
 class TestLabels:
