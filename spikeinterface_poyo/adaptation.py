@@ -16,7 +16,7 @@ import torch
 
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .defaults import check_fits, choose_token_bin, choose_training
-from .fitting import Labels, Learned, run
+from .fitting import Labels, Learned, fit_from_scratch, run
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
 from .readout import Readout
@@ -26,6 +26,11 @@ from .training_job import Job, training_job
 from .vocabulary import Vocabulary
 
 FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go on from what is known
+
+
+def learn(decoder: Any, base: Learned | None, labels: Labels) -> tuple[Learned, TrainingRecord]:
+    """What `POYODecoder.fit` does: train from scratch, or adapt a base."""
+    return fit_from_scratch(decoder, labels) if base is None else adapt(decoder, base, labels)
 
 
 def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:

@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import adaptation, door
 from .alignment import as_sessions, is_one_sorting
+from .calibration import Calibration
 from .counts import rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
-from .fitting import Labels, Learned, fit_from_scratch, keep, record_of
+from .fitting import Labels, Learned, keep, record_of
 from .latents import LatentsMixin
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
@@ -22,12 +23,13 @@ from .runtime import find_device
 from .samples import SpikeSamples
 from .scattered import warn_if_scattered
 from .targets import Targets
+from .uncertainty import UncertaintyMixin
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class BasePOYO(PretrainedMixin, LatentsMixin):
+class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
     def __init__(
@@ -135,11 +137,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         warn_if_scattered(given.X)
         names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
         labels = Labels.of(given, sample_weight, names)
-        if base is None:
-            learned, record = fit_from_scratch(self, labels)
-        else:
-            learned, record = adaptation.adapt(self, base, labels)
-        keep(self, learned, record)
+        keep(self, *adaptation.learn(self, base, labels))
         return self
 
     def partial_fit(
@@ -192,10 +190,14 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
         given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
         labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X))
+        is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)
         learned, record = adaptation.learn_more(self, learned, labels, adapt)
+        # Where only new units are learned, known sessions are decoded as before, and their errors stay what they were.
+        calibration: Calibration = self.calibration_ if is_new and adapt == "units" and not is_first else {}
         if not is_first:
             record = record_of(self).followed_by(record)
         keep(self, learned, record)
+        self.calibration_ = calibration
         return self
 
     def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
@@ -231,14 +233,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
         That is R2 of numbers, averaged over outputs; R2 of cosine and sine of angles; accuracy of labels. Unknown
         targets do not count, nor samples outside ``epochs``.
         """
-        check_is_fitted(self, "network_")
-        behavior_name = None
-        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
-            sessions = as_sessions(X, session_id)  # read once: a sorting may be large
-            X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
-            behavior_name = self.sessions_.behavior_names(sessions)
-        raw_inputs = door.RawInputs(session_id, behavior_name, epochs)
-        given = self._enter(X, y, raw_inputs, self.sessions_.readouts, reset=False, leave_out=False)
+        given = self._enter_known(X, y, session_id, epochs, leave_out=False)
         weight, names = door.check_sample_weight(sample_weight, len(given.X)), self._names(given.X)
         decoded = predict_samples(self._network(), self.sessions_, given.X, names)
         return score_samples(self.sessions_, given, decoded, names, weight)
@@ -254,7 +249,18 @@ class BasePOYO(PretrainedMixin, LatentsMixin):
             self.__dict__.pop("feature_names_in_", None)
         return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out)
 
-    def _answer(self, how: Callable[..., np.ndarray], X: Any, times: Any, session_id: Any) -> np.ndarray:
+    def _enter_known(self, X: Any, y: Any, session_id: Any, epochs: Any, leave_out: bool) -> Targets:
+        """The door for targets of known sessions."""
+        check_is_fitted(self, "network_")
+        behavior_name = None
+        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
+            sessions = as_sessions(X, session_id)  # read once: a sorting may be large
+            X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
+            behavior_name = self.sessions_.behavior_names(sessions)
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs)
+        return self._enter(X, y, raw_inputs, self.sessions_.readouts, reset=False, leave_out=leave_out)
+
+    def _answer(self, how: Callable[..., Any], X: Any, times: Any, session_id: Any) -> Any:
         """What a function of `decoding` says of samples, or of a sorting at ``times``."""
         samples = self._enter_for_prediction(X, times, session_id)
         return how(self._network(), self.sessions_, samples, self._names(samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         return readout.labels
 
     def predict_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
-        """Probability of each class.
+        """Probability of each class; after `calibrate`, that with which held-out labels came true.
 
         Parameters
         ----------
@@ -68,7 +69,8 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         ndarray, shape (n_samples, n_classes)
             In the order of ``classes_``; rows sum to one.
         """
-        return self._answer(predict_probabilities, X, times, session_id)
+        how = partial(predict_probabilities, calibration=getattr(self, "calibration_", {}))
+        return self._answer(how, X, times, session_id)
 
     def predict_log_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Logarithm of `predict_proba`."""

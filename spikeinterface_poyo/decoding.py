@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,15 @@ from scipy.special import softmax
 
 from .alignment import grid_samples
 from .behaviors import n_outputs, placed
+from .calibration import Calibration, Temperature
 from .network import POYO
-from .prediction import predict_block
+from .prediction import Read, predict_block
 from .samples import SpikeSamples
 from .session import Session
 from .targets import Targets, as_given, users_targets
 from .vocabulary import Vocabulary
+
+Names = Sequence[str] | Mapping[int, str]  # ids of the samples' sessions by position
 
 
 def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times: Any) -> SpikeSamples:
@@ -58,7 +61,7 @@ def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
     check_sessions(vocabulary, X, names)
     width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, X, names))
     out = np.full((len(X), width), np.nan)
-    for name, order, columns in answers(network, vocabulary, X, names, embed=False):
+    for name, order, columns in answers(network, vocabulary, X, names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             out[order, outputs] = readout.decode(columns[:, place])
     return out
@@ -71,7 +74,11 @@ def used_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str])
 
 def predict_targets(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
     """Decoded behaviour as users gave it at fit: an array, or a structured array where it came by name."""
-    values = predict_samples(network, vocabulary, X, names)
+    return as_at_fit(vocabulary, X, names, predict_samples(network, vocabulary, X, names))
+
+
+def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Columns (n_samples, most outputs) of decoded behaviour in the shape and type that targets had at fit."""
     used = used_sessions(vocabulary, X, names)
     readouts = [vocabulary.readouts_of(name) for name in used]
     if any(vocabulary.sessions[name].by_name for name in used):
@@ -81,8 +88,12 @@ def predict_targets(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
     return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values
 
 
-def predict_probabilities(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+def predict_probabilities(
+    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], calibration: Calibration
+) -> np.ndarray:
     """Probabilities (n_samples, n_classes) of the labels that are the only behaviour of each session.
+
+    They are calibrated where the session is.
 
     Raises
     ------
@@ -96,8 +107,10 @@ def predict_probabilities(network: POYO, vocabulary: Vocabulary, X: SpikeSamples
         raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
     (readout,) = readouts.values()
     out = np.empty((len(X), readout.n_columns))
-    for _, order, columns in answers(network, vocabulary, X, names, embed=False):
-        out[order] = softmax(columns, axis=1)
+    for name, order, columns in answers(network, vocabulary, X, names):
+        temperature = calibration.get(name, {}).get(readout.name)
+        divisor = temperature.value if isinstance(temperature, Temperature) else 1.0
+        out[order] = softmax(columns / divisor, axis=1)
     return out
 
 
@@ -139,7 +152,7 @@ def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names:
     """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
     check_sessions(vocabulary, X, names)
     out = np.empty((len(X), network.config.dim))
-    for _, order, vectors in answers(network, vocabulary, X, names, embed=True):
+    for _, order, vectors in answers(network, vocabulary, X, names, POYO.embed):
         out[order] = vectors
     return out
 
@@ -151,10 +164,10 @@ def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]
 
 
 def answers(
-    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], embed: bool
+    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Names, read: Read = POYO.__call__
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples."""
     for position, segment, order in X.blocks():
         session, name = X.sessions[position], names[position]
         block = vocabulary.block(session, segment, name, network.config)
-        yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, embed)
+        yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, read)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from numbers import Real
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from .base import BasePOYO
 from .decoding import predict_samples
 from .samples import SpikeSamples
+from .uncertainty import predict_interval, predict_std
 
 
 class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
@@ -59,8 +65,6 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         torch's global generators are left alone.
     checkpoint : path or None, default: None
         File that keeps the state of training, a minute old at most: the same fit goes on from there. See the guide.
-    checkpoint : path or None, default: None
-        File that keeps the state of training, a minute old at most: the same fit goes on from there. See the guide.
     verbose : bool, default: False
         Show a progress bar.
 
@@ -79,6 +83,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         One minus the loss relative to chance on the held-out blocks, which for numbers is R2; one an iteration.
     interrupted_ : bool
         Whether Ctrl-C ended training.
+    calibration_ : dict
+        What `calibrate` has learned, by session and behaviour.
 
     Notes
     -----
@@ -92,6 +98,82 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     >>> decoder.predict(sorting, times=[700.0, 701.0]).shape
     (2, 2)
     """
+
+    def predict(self, X: Any, times: Any = None, *, session_id: Any = None, return_std: bool = False) -> Any:
+        """Decode behaviour.
+
+        Parameters
+        ----------
+        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
+            What to decode. All spikes there are may be read as context.
+        times : array_like, or list of one array a segment, optional
+            Seconds at which to decode a sorting. Where omitted, a regular grid at the interval of the behaviour seen at
+            fit, over the recording, or from first to last spike where no recording is known.
+        session_id : str or list of str, optional
+            Which known sessions these are.
+        return_std : bool, default: False
+            Give the standard deviation of the errors too, as `calibrate` has found them.
+
+        Returns
+        -------
+        y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
+            In the target's unit of measure; one-dimensional where the targets were. Where sessions have different
+            behaviours, those with fewer outputs are NaN in the columns they lack. Behaviours that came by name are the
+            fields of a structured array, as in `align`.
+        std : ndarray
+            Only with ``return_std``: of each value in ``y``, in its unit of measure; None for labels.
+
+        Raises
+        ------
+        ValueError
+            For an unknown session or units that were not there at fit.
+        NotFittedError
+            For a standard deviation before `calibrate`.
+        """
+        if not return_std:
+            return super().predict(X, times, session_id=session_id)
+        check_is_fitted(self, "network_")
+        return self._answer(partial(predict_std, calibration=self.calibration_), X, times, session_id)
+
+    def predict_interval(
+        self, X: Any, times: Any = None, *, coverage: float = 0.9, session_id: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Intervals in which the true behaviour lies with probability ``coverage``; needs `calibrate`.
+
+        Parameters
+        ----------
+        X, times, session_id
+            As in `predict`.
+        coverage : float, default: 0.9
+            Share of samples that intervals hold, between 0 and 1; of each output by itself.
+
+        Returns
+        -------
+        lower, upper : ndarray
+            Ends of the intervals, each as `predict` gives behaviour; None for labels. Those of angles are up to half a
+            turn below and above the decoded one: an angle lies inside if it does so after adding full turns.
+
+        Raises
+        ------
+        ValueError
+            For a coverage out of range, an unknown session or units that were not there at fit.
+        NotFittedError
+            Before `calibrate`.
+
+        Examples
+        --------
+        >>> from spikeinterface_poyo import align, load_mouse_head_direction
+        >>> X, y = align(*load_mouse_head_direction())
+        >>> decoder = POYODecoder(max_iter=1, random_state=0).fit(X[:8000], y[:8000])
+        >>> decoder = decoder.calibrate(X[8100:9000], y[8100:9000], cv="prefit")
+        >>> lower, upper = decoder.predict_interval(X[9000:], coverage=0.9)
+        >>> bool((lower < upper).all())
+        True
+        """
+        check_is_fitted(self, "network_")
+        check_scalar(coverage, "coverage", Real, min_val=0, max_val=1, include_boundaries="neither")
+        how = partial(predict_interval, calibration=self.calibration_, coverage=float(coverage))
+        return self._answer(how, X, times, session_id)
 
     def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
         """`predict`, as neo objects that carry the target's unit of measure and channel names.

@@ -62,6 +62,12 @@ class Labels:
         """From what users give."""
         return cls(given.X, given.y, check_sample_weight(sample_weight, len(given.X)), names, given.by_name)
 
+    def take(self, index: np.ndarray) -> Labels:
+        """Some of the samples."""
+        X = self.X[index]
+        names = {position: self.names[position] for position, _ in X.by_session()}
+        return Labels(X, self.y[index], self.weight[index], names, self.by_name)
+
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name)
@@ -131,9 +137,10 @@ def train_stage(
 
 
 def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
-    """Set the fitted attributes, under MLPRegressor's names where it has them."""
+    """Set the fitted attributes, under MLPRegressor's names where it has them; other weights are not calibrated."""
     decoder.network_, decoder.sessions_ = learned.network, learned.vocabulary
     decoder.n_outputs_ = learned.vocabulary.n_outputs
+    decoder.calibration_ = {}
     losses, scores = record.losses, record.scores
     decoder.n_iter_, decoder.loss_curve_ = len(losses), losses
     decoder.loss_ = losses[-1] if losses else np.nan

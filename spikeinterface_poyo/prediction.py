@@ -5,11 +5,12 @@ The grid does not depend on which samples are asked for, so neither does a sampl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .network import POYO, WindowBatch
 from .parts import parts
@@ -51,12 +52,21 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return window * stride - lead, np.searchsorted(latest, window), np.searchsorted(latest, window + n_answers)
 
 
-def predict_block(
-    network: POYO, block: Block, times: np.ndarray, centred: bool = False, embed: bool = False
-) -> np.ndarray:
-    """The network's answers (n, n_columns), float64, at the ascending ``times`` of one block.
+Read = Callable[[POYO, WindowBatch], Tensor]  # what is asked of windows: (B, Q, n_columns)
 
-    With ``embed`` they are what the readout reads, (n, dim), instead of what it says.
+
+def answers_and_squares(network: POYO, batch: WindowBatch) -> Tensor:
+    """The network's answers, then their squares: averaged over windows, they tell how far windows agree."""
+    answer = network(batch).float()
+    return torch.cat([answer, answer.square()], dim=-1)
+
+
+def predict_block(
+    network: POYO, block: Block, times: np.ndarray, centred: bool = False, read: Read = POYO.__call__
+) -> np.ndarray:
+    """What the network says (n, n_columns), float64, at the ascending ``times`` of one block.
+
+    ``read`` is what is asked of it: its answers, what the readout reads (`POYO.embed`), or `answers_and_squares`.
 
     Overlapping windows are averaged with weights that fall linearly from a window's centre to its ends; ``centred``
     gives each sample a window of its own, centred on it.
@@ -67,15 +77,18 @@ def predict_block(
         start, low, high = times - length / 2, first, first + 1
     else:
         start, low, high = grid_windows(network, times)
-    total = np.zeros((len(times), network.config.dim if embed else len(block.columns)))
+    total: np.ndarray | None = None  # as wide as the first answer
     weight = np.zeros(len(times), dtype=np.float64)
     for part in batches(high - low, windows_at_once(block, start, length)):
         query, real = query_positions(low[part], high[part])
         relative = times[query] - start[part, None]
-        answer = forward(network, block, start[part], relative, embed)
+        answer = forward(network, block, start[part], relative, read)
+        if total is None:
+            total = np.zeros((len(times), answer.shape[-1]))
         closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
         np.add.at(total, query[real], answer[real] * closeness[real][:, None])
         np.add.at(weight, query[real], closeness[real])
+    assert total is not None
     return total / weight[:, None]
 
 
@@ -98,8 +111,8 @@ def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.n
     return np.minimum(low[:, None] + offset, high[:, None] - 1), offset < (high - low)[:, None]
 
 
-def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, embed: bool) -> np.ndarray:
-    """Network's answers, float64, for windows of one block that read all spikes there are."""
+def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, read: Read) -> np.ndarray:
+    """What windows of one block say that read all spikes there are, (n_windows, Q, n_columns), float64."""
     everything = np.full(len(start), np.inf)
     windows = Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
     tokens = tokenize([block], windows, network.config.window_length)
@@ -107,11 +120,11 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     columns = np.tile(block.columns, (len(start), 1))
     batch = to_batch(tokens, session, query_time, columns, network.omega.device)
     with torch.inference_mode(), evaluating(network):
-        answer = np.empty((*query_time.shape, network.config.dim if embed else columns.shape[1]))
-        for rows in parts(network.config, batch):
-            part = batch.take(rows)
-            answer[rows.cpu().numpy()] = (network.embed(part) if embed else network(part)).float().cpu().numpy()
-        return answer
+        rows = list(parts(network.config, batch))
+        some = np.concatenate([read(network, batch.take(part)).float().cpu().numpy() for part in rows])
+    answer = np.empty(some.shape)
+    answer[torch.cat(rows).cpu().numpy()] = some
+    return answer
 
 
 @contextmanager

@@ -24,13 +24,14 @@ import safetensors
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .calibration import calibration_from_json, calibration_to_json
 from .fingerprints import add_tensors
 from .fitting import Learned, keep, record_of
 from .network import POYO, NetworkConfig
 from .training import TrainingRecord
 from .vocabulary import Vocabulary
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DESCRIPTION = "decoder.json"
 
 
@@ -71,6 +72,7 @@ def describe(decoder: Any) -> dict[str, Any]:
             for name in ("n_features_in_", "feature_names_in_")
             if hasattr(decoder, name)
         },
+        "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
         "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},
     }
@@ -144,8 +146,10 @@ def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
     try:
         if description["format_version"] == 1:
             description = with_named_behavior(description)
-        if description["format_version"] < FORMAT_VERSION:
+        if description["format_version"] < 3:
             description = with_several_behaviors(description)
+        if description["format_version"] < FORMAT_VERSION:
+            description = description | {"calibration": {}}
     except (KeyError, TypeError, AttributeError) as error:
         raise damaged(source, error) from error
     return description
@@ -215,6 +219,7 @@ def load(cls: type, source: Path) -> Any:
         training = description["training"]
         record = TrainingRecord(training["losses"], training["scores"], training["interrupted"])
         keep(decoder, learned, record)
+        decoder.calibration_ = calibration_from_json(description["calibration"])
         features = description["features"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(source, error) from error

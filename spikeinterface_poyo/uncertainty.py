@@ -1,0 +1,260 @@
+"""How far to trust a decoder: it is calibrated on samples that it has not seen, and then tells its own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+from . import adaptation
+from .behaviors import n_outputs, placed
+from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
+from .decoding import Names, answers, as_at_fit, check_sessions, used_sessions
+from .fitting import Labels, Learned
+from .network import POYO
+from .prediction import answers_and_squares
+from .pretrained import load_pretrained
+from .readout import MeasuredReadout
+from .samples import SpikeSamples
+from .splitters import BlockedKFold
+from .targets import Targets
+from .vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROUNDING = 1e-6  # of float32 squares: smaller differences are none
+
+
+class Evidence(NamedTuple):
+    """Of one behaviour of one session, samples that the decoder has not seen.
+
+    Of numbers and angles ``answers`` are spreads and ``truth`` errors, (n, n_outputs) each, NaN where unknown; of
+    labels they are logits (n, n_classes) and known codes (n,).
+    """
+
+    is_measured: bool
+    answers: np.ndarray
+    truth: np.ndarray
+
+
+def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str], Evidence]]:
+    """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment."""
+    vocabulary = learned.vocabulary
+    true = vocabulary.in_units(labels.X, labels.y, labels.names)
+    for name, order, columns, spread in answers_with_spread(learned.network, vocabulary, labels.X, labels.names):
+        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+            wanted = true[order, outputs]
+            if isinstance(readout, MeasuredReadout):
+                error = readout.error(wanted, readout.decode(columns[:, place]))
+                yield (name, readout.name), Evidence(True, readout.spread(spread[:, place]), error)
+            else:
+                known = ~np.isnan(wanted[:, 0])
+                yield (name, readout.name), Evidence(False, columns[known, place], wanted[known, 0].astype(int))
+
+
+def check_known(vocabulary: Vocabulary, labels: Labels) -> None:
+    """Whether enough targets of each output are known.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than `FEWEST_SAMPLES`.
+    """
+    true = vocabulary.in_units(labels.X, labels.y, labels.names)
+    for position, mine in labels.X.by_session():
+        for readout, outputs, _ in placed(vocabulary.readouts_of(labels.names[position])):
+            known = ~np.isnan(readout.encode(true[mine, outputs]))
+            if known.sum(axis=0).min() < FEWEST_SAMPLES:
+                raise ValueError(f"behaviour {readout.name!r} of session {labels.names[position]!r} has "
+                                 f"{known.sum(axis=0).min()} known targets; to calibrate by them, {FEWEST_SAMPLES} are "
+                                 "needed")  # fmt: skip
+
+
+def calibration_of(found: Iterable[tuple[tuple[str, str], Evidence]]) -> Calibration:
+    """Calibration from what held-out samples tell."""
+    parts: dict[tuple[str, str], list[Evidence]] = {}
+    for key, part in found:
+        parts.setdefault(key, []).append(part)
+    calibration: Calibration = {}
+    for (session, behavior), mine in parts.items():
+        given, truth = (np.concatenate([getattr(part, name) for part in mine]) for name in ("answers", "truth"))
+        model = error_models(truth, given) if mine[0].is_measured else Temperature.of(given, truth)
+        calibration.setdefault(session, {})[behavior] = model
+    return calibration
+
+
+def error_models(errors: np.ndarray, spreads: np.ndarray) -> tuple[ErrorModel, ...]:
+    """A model of each output from arrays (n, n_outputs); errors are NaN where unknown."""
+    known = ~np.isnan(errors)
+    return tuple(ErrorModel.of(errors[mask, i], spreads[mask, i]) for i, mask in enumerate(known.T))
+
+
+def answers_with_spread(
+    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Names
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield (session id, sample indices, answers, their standard deviation over windows) for each segment.
+
+    It is 0 where one window answers by itself: for a causal decoder, and for rows of counts.
+    """
+    for name, order, columns in answers(network, vocabulary, X, names, answers_and_squares):
+        mean, square = np.split(columns, 2, axis=1)
+        variance = square - mean**2
+        yield name, order, mean, np.sqrt(np.where(variance > ROUNDING * square, variance, 0))
+
+
+def predict_with_errors(
+    network: POYO,
+    vocabulary: Vocabulary,
+    X: SpikeSamples,
+    names: Sequence[str],
+    calibration: Calibration,
+    error: Callable[[ErrorModel, np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decoded behaviour as of `decoding.predict_samples`, and of each output the ``error`` by its model and spread.
+
+    Labels have none: NaN.
+
+    Raises
+    ------
+    NotFittedError
+        Where a session was not calibrated.
+    """
+    used = used_sessions(vocabulary, X, names)
+    check_sessions(vocabulary, X, names)
+    check_calibrated(calibration, used)
+    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used)
+    decoded, errors = np.full((2, len(X), width), np.nan)
+    for name, order, columns, spread in answers_with_spread(network, vocabulary, X, names):
+        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+            decoded[order, outputs] = readout.decode(columns[:, place])
+            models = calibration[name][readout.name]
+            if isinstance(readout, MeasuredReadout) and isinstance(models, tuple):
+                spreads = readout.spread(spread[:, place]).T
+                each = [error(model, mine) for model, mine in zip(models, spreads, strict=True)]
+                errors[order, outputs] = np.column_stack(each)
+    return decoded, errors
+
+
+def check_calibrated(calibration: Calibration, sessions: Iterable[str]) -> None:
+    """Whether these sessions are calibrated."""
+    missing = [name for name in sessions if name not in calibration]
+    if missing:
+        raise NotFittedError(f"session(s) {missing} are not calibrated: call calibrate(X, y) first, with the samples "
+                             "that were trained on, or with others and cv='prefit'")  # fmt: skip
+
+
+def predict_std(
+    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], calibration: Calibration
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decoded behaviour as users gave it at fit, and the standard deviation of its errors alike."""
+    decoded, errors = predict_with_errors(network, vocabulary, X, names, calibration, ErrorModel.std)
+    return as_at_fit(vocabulary, X, names, decoded), as_at_fit(vocabulary, X, names, errors)
+
+
+def predict_interval(
+    network: POYO,
+    vocabulary: Vocabulary,
+    X: SpikeSamples,
+    names: Sequence[str],
+    calibration: Calibration,
+    coverage: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends of what a share ``coverage`` of the true behaviour lies in, as users gave it at fit."""
+    distance = partial(ErrorModel.width, coverage=coverage)
+    decoded, errors = predict_with_errors(network, vocabulary, X, names, calibration, distance)
+    lower, upper = np.full((2, *decoded.shape), np.nan)
+    for position, mine in X.by_session():
+        for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
+            if isinstance(readout, MeasuredReadout):
+                ends = readout.around(decoded[mine, outputs], errors[mine, outputs])
+                lower[mine, outputs], upper[mine, outputs] = ends
+    return as_at_fit(vocabulary, X, names, lower), as_at_fit(vocabulary, X, names, upper)
+
+
+def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
+    """Calibration by decoders that are fitted anew without each fold of ``labels``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where Ctrl-C ended the training of one of them.
+    """
+    base = None if decoder.pretrained is None else load_pretrained(decoder.pretrained)
+    again = clone(decoder).set_params(checkpoint=None)  # that file is of the fit itself
+    found: list[tuple[tuple[str, str], Evidence]] = []
+    folds = list(cv.split(labels.X))
+    for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
+        learned, record = adaptation.learn(again, base, labels.take(train))
+        if record.interrupted:
+            raise KeyboardInterrupt("calibration was interrupted; the decoder is as it was")
+        found += evidence(learned, labels.take(test))
+    return calibration_of(found)
+
+
+class UncertaintyMixin:
+    """How a decoder is calibrated."""
+
+    network_: POYO
+    sessions_: Vocabulary
+    calibration_: Calibration
+    _enter_known: Callable[..., Targets]
+    _names: Callable[[SpikeSamples], list[str]]
+    _network: Callable[[], POYO]
+
+    def calibrate(
+        self, X: Any, y: Any, *, cv: Any = 5, session_id: Any = None, epochs: Any = None, sample_weight: Any = None
+    ) -> Self:
+        """Learn from samples that were not trained on how large errors are, and how sure labels.
+
+        After it there are intervals and standard deviations, and probabilities of labels are calibrated. What is
+        decoded stays the same.
+
+        Parameters
+        ----------
+        X, y, session_id, epochs, sample_weight
+            As in `score` and `fit`; of the sessions that are to be calibrated.
+        cv : int, splitter or "prefit", default: 5
+            With a number of blocks, ``X`` and ``y`` are what the decoder was fitted on: for each block a decoder like
+            it is fitted on the others, a window apart, and decodes it. This takes as long as so many fits. A splitter
+            makes the blocks otherwise. "prefit" is for samples that the decoder has not seen, and takes a moment.
+
+        Returns
+        -------
+        Self
+            Itself. If anything fails it is as it was.
+
+        Raises
+        ------
+        ValueError
+            Where fewer than 20 targets of an output are known.
+        KeyboardInterrupt
+            After Ctrl-C.
+
+        Notes
+        -----
+        Coverage is that of the blocks: behaviour that is unlike anything in them is covered less. ``fit`` and what
+        else changes the weights drop the calibration.
+        """
+        check_is_fitted(self, "network_")
+        given = self._enter_known(X, y, session_id, epochs, leave_out=True)
+        known = self._names(given.X)
+        labels = Labels.of(given, sample_weight, {position: known[position] for position, _ in given.X.by_session()})
+        check_known(self.sessions_, labels)
+        if isinstance(cv, str) and cv == "prefit":
+            calibration = calibration_of(evidence(Learned(self._network(), self.sessions_), labels))
+        elif isinstance(cv, (int, np.integer)):
+            blocks = BlockedKFold(int(cv), gap=self.network_.config.window_length)
+            calibration = cross_fitted(self, labels, blocks)
+        elif not isinstance(cv, str) and hasattr(cv, "split"):
+            calibration = cross_fitted(self, labels, cv)
+        else:
+            raise ValueError(f"cv must be a number of blocks, a splitter or 'prefit', got {cv!r}")
+        self.calibration_ = {**self.calibration_, **calibration}
+        return self

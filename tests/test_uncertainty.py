@@ -1,0 +1,254 @@
+"""Calibration: intervals, standard deviations and probabilities that held-out samples bear out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.special import softmax
+from sklearn.exceptions import NotFittedError
+
+from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
+from spikeinterface_poyo.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
+
+LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(0, n_outputs=2, duration=120.0)
+
+
+@pytest.fixture(scope="module")
+def samples(session):
+    return align(session.spikes, session.behavior)
+
+
+@pytest.fixture(scope="module")
+def parts(samples):
+    """Samples to train on, to calibrate by and to test."""
+    times = samples[0].times
+    return times < 60, (times > 61) & (times < 90), times > 91
+
+
+@pytest.fixture(scope="module")
+def fitted(samples, parts, small_decoder) -> POYODecoder:
+    """Calibrated with samples that it has not seen."""
+    (X, y), (train, held_out, _) = samples, parts
+    return small_decoder(**LONG).fit(X[train], y[train]).calibrate(X[held_out], y[held_out], cv="prefit")
+
+
+class TestErrorModel:
+    def test_it_finds_how_errors_grow(self):
+        rng = np.random.default_rng(0)
+        spread = np.exp(rng.normal(0, 1, 4000))
+        model = ErrorModel.of(np.abs(rng.normal(0, 2 * spread**0.7)), spread)
+        assert model.exponent == pytest.approx(0.7, abs=0.05)
+        assert model.std(np.ones(1)) == pytest.approx(2, rel=0.1)
+        assert model.width(np.ones(1), 0.9) == pytest.approx(2 * 1.645, rel=0.1)
+
+    def test_where_windows_agree_by_chance_width_is_constant(self):
+        rng = np.random.default_rng(0)
+        spread = np.exp(rng.normal(0, 1, 4000))
+        falling = ErrorModel.of(np.abs(rng.normal(0, 1 / spread)), spread)
+        assert falling.exponent == 0
+        assert np.ptp(falling.width(spread, 0.9)) == 0
+        none = ErrorModel.of(np.abs(rng.normal(size=100)), np.zeros(100))
+        assert none.width(np.zeros(1), 0.9) == pytest.approx(1.645, rel=0.3)
+
+    def test_a_perfect_decoder_has_no_errors(self):
+        model = ErrorModel.of(np.zeros(50), np.ones(50))
+        assert model.std(np.ones(3)).tolist() == [0, 0, 0]
+        assert model.width(np.ones(3), 0.9).tolist() == [0, 0, 0]
+
+    @pytest.mark.parametrize(("n_samples", "coverage"), [(20, 0.96), (99, 0.995)])
+    def test_few_samples_cannot_tell_of_high_coverage(self, n_samples, coverage):
+        error = np.random.default_rng(0).uniform(size=n_samples)
+        assert ErrorModel.of(error, np.ones(n_samples)).width(np.ones(1), coverage) == np.inf
+
+    def test_coverage_of_exchangeable_samples_is_kept(self):
+        rng = np.random.default_rng(0)
+        covered = []
+        for _ in range(200):
+            error, spread = np.abs(rng.normal(size=(2, 61)))
+            model = ErrorModel.of(error[:60], spread[:60])
+            covered.append(error[60] <= model.width(spread[60:], 0.8)[0])
+        assert np.mean(covered) == pytest.approx(0.8, abs=0.08)
+
+
+class TestTemperature:
+    @pytest.mark.parametrize("factor", [0.4, 3.0])
+    def test_it_undoes_what_made_logits_too_sure(self, factor):
+        rng = np.random.default_rng(0)
+        logits = rng.normal(0, 2, (5000, 3))
+        codes = np.array([rng.choice(3, p=p) for p in softmax(logits, axis=1)])
+        assert Temperature.of(factor * logits, codes).value == pytest.approx(factor, rel=0.1)
+
+
+class TestIntervals:
+    @pytest.mark.parametrize("coverage", [0.5, 0.9])
+    def test_they_hold_the_share_that_was_asked_for(self, fitted, samples, parts, coverage):
+        X, y = (part[parts[2]] for part in samples)
+        lower, upper = fitted.predict_interval(X, coverage=coverage)
+        assert lower.shape == y.shape
+        assert ((lower <= y) & (y <= upper)).mean() == pytest.approx(coverage, abs=0.12)
+        decoded = fitted.predict(X)
+        assert ((lower < decoded) & (decoded < upper)).all()
+
+    def test_standard_deviation_is_that_of_errors(self, fitted, samples, parts):
+        X, y = (part[parts[2]] for part in samples)
+        decoded, std = fitted.predict(X, return_std=True)
+        assert_array_equal(decoded, fitted.predict(X))
+        assert std.shape == y.shape
+        assert np.sqrt(np.mean(((y - decoded) / std) ** 2)) == pytest.approx(1, abs=0.3)
+
+    def test_they_come_for_sortings_too(self, fitted, session):
+        lower, upper = fitted.predict_interval(session.spikes, times=[20.0, 30.0])
+        assert lower.shape == upper.shape == (2, 2)
+
+    def test_one_output_stays_one_dimensional(self, simulate, small_decoder):
+        session = simulate(1)
+        decoder = small_decoder(early_stopping=False).fit(session.spikes, session.behavior)
+        decoder.calibrate(session.spikes, session.behavior, cv="prefit")
+        assert decoder.predict_interval(session.spikes, times=[20.0, 30.0])[0].shape == (2,)
+
+    def test_counts_without_context_have_one_width(self, small_decoder):
+        rng = np.random.default_rng(0)
+        counts = rng.poisson(3.0, (200, 5))
+        decoder = small_decoder(early_stopping=False).fit(counts, counts[:, 0] + rng.normal(size=200))
+        decoder.calibrate(counts, counts[:, 0] + 0.0, cv=2)
+        _, std = decoder.predict(counts, return_std=True)
+        assert np.ptp(std) < 0.05 * std.mean()
+
+    def test_bad_coverage_is_refused(self, fitted, samples):
+        for coverage in (0, 1, 90):
+            with pytest.raises(ValueError, match="coverage"):
+                fitted.predict_interval(samples[0], coverage=coverage)
+
+
+class TestCalibrate:
+    def test_by_folds_of_what_was_trained_on(self, samples, parts, small_decoder):
+        X, y = (part[~parts[2]] for part in samples)
+        decoder = small_decoder(**LONG).fit(X, y)
+        decoded = decoder.predict(X)
+        assert decoder.calibrate(X, y, cv=3) is decoder
+        assert_array_equal(decoder.predict(X), decoded)
+        X, y = (part[parts[2]] for part in samples)
+        lower, upper = decoder.predict_interval(X, coverage=0.8)
+        assert ((lower <= y) & (y <= upper)).mean() == pytest.approx(0.8, abs=0.15)
+
+    def test_a_splitter_makes_the_folds(self, samples, small_decoder):
+        X, y = samples
+        decoder = small_decoder(early_stopping=False).fit(X, y)
+        by_number = decoder.calibrate(X, y, cv=2).calibration_
+        assert decoder.calibrate(X, y, cv=BlockedKFold(2, gap=1.0)).calibration_ == by_number  # a window is 1 s
+
+    def test_it_is_kept_only_as_long_as_weights_are(self, samples, simulate, small_decoder):
+        X, y = samples
+        decoder = small_decoder(early_stopping=False).fit(X, y).calibrate(X, y, cv="prefit")
+        before = decoder.predict_interval(X[:10])
+        other = simulate(1, n_outputs=2)
+        decoder.partial_fit(other.spikes, other.behavior, session_id="other")
+        for end, was in zip(decoder.predict_interval(session_0(X)[:10]), before, strict=True):
+            assert_array_equal(end, was)
+        with pytest.raises(NotFittedError, match=r"\['other'\] are not calibrated: call calibrate"):
+            decoder.predict_interval(other.spikes, times=[20.0], session_id="other")
+        decoder.partial_fit(session_0(X), y)
+        assert decoder.calibration_ == {}
+
+    def test_it_is_saved(self, fitted, samples, tmp_path):
+        assert calibration_from_json(calibration_to_json(fitted.calibration_)) == fitted.calibration_
+        fitted.save_pretrained(tmp_path)
+        loaded = POYODecoder.from_pretrained(tmp_path, device="cpu")
+        for one, other in zip(loaded.predict_interval(samples[0]), fitted.predict_interval(samples[0]), strict=True):
+            assert_array_equal(one, other)
+
+    def test_nothing_is_told_before_it(self, samples, small_decoder):
+        X, y = samples
+        decoder = small_decoder(early_stopping=False)
+        for ask in (lambda: decoder.calibrate(X, y), lambda: decoder.predict_interval(X)):
+            with pytest.raises(NotFittedError):
+                ask()
+        decoder.fit(X, y)
+        with pytest.raises(NotFittedError, match="calibrate"):
+            decoder.predict(X, return_std=True)
+
+    def test_bad_input_is_refused_before_any_training(self, fitted, samples, monkeypatch):
+        X, y = samples
+        monkeypatch.setattr("spikeinterface_poyo.adaptation.learn", lambda *_: pytest.fail("trained"))
+        was = fitted.calibration_
+        with pytest.raises(ValueError, match="10 known targets; to calibrate by them, 20"):
+            fitted.calibrate(X, np.where(np.arange(len(y))[:, None] < 10, y, np.nan))
+        with pytest.raises(ValueError, match="a splitter or 'prefit', got 'all'"):
+            fitted.calibrate(X, y, cv="all")
+        assert fitted.calibration_ is was
+
+    def test_ctrl_c_leaves_the_decoder_as_it_was(self, fitted, samples, monkeypatch):
+        was = fitted.calibration_
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("spikeinterface_poyo.training.training_step", interrupted)
+        with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted"):
+            fitted.calibrate(*samples)
+        assert fitted.calibration_ is was
+
+
+class TestKinds:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def several(session, small_decoder) -> tuple[POYODecoder, SpikeSamples, np.ndarray]:
+        heading = np.degrees(np.arctan2(session.values[:, 1], session.values[:, 0]))
+        behaviors = {
+            "position": session.behavior,
+            "heading": (session.times, heading),
+            "side": (session.times, np.where(np.abs(heading) < 90, "east", "west")),
+        }
+        types = {"heading": ("circular", 360)}
+        X, y = align(session.spikes, behaviors, behavior_type=types)
+        decoder = small_decoder(**LONG).fit(X[X.times < 60], y[X.times < 60])
+        return decoder.calibrate(X[X.times > 61], y[X.times > 61], cv="prefit"), X, y
+
+    def test_angles_have_arcs_and_labels_nothing(self, several):
+        decoder, X, y = several
+        lower, upper = decoder.predict_interval(X)
+        assert lower.dtype.names == ("position", "heading", "side")
+        assert set(lower["side"]) == {None}
+        assert (upper["heading"] - lower["heading"] <= 360).all()
+        inside = (y["heading"] - lower["heading"]) % 360 <= upper["heading"] - lower["heading"]
+        assert inside.mean() == pytest.approx(0.9, abs=0.08)
+        assert np.mean((lower["position"] <= y["position"]) & (y["position"] <= upper["position"])) > 0.8
+
+    def test_labels_decoded_with_deviations_are_labels(self, several):
+        decoder, X, _ = several
+        decoded, std = decoder.predict(X[:20], return_std=True)
+        assert set(decoded["side"]) <= {"east", "west"}
+        assert set(std["side"]) == {None}
+        assert (std["heading"] > 0).all()
+
+    def test_probabilities_are_those_with_which_labels_come_true(self, samples, parts, small_decoder):
+        (X, values), (train, held_out, test) = samples, parts
+        # Labels that spikes tell in part only: a network that has learned them by heart is too sure of them.
+        sides = np.where(values[:, 0] + np.random.default_rng(0).normal(0, 1.0, len(X)) > 0, "east", "west")
+        classifier = POYOClassifier(**small_decoder(**LONG | {"max_iter": 8}).get_params())
+        classifier.fit(X[train], sides[train])
+        loss, sure = log_loss(classifier, X[test], sides[test]), classifier.predict_proba(X[test])
+        classifier.calibrate(X[held_out], sides[held_out], cv="prefit")
+        assert log_loss(classifier, X[test], sides[test]) < loss
+        calibrated = classifier.predict_proba(X[test])
+        np.testing.assert_allclose(calibrated.sum(axis=1), 1)
+        assert_array_equal(calibrated.argmax(axis=1), sure.argmax(axis=1))
+
+
+def session_0(X):
+    """The samples with the name that their session was given at fit."""
+    sessions = [replace(session, session_id="session_0") for session in X.sessions]
+    return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
+
+
+def log_loss(classifier, X, labels):
+    chosen = np.searchsorted(classifier.classes_, labels)
+    return -classifier.predict_log_proba(X)[np.arange(len(X)), chosen].mean()
