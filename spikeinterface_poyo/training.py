@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from tqdm.auto import tqdm
 from .checkpoints import Checkpoint
 from .distributed import ALONE, Team
 from .dropout import seeded_by_window
+from .loader import Loader
 from .losses import Layout, loss_sum, loss_weight, of_windows
 from .network import POYO, WindowBatch
 from .parts import parts
@@ -34,6 +36,16 @@ from .windows import BehaviorColumns, Block, tokenize
 CLIP_NORM = 1.0
 SECOND_INTERRUPT = 2.0  # seconds
 _last_interrupt = -math.inf  # time of the last Ctrl-C, on the monotonic clock
+
+
+class Batch(NamedTuple):
+    """Windows to train on: targets (B, Q, W), their weights (B, Q), what the columns are, seeds (B,) of dropout."""
+
+    windows: WindowBatch
+    target: Tensor
+    weight: Tensor
+    layout: Layout
+    seeds: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +69,8 @@ class BatchSource:
     targets: Tensor
     weights: Tensor
 
-    def draw(
-        self, settings: TrainingSettings, rng: np.random.Generator, mine: slice = slice(None)
-    ) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
-        """A fresh batch, its targets (B, Q, W), their weights (B, Q), and what the columns are.
-
-        Only the windows ``mine`` of it are laid out.
-        """
+    def draw(self, settings: TrainingSettings, rng: np.random.Generator, mine: slice = slice(None)) -> Batch:
+        """A fresh batch; only the windows ``mine`` of it are laid out."""
         windows, query = self.sampler.draw(settings.batch_size, settings.n_queries, rng)
         tokens = tokenize(self.blocks, windows, self.sampler.window_length, settings.unit_dropout, rng, mine)
         query, block = query[mine], windows.block[mine]
@@ -71,7 +78,8 @@ class BatchSource:
         position = torch.from_numpy(query).to(self.targets.device)
         session, columns = self.session_rows[block], self.columns[block]
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
-        return batch, self.targets[position], self.weights[position], self.layout(block)
+        seeds = rng.integers(2**63, size=settings.batch_size)[mine]
+        return Batch(batch, self.targets[position], self.weights[position], self.layout(block), seeds)
 
     def layout(self, block: np.ndarray) -> Layout:
         """What the columns are of windows of these blocks."""
@@ -150,13 +158,17 @@ def train(
     if ended is not None:
         return ended
     network.train()
+    draw = partial(source.draw, settings, mine=team.share(settings.batch_size))
     with (
+        Loader(draw, state.rng, settings.n_steps - state.step) as loader,
         tqdm(total=settings.n_steps, initial=state.step, desc=settings.stage, unit="step",
              disable=not (settings.verbose and team.leads)) as bar,
         interruptible(state.record) if team.size == 1 else nullcontext(),
     ):  # fmt: skip
         while not state.is_over:
-            training_step(state, source, team)
+            batch = loader.next()
+            state.rng_state = loader.state
+            training_step(state, batch, team)
             bar.update()
             if state.step % settings.steps_per_iteration == 0:
                 state.end_iteration(validate)
@@ -188,38 +200,27 @@ def interruptible(record: TrainingRecord) -> Iterator[None]:
         warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=4)
 
 
-def training_step(state: TrainingState, source: BatchSource, team: Team) -> None:
+def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
     """One gradient step."""
     network, settings = state.network, state.settings
-    mine = team.share(settings.batch_size)
-    batch = source.draw(settings, state.rng, mine)
-    seeds = state.rng.integers(2**63, size=settings.batch_size)[mine]
     network.zero_grad(set_to_none=True)
-    loss = accumulate_gradient(network, *batch, seeds, autocast=settings.autocast, team=team)
+    loss = accumulate_gradient(network, batch, settings.autocast, team)
     team.add_up([*(p.grad for p in network.parameters() if p.grad is not None), loss])
     torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
     state.descend(loss)
 
 
-def accumulate_gradient(
-    network: POYO,
-    batch: WindowBatch,
-    target: Tensor,
-    weight: Tensor,
-    layout: Layout,
-    seeds: np.ndarray,
-    autocast: bool,
-    team: Team = ALONE,
-) -> Tensor:
+def accumulate_gradient(network: POYO, batch: Batch, autocast: bool, team: Team = ALONE) -> Tensor:
     """Loss of one batch, of which a team's process has some windows; its gradient is added to the network's.
 
-    Part by part where that is quicker; ``seeds`` (B,) are those of the windows' dropout.
+    Part by part where that is quicker.
     """
+    windows, target, weight, layout, seeds = batch
     total = team.total(loss_weight(target, weight, layout)).clamp_min(1e-12)
     loss = torch.zeros((), device=target.device)
-    for rows in parts(network.config, batch):
+    for rows in parts(network.config, windows):
         with seeded_by_window(seeds[rows.cpu().numpy()]):
-            some = batch.take(rows), target[rows], weight[rows], of_windows(layout, rows)
+            some = windows.take(rows), target[rows], weight[rows], of_windows(layout, rows)
             part = training_loss(network, *some, autocast) / total
         part.backward()
         loss += part.detach()

@@ -77,6 +77,7 @@ class TrainingState:
 
     def __init__(self, network: POYO, settings: TrainingSettings, rng: np.random.Generator) -> None:
         self.network, self.settings, self.rng = network, settings, rng
+        self.rng_state = rng.bit_generator.state  # after the last step; the generator may be ahead
         self.optimizers = make_optimizers(network, settings.learning_rate, settings.weight_decay)
         self.average = WeightAverage(network)
         self.kept: list[Tensor] | None = None  # the best validated weights
@@ -150,7 +151,7 @@ class TrainingState:
             "n_updates": self.average.n_updates,
             "since_kept": self.since_kept,
             "record": asdict(self.record),
-            "rng": self.rng.bit_generator.state,
+            "rng": self.rng_state,
         }
         return tensors, facts
 
@@ -179,7 +180,7 @@ class TrainingState:
                     _, _, parameter, key = name.split(".")
                     state.setdefault(int(parameter), {})[key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.rng.bit_generator.state = facts["rng"]
+        self.rng.bit_generator.state = self.rng_state = facts["rng"]
         torch.set_rng_state(tensors["torch_rng"])
         if "cuda_rng" in tensors and device.type == "cuda":
             torch.cuda.set_rng_state(tensors["cuda_rng"], device)

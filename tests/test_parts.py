@@ -14,7 +14,7 @@ from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.parts import parts, windows_in_cache
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training import accumulate_gradient, training_loss
+from spikeinterface_poyo.training import Batch, accumulate_gradient, training_loss
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
@@ -56,7 +56,7 @@ def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
     expected.backward()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
     assert len(parts(CONFIG, batch)) > 3
-    loss = accumulate_gradient(by_part, batch, target, weight, layout, SEEDS, autocast=False)
+    loss = accumulate_gradient(by_part, Batch(batch, target, weight, layout, SEEDS), autocast=False)
     torch.testing.assert_close(loss, expected.detach())
     for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
@@ -86,6 +86,6 @@ def test_bfloat16_gradient_is_near_that_of_float32(causal):
     gradients = []
     for autocast in (False, True):
         network = make_network(replace(CONFIG, causal=causal))
-        accumulate_gradient(network, *make_batch(), SEEDS, autocast=autocast)
+        accumulate_gradient(network, Batch(*make_batch(), SEEDS), autocast=autocast)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import itertools
 import math
 import signal
 import sys
@@ -43,7 +44,7 @@ def make_network() -> POYO:
         return POYO(CONFIG, n_units=7, n_sessions=2)
 
 
-def make_source(sampler: type[WindowSampler] = WindowSampler) -> BatchSource:
+def make_source() -> BatchSource:
     """Six units that fire at their own phases of the behaviour."""
     rng = np.random.default_rng(0)
     spikes, units = np.sort(rng.uniform(0, 20, 8000)), rng.integers(0, 6, 8000, dtype=np.int32)
@@ -54,7 +55,7 @@ def make_source(sampler: type[WindowSampler] = WindowSampler) -> BatchSource:
     block = Block(
         Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1, np.arange(2), (BehaviorColumns("continuous", 0, 2),)
     )
-    return BatchSource([block], sampler([times], [1], 1.0), targets, torch.ones(len(times)))
+    return BatchSource([block], WindowSampler([times], [1], 1.0), targets, torch.ones(len(times)))
 
 
 def weights_of(network: POYO) -> list[torch.Tensor]:
@@ -169,7 +170,7 @@ def test_unit_dropout_leaves_no_window_without_tokens():
     rng = np.random.default_rng(3)
     batches = [source.draw(settings, rng) for _ in range(20)]
     assert all((b.token_log_weight > -math.inf).any(dim=1).all() for b, *_ in batches)
-    for batch in batches:
+    for *batch, _ in batches:
         loss = training_loss(network, *batch, autocast=False)
         loss.backward()
         assert torch.isfinite(loss)
@@ -230,26 +231,23 @@ def test_validation_does_not_disturb_training():
     assert final[0] == final[1]
 
 
-def interrupting_sampler(at: int) -> type[WindowSampler]:
-    """Sampler that sends this process a Ctrl-C at its ``at``-th draw."""
+def interrupted(network: POYO, at: int) -> POYO:
+    """The network, which sends this process a Ctrl-C in its ``at``-th training step."""
+    steps = itertools.count(1)
 
-    class Interrupting(WindowSampler):
-        n_draws = 0
+    def press(*_: object) -> None:
+        if network.training and next(steps) == at:
+            signal.raise_signal(signal.SIGINT)
 
-        def draw(self, *args):
-            self.n_draws += 1
-            if self.n_draws == at:
-                signal.raise_signal(signal.SIGINT)
-            return super().draw(*args)
-
-    return Interrupting
+    network.register_forward_pre_hook(press)
+    return network
 
 
 @pytest.mark.parametrize("at", [1, 4, 8])
 def test_an_interrupt_ends_training_with_a_warning(at):
-    network = make_network()
+    network = interrupted(make_network(), at)
     with pytest.warns(UserWarning, match="interrupted"):
-        record = train(network, make_source(interrupting_sampler(at)), SETTINGS, np.random.default_rng(0))
+        record = train(network, make_source(), SETTINGS, np.random.default_rng(0))
     assert record.interrupted
     assert len(record.losses) == (at - 1) // SETTINGS.steps_per_iteration
     assert not network.training
@@ -257,7 +255,7 @@ def test_an_interrupt_ends_training_with_a_warning(at):
 
 
 def test_an_interrupt_keeps_the_best_validated_weights():
-    network, seen = make_network(), []
+    network, seen = interrupted(make_network(), 13), []
     scores = iter([0.5, 0.1])
 
     def validate() -> float:
@@ -266,7 +264,7 @@ def test_an_interrupt_keeps_the_best_validated_weights():
 
     settings = TrainingSettings(10, 5, 4, 6, 3e-3, 0.01, 0.0)
     with pytest.warns(UserWarning, match="interrupted"):
-        record = train(network, make_source(interrupting_sampler(13)), settings, np.random.default_rng(0), validate)
+        record = train(network, make_source(), settings, np.random.default_rng(0), validate)
     assert record.scores == [0.5, 0.1]
     assert same(weights_of(network), seen[0])
 

@@ -23,7 +23,7 @@ from spikeinterface_poyo.parts import parts
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.torch_brain_format import to_torch_brain
-from spikeinterface_poyo.training import BatchSource, accumulate_gradient
+from spikeinterface_poyo.training import Batch, BatchSource, accumulate_gradient
 from spikeinterface_poyo.training_state import TrainingSettings
 from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
@@ -108,18 +108,15 @@ class Ours:
         """Numbers of the recipe that the bench needs."""
         return TrainingSettings(1, 1, n_windows, int(WINDOW * SAMPLING_RATE), LEARNING_RATE, 0.01, self.unit_dropout)
 
-    def build(self, n_windows: int) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
+    def build(self, n_windows: int) -> Batch:
         """A batch of random windows, with unit dropout, and its targets."""
         return self.source.draw(self.settings(n_windows), self.rng)
 
-    def training_step(
-        self, batch: WindowBatch, target: Tensor, weight: Tensor, layout: Layout, bf16: bool = False
-    ) -> None:
-        """One gradient step on a batch."""
+    def training_step(self, *batch: Any, bf16: bool = False) -> None:
+        """One gradient step on the fields of a `Batch`."""
         self.network.train()
         self.network.zero_grad(set_to_none=True)
-        seeds = self.rng.integers(2**63, size=len(target))
-        accumulate_gradient(self.network, batch, target, weight, layout, seeds, autocast=bf16)
+        accumulate_gradient(self.network, Batch(*batch), autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 
@@ -202,7 +199,7 @@ class TorchBrain:
             self.training_step(*self.build(n_windows))
 
     @staticmethod
-    def convert(batch: dict[str, Tensor], target: Tensor) -> tuple[WindowBatch, Tensor, Tensor, Layout]:
+    def convert(batch: dict[str, Tensor], target: Tensor) -> Batch:
         """The same batch for `Ours`."""
         unit_rows, unit = batch["input_unit_index"].unique(return_inverse=True)
         log_weight = torch.zeros_like(batch["input_timestamps"]).masked_fill_(~batch["input_mask"], -torch.inf)
@@ -216,7 +213,8 @@ class TorchBrain:
             query_time=batch["output_timestamps"],
             columns=torch.arange(2, device=target.device).repeat(n_windows, 1),
         )
-        return converted, target, batch["output_mask"].float(), [(BehaviorColumns("continuous", 0, 2), None)]
+        layout: Layout = [(BehaviorColumns("continuous", 0, 2), None)]
+        return Batch(converted, target, batch["output_mask"].float(), layout, np.arange(n_windows))
 
 
 def write_session(session: Session, folder: Path) -> None:
