@@ -212,13 +212,22 @@ def from_tsgroup(group: Any) -> Session:
 
 
 def from_nwb_units(units: Any) -> Session:
-    """NWB ``Units`` table: seconds as the file has them."""
+    """NWB ``Units`` table: seconds as the file has them.
+
+    Where it tells when units were observed, nothing is known of spikes at times at which none of them was.
+    """
     if units is None or "spike_times" not in units.colnames:
         raise ValueError("the NWB file has no Units table with spike_times")
     ends = np.asarray(units["spike_times"].data[:], dtype=np.int64)
     times = np.asarray(units["spike_times"].target.data[:], dtype=np.float64)
     unit_index = np.arange(len(ends)).repeat(np.diff(ends, prepend=0))
     segment = make_segment(times, unit_index, None, "native")
+    if "obs_intervals" in units.colnames and len(intervals := units["obs_intervals"].target.data[:]):
+        from .epochs_in import tidy  # which imports this module
+
+        observed = tidy(intervals)
+        start, stop = min(segment.t_start, observed[0, 0]), max(segment.t_stop, observed[-1, 1])
+        segment = replace(segment, t_start=float(start), t_stop=float(stop), observed=observed)
     return Session(np.asarray(units.id[:]), (segment,), properties=of_nwb_units(units))
 
 

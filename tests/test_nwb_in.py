@@ -199,3 +199,33 @@ def test_columns_of_the_units_table_are_properties(source):
         "depth": [10.0, 20.0],
         "quality": ["good", "mua"],
     }
+
+
+def observed_file(observed: list) -> pynwb.NWBFile:
+    file = pynwb.NWBFile("x", "x", datetime(2020, 1, 1, tzinfo=timezone.utc))
+    for unit, intervals in enumerate(observed):
+        given = {} if intervals is None else {"obs_intervals": intervals}
+        file.add_unit(spike_times=np.arange(1.0 + unit, 10.0), **given)
+    return file
+
+
+class TestObservationIntervals:
+    BEHAVIOUR = (np.arange(0.0, 60.0, 0.5), np.arange(120.0))
+
+    def test_samples_at_which_no_unit_was_observed_are_left_out(self):
+        file = observed_file([[[0.0, 10.0], [30.0, 40.0]], [[5.0, 15.0]]])
+        with pytest.warns(UserWarning, match=r"62 of 120 .* outside the spikes' 0.000 to 40.000 s, in 2 period"):
+            X, _ = align(file, self.BEHAVIOUR)
+        slack = 1.0  # as at the ends of a recording
+        inside = (X.times <= 15.0 + slack) | ((X.times >= 30.0 - slack) & (X.times <= 40.0 + slack))
+        assert inside.all()
+        assert (X.sessions[0].segments[0].t_start, X.sessions[0].segments[0].t_stop) == (0.0, 40.0)
+
+    def test_they_reach_as_far_as_the_spikes(self):
+        with pytest.warns(UserWarning, match=r"outside the spikes' 1.000 to 9.000 s, in 1 period"):
+            align(observed_file([[[2.0, 8.0]]]), self.BEHAVIOUR)
+
+    def test_none_is_all_of_the_extent(self):
+        with pytest.warns(UserWarning, match=r"outside the spikes' 1.000 to 9.000 s and are left out"):
+            X, _ = align(observed_file([None]), self.BEHAVIOUR)
+        assert X.sessions[0].segments[0].observed is None
