@@ -18,6 +18,7 @@ from .alignment import align
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt
 from .estimator import POYODecoder
 from .importance import unit_importance
+from .neo_out import alone, as_neo_signal
 from .pretrained import load_pretrained
 from .runtime import find_device
 from .samples import SpikeSamples
@@ -178,25 +179,14 @@ def unit_embeddings(decoder: POYODecoder, unit_names: list[str]) -> np.ndarray:
 
 def decoded_signals(arrays: Mapping[str, np.ndarray], behavior: Mapping[str, Any]) -> Any:
     """Held-out decoded behaviour as neo signals, one a segment in order of time, or the only one by itself."""
-    import neo
-    import quantities as pq
-
+    units, names = behavior["units"], behavior["names"]
     signals = []
     for segment in np.unique(arrays["segment_index"]):
         mine = np.flatnonzero(arrays["segment_index"] == segment)
         mine = mine[np.argsort(arrays["times"][mine], kind="stable")]
-        names = behavior["names"]
-        signals.append(
-            neo.IrregularlySampledSignal(
-                arrays["times"][mine] * pq.s,
-                arrays["decoded"][mine],
-                units=behavior["units"] or "dimensionless",
-                name="held-out decoded behaviour",
-                array_annotations={} if names is None else {"channel_names": np.array(names)},
-                segment_index=int(segment),
-            )
-        )
-    return signals[0] if len(signals) == 1 else signals
+        times, decoded, name = arrays["times"][mine], arrays["decoded"][mine], "held-out decoded behaviour"
+        signals.append(as_neo_signal(times, decoded, units, names, name=name, segment_index=int(segment)))
+    return alone(signals)
 
 
 def blank(dtype: np.dtype) -> Any:

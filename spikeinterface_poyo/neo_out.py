@@ -53,19 +53,33 @@ def as_neo(
 
     ``period`` is the sampling interval in seconds of samples on a grid, else None.
     """
+    if isinstance(readout, CategoricalReadout):
+        import neo
+        import quantities as pq
+
+        labels = as_given(readout, decoded).astype(np.str_)
+        return neo.Event(times * pq.s, labels=labels, name=readout.name, **description)
+    description = {"name": "decoded behaviour", **description}
+    return as_neo_signal(times, decoded, readout.units, readout.output_names, period, **description)
+
+
+def as_neo_signal(
+    times: np.ndarray,
+    decoded: np.ndarray,
+    units: str | None,
+    names: Sequence[str] | None,
+    period: float | None = None,
+    **description: Any,
+) -> Any:
+    """Decoded numbers (n, n_outputs) at ``times`` in seconds: regular where the samples lie on a grid of ``period``."""
     import neo
     import quantities as pq
 
-    if isinstance(readout, CategoricalReadout):
-        labels = as_given(readout, decoded).astype(np.str_)
-        return neo.Event(times * pq.s, labels=labels, name=readout.name, **description)
-    names, units = readout.output_names, readout.units
     annotations = {} if names is None else {"channel_names": np.array(names)}
-    common = {"units": units or "dimensionless", "name": "decoded behaviour", "array_annotations": annotations}
+    common = {"units": units or "dimensionless", "array_annotations": annotations, **description}
     if period is None:
-        return neo.IrregularlySampledSignal(times * pq.s, decoded, **common, **description)
-    start = times[0] * pq.s
-    return neo.AnalogSignal(decoded, sampling_period=period * pq.s, t_start=start, **common, **description)
+        return neo.IrregularlySampledSignal(times * pq.s, decoded, **common)
+    return neo.AnalogSignal(decoded, sampling_period=period * pq.s, t_start=times[0] * pq.s, **common)
 
 
 def alone(signals: list[Any]) -> Any:
