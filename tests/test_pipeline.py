@@ -18,7 +18,7 @@ pytest.importorskip("pandas", reason="quality metrics are a pandas table")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "full_pipeline.py"
 SMALL = {
     "dim": 16, "depth": 1, "dim_head": 8, "cross_heads": 1, "self_heads": 2, "num_latents_per_step": 4,
-    "n_latent_steps": 4, "window_length": 1.0, "random_state": 0, "device": "cpu",
+    "n_latent_steps": 2, "window_length": 0.5, "random_state": 0, "device": "cpu",
 }  # fmt: skip
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # those of sorters and of small recordings
 
@@ -53,11 +53,11 @@ class TestSortedRecording:
 
     @pytest.fixture(scope="class")
     def result(self, example, tmp_path_factory):
-        options = {"decoder": {**SMALL, "max_iter": 6}, "n_folds": 2, "n_windows": 20}
+        options = {"decoder": {**SMALL, "max_iter": 5}, "n_folds": 2, "n_windows": 20}
         return example.run(tmp_path_factory.mktemp("pipeline"), duration=60.0, n_units=16, **options)
 
     def test_sorted_units_decode_as_well_as_the_true_ones(self, result):
-        assert result.accuracy.mean() > 0.8
+        assert len(result.true_units.unit_ids) == (result.accuracy > 0.8).sum() >= 0.8 * len(result.accuracy)
         found, true = (a.get_extension("poyo_decoding").r2 for a in (result.sorted_units, result.true_units))
         assert true > 0.3
         assert abs(found - true) < 0.05
@@ -72,7 +72,7 @@ class TestSortedRecording:
         kept = SelectUnits(query=example.QUERY).fit(X).unit_ids_["session_0"]
         assert list(kept) == list(table.index[chosen])
         assert 0 < len(kept) < len(table)
-        assert all(score > 0.2 for score in example.score_end(result, POYODecoder(**SMALL, max_iter=6)))
+        assert all(score > 0.1 for score in example.score_end(result, POYODecoder(**SMALL, max_iter=2)))
 
     def test_the_picture(self, example, result, tmp_path):
         example.draw(result, begin=10.0, path=tmp_path / "picture.png")
