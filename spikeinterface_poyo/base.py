@@ -47,7 +47,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         n_latent_steps: int = 8,
         dropout: float = 0.1,
         unit_dropout: float = 0.2,
-        learning_rate_init: float = 2e-3,
+        learning_rate_init: float | Literal["auto"] = "auto",
         alpha: float = 0.01,
         class_weight: Any = None,
         batch_size: int | Literal["auto"] = "auto",

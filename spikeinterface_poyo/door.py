@@ -99,7 +99,8 @@ def check_parameters(decoder: Any) -> None:
         check_scalar(getattr(decoder, name), name, number, min_val=0, max_val=1, include_boundaries="left")
     check_scalar(decoder.validation_fraction, "validation_fraction", number, min_val=0, max_val=1,
                  include_boundaries="neither")  # fmt: skip
-    check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
+    if decoder.learning_rate_init != "auto":
+        check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":

@@ -39,8 +39,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Share of residual activations dropped in training.
     unit_dropout : float, default: 0.2
         Each training window drops units at a rate drawn between 0 and this.
-    learning_rate_init : float, default: 2e-3
-        Peak learning rate of AdamW; warm-up and cosine decay around it.
+    learning_rate_init : float or "auto", default: "auto"
+        Peak learning rate of AdamW; warm-up and cosine decay around it. "auto" is 2e-3, and 1e-3 where labels are all
+        that is learned.
     alpha : float, default: 0.01
         Weight decay.
     class_weight : dict, "balanced" or None, default: None

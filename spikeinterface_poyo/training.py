@@ -25,7 +25,7 @@ from .checkpoints import Checkpoint
 from .distributed import ALONE, Team
 from .dropout import seeded_by_window
 from .loader import Loader
-from .losses import Layout, loss_sum, loss_weight, of_windows
+from .losses import Layout, balance, loss_sums, loss_weights, of_windows
 from .network import POYO, WindowBatch
 from .parts import parts
 from .prediction import to_batch
@@ -82,13 +82,10 @@ class BatchSource:
         return Batch(batch, self.targets[position], self.weights[position], self.layout(block), seeds)
 
     def layout(self, block: np.ndarray) -> Layout:
-        """What the columns are of windows of these blocks."""
-        layout: Layout = []
-        for behavior, has in self.behaviors.items():
-            mine = has[block]
-            if mine.any():
-                layout.append((behavior, None if mine.all() else torch.from_numpy(mine).to(self.targets.device)))
-        return layout
+        """What the columns are of windows of these blocks; behaviours that none of them has are there too."""
+        of_windows = ((behavior, has[block]) for behavior, has in self.behaviors.items())
+        return [(behavior, None if mine.all() else torch.from_numpy(mine).to(self.targets.device))
+                for behavior, mine in of_windows]  # fmt: skip
 
     @cached_property
     def behaviors(self) -> dict[BehaviorColumns, np.ndarray]:
@@ -203,34 +200,38 @@ def interruptible(record: TrainingRecord) -> Iterator[None]:
 def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
     """One gradient step."""
     network, settings = state.network, state.settings
+    weights = team.total(loss_weights(batch.target, batch.weight, batch.layout))
+    if state.levels is None:
+        state.levels = torch.ones_like(weights)
     network.zero_grad(set_to_none=True)
-    loss = accumulate_gradient(network, batch, settings.autocast, team)
-    team.add_up([*(p.grad for p in network.parameters() if p.grad is not None), loss])
+    sums = accumulate_gradient(
+        network, batch, balance(state.levels) / weights.sum().clamp_min(1e-12), settings.autocast
+    )
+    team.add_up([*(p.grad for p in network.parameters() if p.grad is not None), sums])
     torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
-    state.descend(loss)
+    state.descend(sums, weights)
 
 
-def accumulate_gradient(network: POYO, batch: Batch, autocast: bool, team: Team = ALONE) -> Tensor:
-    """Loss of one batch, of which a team's process has some windows; its gradient is added to the network's.
+def accumulate_gradient(network: POYO, batch: Batch, factors: Tensor, autocast: bool) -> Tensor:
+    """Losses of one batch, summed by behaviour; the gradient of their sum times ``factors`` is added to the network's.
 
     Part by part where that is quicker.
     """
     windows, target, weight, layout, seeds = batch
-    total = team.total(loss_weight(target, weight, layout)).clamp_min(1e-12)
-    loss = torch.zeros((), device=target.device)
+    sums = torch.zeros_like(factors)
     for rows in parts(network.config, windows):
         with seeded_by_window(seeds[rows.cpu().numpy()]):
             some = windows.take(rows), target[rows], weight[rows], of_windows(layout, rows)
-            part = training_loss(network, *some, autocast) / total
-        part.backward()
-        loss += part.detach()
-    return loss
+            part = training_losses(network, *some, autocast)
+        (part * factors).sum().backward()
+        sums += part.detach()
+    return sums
 
 
-def training_loss(
+def training_losses(
     network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, layout: Layout, autocast: bool
 ) -> Tensor:
-    """Sum of the weighted losses of some windows."""
+    """Weighted losses of some windows, summed by behaviour."""
     with torch.autocast(target.device.type, torch.bfloat16) if autocast else nullcontext():
         predicted = network(batch)
-    return loss_sum(predicted.float(), target, weight, layout)
+    return loss_sums(predicted.float(), target, weight, layout)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from .distributed import ALONE, Team
-from .losses import Layout, loss_sum, loss_weight
+from .losses import Layout, loss_sums, loss_weights
 from .network import POYO, NetworkConfig
 from .prediction import predict_block
 from .samples import SpikeSamples
@@ -108,8 +108,8 @@ class TrainingData:
             predicted = torch.from_numpy(predict_block(network, block, times, self.centred))
             target, weight = (torch.from_numpy(array).double() for array in labels)
             layout: Layout = [(behavior, None) for behavior in block.behaviors]
-            error = loss_sum(predicted, target, weight, layout)
-            sums += torch.stack([error, loss_weight(target, weight, layout)])
+            error, total = loss_sums(predicted, target, weight, layout), loss_weights(target, weight, layout)
+            sums += torch.stack([error.sum(), total.sum()])
         error, total = team.total(sums)
         return 1 - float(error / total)
 

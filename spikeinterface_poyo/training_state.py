@@ -21,6 +21,7 @@ from .optimization import (
     set_weights,
 )
 
+LEVEL_DECAY = 0.95  # of the running mean of each behaviour's loss, a step
 SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations for no reason
 
 
@@ -84,6 +85,7 @@ class TrainingState:
         self.since_kept = 0  # iterations
         self.record = TrainingRecord()
         self.losses: list[Tensor] = []  # of the steps of the present iteration
+        self.levels: Tensor | None = None  # what the losses of the behaviours have come down to; None before any step
         self.step = 0
 
     @property
@@ -91,9 +93,12 @@ class TrainingState:
         """Whether no step is left."""
         return self.step >= self.settings.n_steps or self.record.stopped_early
 
-    def descend(self, loss: Tensor) -> None:
-        """Step along the gradients of ``loss``, which the network's parameters hold."""
-        self.losses.append(loss)
+    def descend(self, sums: Tensor, weights: Tensor) -> None:
+        """Step along the gradients that the parameters hold, of losses with these sums and weights by behaviour."""
+        assert self.levels is not None
+        self.losses.append(sums.sum() / weights.sum().clamp_min(1e-12))
+        present = torch.where(weights > 0, sums / weights.clamp_min(1e-12), self.levels)
+        self.levels = LEVEL_DECAY * self.levels + (1 - LEVEL_DECAY) * present
         scale_learning_rates(self.optimizers, learning_rate_factor(self.step, self.settings.n_steps))
         for optimizer in self.optimizers:
             optimizer.step()
@@ -142,6 +147,8 @@ class TrainingState:
                 tensors |= {f"optimizer.{i}.{parameter}.{name}": value for name, value in values.items()}
         if self.losses:
             tensors["losses"] = torch.stack(self.losses)
+        if self.levels is not None:
+            tensors["levels"] = self.levels
         tensors["torch_rng"] = torch.get_rng_state()
         if self.network.omega.is_cuda:
             tensors["cuda_rng"] = torch.cuda.get_rng_state(self.network.omega.device)
@@ -173,6 +180,7 @@ class TrainingState:
         self.since_kept, self.step = facts["since_kept"], facts["step"]
         self.record = TrainingRecord(**facts["record"])
         self.losses = list(tensors["losses"].to(device)) if "losses" in tensors else []
+        self.levels = tensors["levels"].to(device) if "levels" in tensors else None
         for i, optimizer in enumerate(self.optimizers):
             state: dict[int, dict[str, Tensor]] = {}
             for name, value in tensors.items():

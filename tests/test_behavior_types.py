@@ -10,7 +10,7 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
-from spikeinterface_poyo.losses import NEAR, distance, loss_sum, loss_weight
+from spikeinterface_poyo.losses import NEAR, balance, distance, loss_sums, loss_weights, smoothed
 from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 from spikeinterface_poyo.windows import BehaviorColumns
@@ -101,11 +101,11 @@ class TestAngles:
         target = torch.from_numpy(readout.encode(y))
         layout = [(readout.asked_at(0), None)]
         weight = torch.ones(2000, dtype=torch.float64)
-        centre = loss_sum(target.mean(dim=0).expand_as(target), target, weight, layout) / loss_weight(
+        centre = loss_sums(target.mean(dim=0).expand_as(target), target, weight, layout) / loss_weights(
             target, weight, layout
         )
         assert centre == pytest.approx(1, abs=0.15)  # the loss is smooth near zero, and less than the distance
-        assert loss_sum(target, target, weight, layout) == 0
+        assert loss_sums(target, target, weight, layout) == 0
 
     def test_loss_is_the_distance_on_the_circle(self):
         target = torch.tensor([[1.0, 0, 0, 1], [torch.nan, torch.nan, 0, 1]])
@@ -241,6 +241,18 @@ def test_strange_types_are_refused(session, behavior_type, message):
         align(session.spikes, session.behavior, behavior_type=behavior_type)
 
 
+def test_a_behaviour_that_is_told_well_is_not_drowned_by_one_that_is_not():
+    assert balance(torch.tensor([0.3])) == 1
+    factors = balance(torch.tensor([0.1, 1.0]))
+    torch.testing.assert_close(factors, torch.tensor([20 / 11, 2 / 11]))
+
+
+def test_labels_among_other_behaviours_are_smoothed():
+    target = torch.tensor([[0.0, 0, 2, 0], [torch.nan] * 4])
+    torch.testing.assert_close(smoothed(target)[0], torch.tensor([0.05, 0.05, 1.85, 0.05]))
+    assert smoothed(target)[1].isnan().all()
+
+
 def test_losses_are_relative_to_chance_and_shared():
     import torch
 
@@ -255,13 +267,13 @@ def test_losses_are_relative_to_chance_and_shared():
     squared = (predicted - target)[..., :2].square().mean()
     some = [0, 2]
     entropy = torch.nn.functional.cross_entropy(
-        predicted[some, :, 2:].reshape(-1, 3), target[some, :, 2:].argmax(-1).reshape(-1)
+        predicted[some, :, 2:].reshape(-1, 3), target[some, :, 2:].argmax(-1).reshape(-1), label_smoothing=0.1
     )
     layout = [(numbers, None), (labels, None)]
     expected = (12 * squared + 0.5 * 8 * entropy / 2) / (12 + 0.5 * 8)
-    loss = loss_sum(predicted, target, weight, layout) / loss_weight(target, weight, layout)
+    loss = loss_sums(predicted, target, weight, layout).sum() / loss_weights(target, weight, layout).sum()
     torch.testing.assert_close(loss, expected)
     by_window = [(numbers, None), (labels, torch.tensor([True, False, True]))]
-    torch.testing.assert_close(loss_sum(predicted, target, weight, by_window),
-                               loss_sum(predicted, target, weight, layout))  # fmt: skip
-    assert loss_weight(target, weight, by_window) == 16
+    torch.testing.assert_close(loss_sums(predicted, target, weight, by_window),
+                               loss_sums(predicted, target, weight, layout))  # fmt: skip
+    assert loss_weights(target, weight, by_window).sum() == 16

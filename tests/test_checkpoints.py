@@ -245,13 +245,13 @@ def test_a_full_disk_costs_neither_training_nor_the_last_checkpoint(
 
 def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(session, small_decoder, monkeypatch, tmp_path):
     whole = small_decoder().fit(session.spikes, session.behavior)
-    real, calls = training.training_loss, []
+    real, calls = training.training_losses, []
 
     def loss(*args, **options):
         calls.append(None)
         return real(*args, **options) * (np.nan if len(calls) == 7 else 1.0)
 
-    monkeypatch.setattr(training, "training_loss", loss)
+    monkeypatch.setattr(training, "training_losses", loss)
     decoder = small_decoder(checkpoint=tmp_path / "state")
     with pytest.raises(ValueError, match="loss became nan; lower learning_rate_init"):
         decoder.fit(session.spikes, session.behavior)

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from spikeinterface_poyo import parts as parts_module
-from spikeinterface_poyo.losses import Layout, loss_weight
+from spikeinterface_poyo.losses import Layout, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.parts import parts, windows_in_cache
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training import Batch, accumulate_gradient, training_loss
+from spikeinterface_poyo.training import Batch, accumulate_gradient, training_losses
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
@@ -52,12 +52,13 @@ def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor, Layout]:
 def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
     whole, by_part = make_network(), make_network()
     batch, target, weight, layout = make_batch()
-    expected = training_loss(whole, batch, target, weight, layout, autocast=False) / loss_weight(target, weight, layout)
+    total = loss_weights(target, weight, layout)
+    expected = training_losses(whole, batch, target, weight, layout, autocast=False) / total
     expected.backward()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
     assert len(parts(CONFIG, batch)) > 3
-    loss = accumulate_gradient(by_part, Batch(batch, target, weight, layout, SEEDS), autocast=False)
-    torch.testing.assert_close(loss, expected.detach())
+    sums = accumulate_gradient(by_part, Batch(batch, target, weight, layout, SEEDS), 1 / total, autocast=False)
+    torch.testing.assert_close(sums / total, expected.detach())
     for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
 
@@ -86,6 +87,6 @@ def test_bfloat16_gradient_is_near_that_of_float32(causal):
     gradients = []
     for autocast in (False, True):
         network = make_network(replace(CONFIG, causal=causal))
-        accumulate_gradient(network, Batch(*make_batch(), SEEDS), autocast=autocast)
+        accumulate_gradient(network, Batch(*make_batch(), SEEDS), torch.ones(1), autocast=autocast)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999

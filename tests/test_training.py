@@ -16,7 +16,7 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
-from spikeinterface_poyo.losses import loss_sum, loss_weight
+from spikeinterface_poyo.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.optimization import WeightAverage, learning_rate_factor
 from spikeinterface_poyo.sampling import WindowSampler
@@ -25,7 +25,7 @@ from spikeinterface_poyo.training import (
     BatchSource,
     TrainingSettings,
     train,
-    training_loss,
+    training_losses,
 )
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
@@ -65,7 +65,9 @@ def weights_of(network: POYO) -> list[torch.Tensor]:
 def continuous_loss(predicted, target, weight) -> torch.Tensor:
     """Loss of numbers that all windows are asked for."""
     layout = [(BehaviorColumns("continuous", 0, predicted.shape[-1]), None)]
-    return loss_sum(predicted, target, weight, layout) / loss_weight(target, weight, layout).clamp_min(1e-12)
+    return loss_sums(predicted, target, weight, layout).sum() / loss_weights(target, weight, layout).sum().clamp_min(
+        1e-12
+    )
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
@@ -171,7 +173,7 @@ def test_unit_dropout_leaves_no_window_without_tokens():
     batches = [source.draw(settings, rng) for _ in range(20)]
     assert all((b.token_log_weight > -math.inf).any(dim=1).all() for b, *_ in batches)
     for *batch, _ in batches:
-        loss = training_loss(network, *batch, autocast=False)
+        loss = training_losses(network, *batch, autocast=False)
         loss.backward()
         assert torch.isfinite(loss)
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
@@ -307,7 +309,7 @@ class CtrlC(threading.Thread):
     def is_training() -> bool:
         frame = sys._current_frames()[threading.main_thread().ident]
         while frame is not None:
-            if frame.f_code is training_loss.__code__:
+            if frame.f_code is training_losses.__code__:
                 return True
             frame = frame.f_back
         return False

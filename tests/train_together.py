@@ -22,11 +22,11 @@ def train(sessions: Path, out: Path) -> None:
     """Pretrain a small network, and save the loss of each step as ``losses.npy``."""
     losses = []
 
-    def descend(state: TrainingState, loss: torch.Tensor) -> None:
-        losses.append(float(loss))
+    def descend(state: TrainingState, sums: torch.Tensor, weights: torch.Tensor) -> None:
+        losses.append(float(sums.sum() / weights.sum()))
         if present_team().leads:
             np.save(out / "losses.npy", losses)
-        real(state, loss)
+        real(state, sums, weights)
 
     real, TrainingState.descend = TrainingState.descend, descend
     leading, fitting.LEADING_STEPS = fitting.LEADING_STEPS, 1  # an iteration of 50 steps

@@ -100,7 +100,7 @@ def angles(seeds: list[int]) -> None:
               flush=True)  # fmt: skip
 
 
-def labels(name: str, X: SpikeSamples, y: np.ndarray, seeds: list[int]) -> None:
+def labels(name: str, X: SpikeSamples, y: np.ndarray, seeds: list[int], calibrate: bool) -> None:
     """Accuracy and log-loss of eight directions."""
     cut, classes = int(0.8 * len(X)), np.arange(8)
 
@@ -122,6 +122,9 @@ def labels(name: str, X: SpikeSamples, y: np.ndarray, seeds: list[int]) -> None:
         started = time.perf_counter()
         classifier = POYOClassifier(random_state=seed).fit(X[:cut], y[:cut])
         report(f"POYO, seed {seed}", classifier, time.perf_counter() - started)
+        if calibrate:
+            classifier.calibrate(X[:cut], y[:cut])
+            report(f"POYO, seed {seed}, calibrated", classifier, time.perf_counter() - started)
 
 
 def main() -> None:
@@ -130,16 +133,17 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=("heading", "octants", "reaches"),
                         default=["heading", "octants", "reaches"])  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities, by five more fits each")
     options = parser.parse_args()
     print("| what | method | held out | wall s |\n|---|---|---|---|")
     if "heading" in options.parts:
         angles(options.seeds)
     if "octants" in options.parts:
         X, heading = mouse()
-        labels("octants of heading", X, octants(heading), options.seeds)
+        labels("octants of heading", X, octants(heading), options.seeds, options.calibrate)
     if "reaches" in options.parts:
         X, direction = reaches()
-        labels("simulated reaches", X, direction.astype(int), options.seeds)
+        labels("simulated reaches", X, direction.astype(int), options.seeds, options.calibrate)
 
 
 if __name__ == "__main__":

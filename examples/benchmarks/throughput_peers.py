@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeinterface_poyo.losses import Layout
+from spikeinterface_poyo.losses import Layout, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.optimization import make_optimizers
 from spikeinterface_poyo.parts import parts
@@ -116,7 +116,9 @@ class Ours:
         """One gradient step on the fields of a `Batch`."""
         self.network.train()
         self.network.zero_grad(set_to_none=True)
-        accumulate_gradient(self.network, Batch(*batch), autocast=bf16)
+        made = Batch(*batch)
+        weights = loss_weights(made.target, made.weight, made.layout)
+        accumulate_gradient(self.network, made, 1 / weights, autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 
