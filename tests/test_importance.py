@@ -137,14 +137,14 @@ def test_adjusting_is_benjamini_and_hochbergs():
 @pytest.mark.slow
 def test_tuned_units_are_told_from_untuned_ones(small_decoder):
     scores, tuned, p = [], [], []
-    recipe = {"dim": 32, "dim_head": 16, "n_latent_steps": 8, "batch_size": 16, "max_iter": 5}
+    recipe = {"dim": 32, "dim_head": 16, "max_iter": 5}
     for seed in range(5):
         sorting, velocity = simulate_session(
             120.0, behavior="velocity", n_units=24, tuning={"cosine": 0.5, "none": 0.5}, mean_rate=(5, 30),
             max_lag=0.1, sampling_rate=20.0, random_state=100 + seed,
         )  # fmt: skip
         X, y = align(sorting, velocity)
-        held_out = cross_decode(small_decoder(learning_rate_init=5e-3, **recipe), X, y, BlockedKFold(3, gap=2.0))
+        held_out = cross_decode(small_decoder(learning_rate_init=5e-3, **recipe), X, y, BlockedKFold(2, gap=2.0))
         worth = unit_importance(held_out.decoders, X, y, held_out.fold, n_windows=200)
         fires = firing_rates(X.sessions[0]) > 0.5  # one unit in twenty is silent, and cannot be told
         tuned.append((sorting.get_property("tuning") != "none")[fires])
