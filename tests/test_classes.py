@@ -8,6 +8,7 @@ import pytest
 from spikeinterface_poyo import POYOClassifier, align
 
 SIDES = ["east", "north", "west"]
+pytestmark = pytest.mark.usefixtures("short_stages")
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +27,6 @@ def halves(made):
 @pytest.fixture
 def classifier(small_decoder) -> POYOClassifier:
     return POYOClassifier(**small_decoder(early_stopping=False).get_params())
-
-
-@pytest.fixture(autouse=True)
-def short_identification(monkeypatch):
-    monkeypatch.setattr("spikeinterface_poyo.identification.IDENTIFICATION_STEPS", 50)
 
 
 def test_labels_that_come_later_are_learned(classifier, halves):
