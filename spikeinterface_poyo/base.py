@@ -130,9 +130,11 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         UserWarning
             Where samples are scattered as by a shuffled splitter, whose scores are too high.
         """
+        return self._fit(X, y, door.RawInputs(session_id, behavior_name, epochs, behavior_type), sample_weight)
+
+    def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
         door.check_parameters(self)
         base = None if self.pretrained is None else load_pretrained(self.pretrained)
-        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
         given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
         warn_if_scattered(given.X)
         names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
@@ -179,15 +181,19 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
             Where new and known sessions are mixed, a known session has new units, or a behaviour is not what it was
             under its name.
         """
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
+        return self._partial_fit(X, y, raw_inputs, sample_weight, adapt)
+
+    def _partial_fit(
+        self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any, adapt: Literal["units", "all"]
+    ) -> Self:
         door.check_parameters(self)
         if adapt not in ("units", "all"):
             raise ValueError(f"adapt must be 'units' or 'all', got {adapt!r}")
         is_first = not hasattr(self, "network_")
         if is_first and self.pretrained is None:
-            raw = {"session_id": session_id, "behavior_name": behavior_name, "behavior_type": behavior_type}
-            return self.fit(X, y, epochs=epochs, sample_weight=sample_weight, **raw)
+            return self._fit(X, y, raw_inputs, sample_weight)
         learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
-        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type)
         given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
         labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X))
         is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)

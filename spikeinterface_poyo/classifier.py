@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from . import door
 from .base import BasePOYO
 from .decoding import predict_probabilities
 from .readouts import CategoricalReadout
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
@@ -55,6 +59,43 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         if readout is None:
             raise AttributeError("classes_ are there after fit")
         return readout.labels
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        *,
+        session_id: Any = None,
+        behavior_name: Any = None,
+        epochs: Any = None,
+        behavior_type: Any = None,
+        sample_weight: Any = None,
+        adapt: Literal["units", "all"] = "units",
+    ) -> Self:
+        """Go on from where the classifier is: add new sessions, or train one more iteration on known ones.
+
+        Parameters
+        ----------
+        X, y, session_id, behavior_name, epochs, behavior_type, sample_weight, adapt
+            As in `POYODecoder.partial_fit`.
+        classes : array_like, shape (n_classes,), optional
+            All labels that will ever come, some of which ``y`` may lack. They are fixed when a behaviour is first
+            learned, by those in ``y`` where omitted, and may be left out from then on.
+
+        Returns
+        -------
+        Self
+            Itself. If anything fails it is as it was.
+
+        Raises
+        ------
+        ValueError
+            For labels that are not among the classes, or classes that are not those of the first call; else as in
+            `POYODecoder.partial_fit`.
+        """
+        raw_inputs = door.RawInputs(session_id, behavior_name, epochs, behavior_type, classes)
+        return self._partial_fit(X, y, raw_inputs, sample_weight, adapt)
 
     def predict_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Probability of each class; after `calibrate`, that with which held-out labels came true.

@@ -19,12 +19,13 @@ from .targets import Targets, as_targets
 
 
 class RawInputs(NamedTuple):
-    """What comes with sortings and behaviour; see `align`."""
+    """What comes with sortings and behaviour, see `align`; ``classes`` are those of `POYOClassifier.partial_fit`."""
 
     session_id: Any = None
     behavior_name: Any = None
     epochs: Any = None
     behavior_type: Any = None
+    classes: Any = None
 
 
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
@@ -67,7 +68,7 @@ def samples_and_targets(
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
     if not np.isfinite(X.times).all():
         raise ValueError("sample times must be finite")
-    return as_targets(X, y, given.behavior_type, known, labels)
+    return as_targets(X, y, given.behavior_type, known, labels, given.classes)
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -31,7 +31,9 @@ class Targets(NamedTuple):
     by_name: bool
 
 
-def as_targets(X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, Readout], labels: bool) -> Targets:
+def as_targets(
+    X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, Readout], labels: bool, classes: Any = None
+) -> Targets:
     """Targets as columns.
 
     Parameters
@@ -46,6 +48,8 @@ def as_targets(X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, 
         What the decoder reads out already: those behaviours are what they were.
     labels : bool
         Whether targets that come without a name are labels.
+    classes : array_like, optional
+        All labels that there are, where those are labels; the ones in ``y`` where omitted.
 
     Raises
     ------
@@ -55,7 +59,9 @@ def as_targets(X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, 
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     if not is_by_name(y):
-        return by_itself(X, y, behavior_type, labels)
+        return by_itself(X, y, "categorical" if labels else behavior_type, known, labels, classes)
+    if classes is not None:
+        raise ValueError("classes= are those of labels that come by themselves; these targets come by name")
     columns = {str(name): y[name] for name in (y if isinstance(y, Mapping) else y.dtype.names)}
     for name, values in columns.items():
         check_length(X, np.asarray(values), f"y[{name!r}]")
@@ -65,15 +71,17 @@ def as_targets(X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, 
     return lay_out(X, filled)
 
 
-def by_itself(X: SpikeSamples, y: Any, behavior_type: Any, labels: bool) -> Targets:
+def by_itself(
+    X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, Readout], labels: bool, classes: Any
+) -> Targets:
     """Targets of sessions that have one behaviour each."""
     several = [[info.name for info in session] for session in X.targets if len(session) > 1]
     if several:
         raise ValueError(f"samples have the behaviours {several[0]}: y must come by name, as align gives it")
     infos = {session[0].name: session[0] for session in X.targets}
-    infos = with_kinds(infos, "categorical" if labels else behavior_type)
+    infos = with_kinds(infos, behavior_type)
     if labels:
-        return label_codes(X, y, infos)
+        return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known))
     if as_values(y).dtype.kind != "f" and np.asarray(y).dtype.kind != "b":
         raise ValueError("y holds labels: POYOClassifier learns them; among several behaviours, give them by name")
     if any(info.kind == "categorical" for info in infos.values()):
@@ -95,15 +103,15 @@ def by_itself(X: SpikeSamples, y: Any, behavior_type: Any, labels: bool) -> Targ
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
 
 
-def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo]) -> Targets:
-    """Labels that come by themselves, as scikit-learn's classifiers take them."""
+def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classes: tuple[Any, ...] | None) -> Targets:
+    """Labels that come by themselves, as scikit-learn's classifiers take them; ``classes`` are all that there are."""
     y = column_or_1d(y, warn=True)
     check_length(X, y, "y")
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity")
     known = known_labels(y)
     check_classification_targets(y[known])
-    codes, classes = encode(y, "y")
+    codes, classes = encode(y, "y", classes)
     told = {name: replace(info, n_outputs=1, classes=classes, one_dimensional=True) for name, info in infos.items()}
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
 
@@ -167,21 +175,41 @@ def known_labels(labels: np.ndarray) -> np.ndarray:
     return np.ones(len(labels), dtype=bool)
 
 
-def encode(labels: np.ndarray, name: str) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Codes (n,) of labels, NaN where unknown, and the labels in ascending order."""
+def all_labels(classes: Any, infos: Mapping[str, TargetInfo], known: Mapping[str, Readout]) -> tuple[Any, ...]:
+    """The labels that there are, as the user says; those of a behaviour that is read out already stay the same."""
+    _, told = encode(column_or_1d(classes, warn=True), "classes")
+    for name in infos.keys() & known.keys():
+        readout = known[name]
+        if isinstance(readout, CategoricalReadout) and told != readout.classes:
+            raise ValueError(f"classes={list(told)} are not those of the first call, {list(readout.classes)}")
+    return told
+
+
+def encode(labels: np.ndarray, name: str, classes: tuple[Any, ...] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes (n,) of labels, NaN where unknown, and all labels in ascending order: those there are, or ``classes``."""
     known = known_labels(labels)
     values = labels[known].tolist()
     if not values:
         raise ValueError(f"{name} holds no known label")
-    try:
-        classes = sorted(set(values))
-    except TypeError:
-        raise ValueError(f"the labels of {name} are of several types that have no order: "
-                         f"{sorted({type(value).__name__ for value in values})}") from None  # fmt: skip
+    if classes is None:
+        classes = in_order(values, name)
+    elif not set(values) <= set(classes):
+        raise ValueError(f"{name} has labels {list(in_order(set(values) - set(classes), name))} that are not among "
+                         f"classes={list(classes)}")  # fmt: skip
     position = {label: i for i, label in enumerate(classes)}
     codes = np.full(len(labels), np.nan)
     codes[known] = [position[value] for value in values]
-    return codes, tuple(classes)
+    return codes, classes
+
+
+def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:
+    """Different labels, ascending."""
+    different = set(labels)
+    try:
+        return tuple(sorted(different))
+    except TypeError:
+        types = sorted({type(label).__name__ for label in different})
+        raise ValueError(f"the labels of {name} are of several types that have no order: {types}") from None
 
 
 def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:

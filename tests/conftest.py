@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,6 +85,41 @@ def small_decoder() -> Callable[..., POYODecoder]:
     small = {"dim": 16, "depth": 1, "dim_head": 8, "cross_heads": 1, "self_heads": 2, "num_latents_per_step": 2}
     short = {"n_latent_steps": 4, "window_length": 1.0, "batch_size": 8, "max_iter": 1, "random_state": 0}
     return lambda **parameters: POYODecoder(**{**small, **short, "device": "cpu", **parameters})
+
+
+LENGTHS = {
+    "spikeinterface_poyo.defaults": ["STEPS_AN_ITERATION"],
+    "spikeinterface_poyo.fitting": ["STEPS_AN_ITERATION", "LEADING_STEPS"],
+    "spikeinterface_poyo.identification": ["IDENTIFICATION_STEPS"],
+}
+
+
+@pytest.fixture(scope="module")
+def brief_training() -> Iterator[dict[str, int]]:
+    """Ten steps an iteration and a stage, for modules that ask how training works rather than what it reaches.
+
+    Gives what they are otherwise. Processes that a test starts do not know of it.
+    """
+    lengths = {f"{module}.{name}": getattr(import_module(module), name) for module, names in LENGTHS.items()
+               for name in names}  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name in lengths:
+            patch.setattr(name, 10)
+        yield lengths
+
+
+@pytest.fixture
+def full_training(brief_training, monkeypatch) -> None:
+    """Training as it is, for the one test of such a module that asks what it reaches, or what it must never see."""
+    for name, length in brief_training.items():
+        monkeypatch.setattr(name, length)
+
+
+@pytest.fixture
+def short_stages(monkeypatch) -> None:
+    """One iteration of unit identification, and one of the start with one of several sessions."""
+    monkeypatch.setattr("spikeinterface_poyo.identification.IDENTIFICATION_STEPS", 1)
+    monkeypatch.setattr("spikeinterface_poyo.fitting.LEADING_STEPS", 1)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo import POYODecoder, checkpoints, defaults, fitting, identification, training
+from spikeinterface_poyo import POYODecoder, checkpoints, training
 from spikeinterface_poyo.checkpoints import replace_file
 
 
@@ -21,15 +21,13 @@ class Died(BaseException):
     """Stands for the end of a process: nothing catches it."""
 
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
+
 @pytest.fixture(autouse=True)
-def short_stages(monkeypatch):
-    """Stages and iterations of ten steps, a checkpoint after each."""
+def checkpoint_after_each_step(monkeypatch):
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # what is simulated here is no power failure
-    monkeypatch.setattr(identification, "IDENTIFICATION_STEPS", 10)
-    monkeypatch.setattr(fitting, "LEADING_STEPS", 10)
-    for module in (defaults, fitting):
-        monkeypatch.setattr(module, "STEPS_AN_ITERATION", 10)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from spikeinterface_poyo import compare_curation
 from spikeinterface_poyo.curation_effect import blocks_of, merge_units, split_session
 from spikeinterface_poyo.spikes_in import as_session
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 @pytest.fixture(scope="module")
 def analyzer(simulate, tmp_path_factory):

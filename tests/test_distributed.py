@@ -55,6 +55,7 @@ def test_two_processes_train_as_one_does(sessions, tmp_path):
     assert not (one / CHECKPOINT).exists()
 
 
+@pytest.mark.usefixtures("short_stages")
 def test_pretraining_that_died_goes_on(sessions, tmp_path, monkeypatch):
     options = [f"--{name}={value}" for name, value in train_together.SMALL.items()]
     with monkeypatch.context() as patch:

@@ -12,6 +12,8 @@ from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.epochs_in import as_intervals, as_segment_intervals
 from spikeinterface_poyo.session import within
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 INTERVALS = np.array([[1.0, 2.5], [4.0, 4.5]])
 SPIKES = {"a": np.arange(0, 10, 0.1), "b": np.arange(0.05, 10, 0.3)}
 TIMES = np.arange(0, 10, 0.25)

@@ -23,6 +23,8 @@ from sklearn.pipeline import Pipeline
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, fitting, from_counts
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 def as_spiketrains(spikes: dict, t_stop: float) -> list[neo.SpikeTrain]:
     return [neo.SpikeTrain(t * pq.s, t_stop=t_stop, name=name) for name, t in spikes.items()]
@@ -56,6 +58,7 @@ def fitted(session, small_decoder):
 # Fitting and predicting
 
 
+@pytest.mark.usefixtures("full_training")
 def test_it_learns(simulate, small_decoder):
     session = simulate(duration=120.0)
     X, y = align(session.spikes, session.behavior)
@@ -76,6 +79,7 @@ def test_early_stopping_can_be_off(session, small_decoder):
     assert decoder.best_validation_score_ is None
 
 
+@pytest.mark.usefixtures("full_training")
 def test_several_sessions_start_with_one(simulate, small_decoder, monkeypatch):
     stages = []
 
@@ -214,6 +218,7 @@ def test_copies_predict_the_same_bits(session, fitted, copied):
     assert twin.loss_curve_ == fitted.loss_curve_
 
 
+@pytest.mark.usefixtures("full_training")
 def test_cross_validation_in_two_processes(aligned, small_decoder):
     X, y = aligned
     alone = cross_val_score(small_decoder(), X, y, cv=BlockedKFold(3, gap=1.0))
@@ -261,6 +266,7 @@ def test_a_bad_parameter_is_named(session, small_decoder, name, value, error):
 # Targets
 
 
+@pytest.mark.usefixtures("full_training")
 def test_unknown_targets_have_no_part_in_fit_and_score(simulate, small_decoder):
     session = simulate(n_outputs=2)
     X, y = align(session.spikes, session.behavior)
@@ -280,6 +286,7 @@ def test_unknown_targets_have_no_part_in_fit_and_score(simulate, small_decoder):
     assert_same_weights(decoder, small_decoder().fit(X[known], y[known]))
 
 
+@pytest.mark.usefixtures("full_training")
 def test_a_sample_without_weight_has_no_part_in_fit(aligned, small_decoder):
     X, y = aligned
     weight = np.ones(len(y))
@@ -302,6 +309,7 @@ def test_bad_weights_are_an_error(aligned, small_decoder, weight):
         small_decoder().fit(*aligned, sample_weight=weight)
 
 
+@pytest.mark.usefixtures("full_training")
 @pytest.mark.parametrize(("scale", "shift"), [(1e-3, 0.0), (1e4, -3e5)])
 def test_targets_are_standardised_inside(aligned, small_decoder, scale, shift):
     X, y = aligned
@@ -309,6 +317,7 @@ def test_targets_are_standardised_inside(aligned, small_decoder, scale, shift):
     np.testing.assert_allclose((scaled.predict(X) - shift) / scale, plain.predict(X), atol=1e-3)
 
 
+@pytest.mark.usefixtures("full_training")
 def test_a_constant_target_is_predicted_as_it_is(session, small_decoder):
     decoder = small_decoder(max_iter=2).fit(session.spikes, (session.times, np.full(len(session.times), 7.0)))
     np.testing.assert_allclose(decoder.predict(session.spikes), 7.0, atol=0.2)
@@ -355,6 +364,7 @@ def test_duplicated_times_get_equal_answers(session, fitted):
 # Leakage
 
 
+@pytest.mark.usefixtures("full_training")
 @pytest.mark.parametrize("causal", [False, True])
 def test_labels_outside_the_given_samples_change_nothing(aligned, small_decoder, causal):
     X, y = aligned
@@ -365,6 +375,7 @@ def test_labels_outside_the_given_samples_change_nothing(aligned, small_decoder,
     assert_same_weights(one, other)
 
 
+@pytest.mark.usefixtures("full_training")
 def test_far_spikes_change_nothing_in_training(session, small_decoder):
     # spikes more than half a window from the given samples, added or removed
     near = session.times < 30.0
@@ -627,6 +638,7 @@ def test_rows_of_counts_are_read_each_by_itself(counts, small_decoder):
     np.testing.assert_allclose(decoder.predict(X[:1]), predicted[:1], rtol=0, atol=1e-5 * y.std())
 
 
+@pytest.mark.usefixtures("full_training")
 def test_counts_teach(small_decoder):
     rng = np.random.default_rng(0)
     X = rng.poisson(3.0, (600, 4)).astype(float)
@@ -672,6 +684,7 @@ def test_names_of_columns_are_names_of_units(counts, small_decoder):
     np.testing.assert_array_equal(decoder.feature_names_in_, list("abcdef"))
 
 
+@pytest.mark.usefixtures("full_training")
 def test_binned_counts_with_times_stand_where_a_sorting_stands(session, small_decoder):
     edges = np.arange(0, 60.001, 0.02)
     binned = np.column_stack([np.histogram(t, edges)[0] for t in session.spikes.values()])

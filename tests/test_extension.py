@@ -17,7 +17,10 @@ from spikeinterface.core.job_tools import job_keys
 from spikeinterface_poyo import POYODecoder, compute_poyo_decoding, get_unit_metrics, set_unit_properties
 from spikeinterface_poyo.extension import ComputePOYODecoding
 
-pytestmark = pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable"),
+    pytest.mark.usefixtures("brief_training"),
+]
 
 
 @pytest.fixture(scope="module")

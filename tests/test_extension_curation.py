@@ -15,7 +15,10 @@ from spikeinterface_poyo.extension import ComputePOYODecoding
 
 SOURCES = [("memory", "fresh")] + [(f, how) for f in ("binary_folder", "zarr") for how in ("fresh", "reloaded", "lazy")]
 UNIT_DATA = ("unit_embeddings", "unit_importance")
-pytestmark = pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable"),
+    pytest.mark.usefixtures("brief_training"),
+]
 
 
 @pytest.fixture(scope="module")

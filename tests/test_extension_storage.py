@@ -19,7 +19,10 @@ from spikeinterface.core import load_sorting_analyzer
 FORMATS = ["memory", "binary_folder", "zarr"]
 ON_DISK = ["binary_folder", "zarr"]
 ENDLESS = {**QUICK, "decoder": {**SMALL, "max_iter": 100_000}}
-pytestmark = pytest.mark.filterwarnings("ignore:The extractor is not serializable")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The extractor is not serializable"),
+    pytest.mark.usefixtures("brief_training"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ from sklearn.pipeline import make_pipeline
 
 from spikeinterface_poyo import BlockedKFold, align
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 @pytest.fixture(scope="module")
 def made(simulate):

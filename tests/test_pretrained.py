@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from spikeinterface_poyo import POYODecoder, fetching, pretrained, weights
 from spikeinterface_poyo.torch_brain_format import read_checkpoint
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 FIXTURE = Path(__file__).parent / "data" / "torch_brain_012.ckpt"
 
 
@@ -151,6 +153,7 @@ class TestTorchBrain:
         with pytest.raises(ValueError, match="give times="):
             decoder.predict(spikes, session_id=name)
 
+    @pytest.mark.usefixtures("full_training")
     def test_new_sessions_are_learned(self, session):
         decoder = POYODecoder(pretrained=FIXTURE, max_iter=1, batch_size=32, random_state=0, device="cpu")
         decoder.partial_fit(session.spikes, session.behavior, session_id="new")

@@ -145,6 +145,7 @@ class TestCalibrate:
         by_number = decoder.calibrate(X, y, cv=2).calibration_
         assert decoder.calibrate(X, y, cv=BlockedKFold(2, gap=1.0)).calibration_ == by_number  # a window is 1 s
 
+    @pytest.mark.usefixtures("short_stages")
     def test_it_is_kept_only_as_long_as_weights_are(self, samples, simulate, small_decoder):
         X, y = samples
         decoder = small_decoder(early_stopping=False).fit(X, y).calibrate(X, y, cv="prefit")

@@ -14,6 +14,8 @@ from sklearn.exceptions import NotFittedError
 
 from spikeinterface_poyo import POYODecoder, weights
 
+pytestmark = pytest.mark.usefixtures("brief_training")
+
 
 @pytest.fixture(scope="module")
 def session(simulate):

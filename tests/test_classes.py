@@ -1,0 +1,96 @@
+"""`POYOClassifier.partial_fit(..., classes=)`: labels that come later, and those that never may."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikeinterface_poyo import POYOClassifier, align
+
+SIDES = ["east", "north", "west"]
+pytestmark = pytest.mark.usefixtures("short_stages")
+
+
+@pytest.fixture(scope="module")
+def made(simulate):
+    return simulate(n_units=4, duration=20.0)
+
+
+@pytest.fixture(scope="module")
+def halves(made):
+    """Samples of one named session: the first half knows "east" alone, the second "west" too."""
+    X, y = align(made.spikes, (made.times, np.where(made.values > 0, "east", "west")), session_id="monday")
+    east = y == "east"
+    return (X[east][:50], y[east][:50]), (X[100:], y[100:])
+
+
+@pytest.fixture
+def classifier(small_decoder) -> POYOClassifier:
+    return POYOClassifier(**small_decoder(early_stopping=False).get_params())
+
+
+def test_labels_that_come_later_are_learned(classifier, halves):
+    (X, y), (later, its_y) = halves
+    classifier.partial_fit(X, y, classes=["west", "north", "east"])
+    assert classifier.classes_.tolist() == SIDES
+    assert classifier.predict_proba(later).shape == (len(later), 3)
+    for k in range(2):
+        classifier.partial_fit(later, its_y, **({"classes": SIDES} if k == 1 else {}))
+    assert classifier.n_iter_ == 3
+    assert classifier.classes_.tolist() == SIDES
+    assert set(classifier.predict(later)) == {"east", "west"}
+    assert classifier.score(later, its_y) > 0.6
+
+
+def test_the_first_labels_are_the_classes_where_none_are_told(classifier, halves):
+    (X, y), (later, its_y) = halves
+    classifier.partial_fit(later, its_y)
+    assert classifier.classes_.tolist() == ["east", "west"]
+    with pytest.raises(ValueError, match=r"labels that the decoder was not trained on; it knows \['east', 'west'\]"):
+        classifier.partial_fit(X, np.full(len(y), "north"))
+
+
+def test_labels_that_nobody_told_of_are_refused(classifier, halves):
+    _, (X, y) = halves
+    with pytest.raises(ValueError, match=r"y has labels \['west'\] that are not among classes=\['east', 'north'\]"):
+        classifier.partial_fit(X, y, classes=["east", "north"])
+    assert not hasattr(classifier, "classes_")
+
+
+def test_the_classes_stay_what_they_were(classifier, halves):
+    _, (X, y) = halves
+    classifier.partial_fit(X, y)
+    before = classifier.predict_proba(X)
+    with pytest.raises(ValueError, match=r"classes=\['east', 'north', 'west'\] are not those of the first call, "
+                                         r"\['east', 'west'\]"):  # fmt: skip
+        classifier.partial_fit(X, y, classes=SIDES)
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+
+
+def test_a_new_session_may_lack_a_class(classifier, halves, made):
+    _, (X, y) = halves
+    classifier.fit(X, y)
+    before = classifier.predict_proba(X)
+    east = made.times[made.values > 0.5]
+    new, new_y = align(made.spikes, (east, np.full(len(east), "east")), session_id="tuesday")
+    classifier.partial_fit(new, new_y, classes=["west", "east"])
+    assert classifier.classes_.tolist() == ["east", "west"]
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+    with pytest.raises(ValueError, match=r"the labels \['north'\] are new"):
+        classifier.partial_fit(*align(made.spikes, (east, np.full(len(east), "north")), session_id="wednesday"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [([[0, 1]], "1d array"), ([np.nan], "classes holds no known label"), (["a", 1], "labels|types")],
+)
+def test_classes_are_checked(classifier, classes, message):
+    counts = np.ones((10, 2))
+    with pytest.raises(ValueError, match=message):
+        classifier.partial_fit(counts, np.arange(10) % 2, classes=classes)
+
+
+def test_targets_by_name_have_classes_of_their_own(classifier, halves):
+    X, y = halves[1]
+    with pytest.raises(ValueError, match="these targets come by name"):
+        classifier.partial_fit(X, {"side": y}, classes=SIDES)
