@@ -7,22 +7,60 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .counts import rows_as_samples
+from .door import holds_spikes
 from .samples import SpikeSamples
 from .session import Segment, Session
 from .stored_spikes import StoredUnits, unit_chunks
 from .unit_properties import query_units
 
 
-class SelectUnits(TransformerMixin, BaseEstimator):
+class SelectsInSamples:
+    """Sends samples past `SelectorMixin`, whose wrapper would make a table of whatever it gives (``set_output``)."""
+
+    def transform(self, X: Any) -> Any:
+        """Keep the chosen units.
+
+        Parameters
+        ----------
+        X : SpikeSamples, or array_like of shape (n_samples, n_units)
+            Of the sessions that `fit` saw, or counts of the same units.
+
+        Returns
+        -------
+        SpikeSamples, or ndarray of shape (n_samples, n_kept)
+            The same samples of sessions that hold only the kept units, or their columns; a table after ``set_output``.
+
+        Raises
+        ------
+        TypeError
+            For anything else that holds spikes.
+        ValueError
+            For a session that `fit` did not see, or samples where it saw counts, and the other way round.
+        """
+        check_samples_or_counts(X)
+        return self._select(X) if isinstance(X, SpikeSamples) else super().transform(X)  # type: ignore[misc]
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Choose units and keep them."""
+        return self.fit(X, y).transform(X)
+
+
+class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
     """Keep units by id, by firing rate or by their properties and quality metrics; by all that are given.
+
+    Samples stay samples. Of counts in an array, a column a unit, columns are kept; an array tells of its units no more
+    than their names, so that ``ids`` alone can choose among them.
 
     Parameters
     ----------
     ids : sequence, dict or None, default: None
-        Unit ids to keep, in each session that has them; or ``{session_id: ids}``. None keeps all.
+        Unit ids to keep, in each session that has them; or ``{session_id: ids}``. None keeps all. Columns of an array
+        are units 0, 1, ..., those of a table have names.
     min_rate : float, default: 0.0
         Units that fire less often, in spikes a second over the whole recording, are left out.
     query : str or None, default: None
@@ -35,6 +73,8 @@ class SelectUnits(TransformerMixin, BaseEstimator):
     ----------
     unit_ids_ : dict
         Session id to the array of unit ids kept.
+    n_features_in_, feature_names_in_ : int, ndarray
+        Number of columns, and their names where they have some; of counts only.
 
     Examples
     --------
@@ -55,15 +95,17 @@ class SelectUnits(TransformerMixin, BaseEstimator):
         self.min_rate = min_rate
         self.query = query
 
-    def fit(self, X: SpikeSamples, y: Any = None) -> SelectUnits:
+    def fit(self, X: Any, y: Any = None) -> SelectUnits:
         """Choose the units of each session of ``X``; ``y`` is ignored.
 
         Raises
         ------
         ValueError
-            Where an id is unknown, the query names a property that the units do not have, or no unit is left.
+            Where an id is unknown, the query names a property that the units do not have, or no unit is left; for a
+            rate or a query where units are columns of counts.
         """
-        self._check(X)
+        check_samples_or_counts(X)
+        X = self._samples_of(X)
         self.unit_ids_ = {}
         for position, session in enumerate(X.sessions):
             name = X.session_name(position)
@@ -78,10 +120,19 @@ class SelectUnits(TransformerMixin, BaseEstimator):
         self._check_all_found(X)
         return self
 
-    def transform(self, X: SpikeSamples) -> SpikeSamples:
-        """The same samples of sessions that hold only the kept units."""
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the kept units: of columns, or ids; of several sessions ``<session_id>/<unit_id>``."""
         check_is_fitted(self)
-        self._check(X)
+        if hasattr(self, "n_features_in_"):
+            return super().get_feature_names_out(input_features)
+        several = len(self.unit_ids_) > 1
+        names = [f"{name}/{unit}" if several else str(unit) for name, ids in self.unit_ids_.items() for unit in ids]
+        return np.array(names, dtype=object)
+
+    def _select(self, X: SpikeSamples) -> SpikeSamples:
+        check_is_fitted(self)
+        if hasattr(self, "n_features_in_"):
+            raise ValueError("SelectUnits was fitted on an array of counts, and SpikeSamples were given now")
         sessions = []
         for position, session in enumerate(X.sessions):
             name = X.session_name(position)
@@ -93,9 +144,25 @@ class SelectUnits(TransformerMixin, BaseEstimator):
             sessions.append(keep_units(session, np.isin(session.unit_names, kept)))
         return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
 
-    def set_output(self, *, transform: str | None = None) -> SelectUnits:
-        """Do nothing: samples stay samples, whatever container a pipeline's other steps are asked for."""
-        return self
+    def _get_support_mask(self) -> np.ndarray:
+        """Which columns of counts are kept."""
+        check_is_fitted(self)
+        if not hasattr(self, "n_features_in_"):
+            raise ValueError("SelectUnits was fitted on SpikeSamples, which have no columns to choose from")
+        (kept,) = self.unit_ids_.values()
+        return np.isin(getattr(self, "feature_names_in_", np.arange(self.n_features_in_)), kept)
+
+    def _samples_of(self, X: Any) -> SpikeSamples:
+        """The samples to choose units by: those given, or rows of counts."""
+        if isinstance(X, SpikeSamples):
+            for name in ("n_features_in_", "feature_names_in_"):  # an earlier fit may have been on an array
+                self.__dict__.pop(name, None)
+            return X
+        counts = validate_data(self, X)
+        if self.min_rate > 0 or self.query is not None:
+            raise ValueError("an array of counts tells neither how long its bins are nor what properties units have; "
+                             "min_rate= and query= need SpikeSamples")  # fmt: skip
+        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
@@ -117,14 +184,17 @@ class SelectUnits(TransformerMixin, BaseEstimator):
             if unknown:
                 raise ValueError(f"unknown unit ids {unknown}; known are {sorted(set(known))}")
 
-    def _check(self, X: Any) -> None:
-        if not isinstance(X, SpikeSamples):
-            raise TypeError(f"SelectUnits needs the SpikeSamples of align(sorting, behavior); got {type(X).__name__}")
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
+        tags.input_tags.positive_only = True
         return tags
+
+
+def check_samples_or_counts(X: Any) -> None:
+    """Refuse sortings, which have no samples yet."""
+    if holds_spikes(X) and not isinstance(X, SpikeSamples):
+        raise TypeError(f"SelectUnits needs the SpikeSamples of align(sorting, behavior), or counts in an array; got "
+                        f"{type(X).__name__}")  # fmt: skip
 
 
 def firing_rates(session: Session) -> np.ndarray:

@@ -13,7 +13,9 @@ import pytest
 import quantities as pq
 from spikeinterface.core import NumpySorting
 
-from spikeinterface_poyo import POYODecoder, SelectUnits, align, from_counts
+from spikeinterface_poyo import BinnedCounts, POYODecoder, align, from_counts
+
+pytestmark = pytest.mark.usefixtures("brief_training")
 
 DURATION = 20.0
 TIMES = np.arange(0, DURATION, 0.1)
@@ -328,4 +330,4 @@ class TestCounts:
 
     def test_in_a_step_that_needs_samples(self):
         with refused("needs the SpikeSamples of align", error=TypeError):
-            SelectUnits().fit(np.ones((20, 3)))
+            BinnedCounts().fit(np.ones((20, 3)))

@@ -135,11 +135,50 @@ def test_an_unnamed_session_is_the_only_known_one(one):
     assert SelectUnits(min_rate=1.0).fit(named).transform(one).sessions[0].unit_names == ["a", "c"]
 
 
-def test_arrays_are_refused(one):
-    with pytest.raises(TypeError, match="needs the SpikeSamples"):
-        SelectUnits().fit(np.zeros((3, 2)))
-    with pytest.raises(TypeError, match="needs the SpikeSamples"):
-        SelectUnits().fit(one).transform(np.zeros((3, 2)))
+def test_columns_of_counts_are_units():
+    counts = np.arange(12).reshape(4, 3)
+    step = SelectUnits(ids=[2, "0"]).fit(counts)
+    np.testing.assert_array_equal(step.transform(counts), counts[:, [0, 2]])
+    assert step.get_feature_names_out().tolist() == ["x0", "x2"]
+    assert step.n_features_in_ == 3
+    with pytest.raises(ValueError, match="X has 2 features, but SelectUnits is expecting 3"):
+        step.transform(counts[:, :2])
+    with pytest.raises(ValueError, match=r"unknown unit ids \['3'\]; known are \['0', '1', '2'\]"):
+        SelectUnits(ids=[0, 3]).fit(counts)
+
+
+def test_columns_of_tables_are_units_by_name():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame([[1, 2, 3], [4, 5, 6]], columns=["a", "b", "c"])
+    step = SelectUnits(ids=["c", "a"]).set_output(transform="pandas")
+    assert step.fit_transform(table).equals(table[["a", "c"]])
+    assert step.feature_names_in_.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("parameters", [{"min_rate": 1.0}, {"query": "snr > 5"}])
+def test_counts_have_neither_rates_nor_properties(parameters):
+    with pytest.raises(ValueError, match="min_rate= and query= need SpikeSamples"):
+        SelectUnits(**parameters).fit(np.ones((3, 2)))
+
+
+def test_samples_and_counts_are_not_exchanged(one):
+    counts = np.ones((3, 4))
+    with pytest.raises(ValueError, match="was fitted on an array of counts, and SpikeSamples were given"):
+        SelectUnits().fit(counts).transform(one)
+    step = SelectUnits().fit(counts).fit(one)
+    assert not hasattr(step, "n_features_in_")
+    with pytest.raises(ValueError, match="was fitted on SpikeSamples, which have no columns"):
+        step.transform(counts)
+    for method in (step.fit, step.transform):
+        with pytest.raises(TypeError, match=r"needs the SpikeSamples .* got dict"):
+            method(ONE)
+
+
+def test_samples_stay_samples_in_any_container(one, both):
+    step = SelectUnits(ids=["a", "c"]).set_output(transform="pandas")
+    assert isinstance(step.fit_transform(one), type(one))
+    assert step.get_feature_names_out().tolist() == ["a", "c"]
+    assert SelectUnits(ids=["a"]).fit(both).get_feature_names_out().tolist() == ["one/a", "two/a"]
 
 
 def test_transform_needs_fit(one):
