@@ -45,9 +45,9 @@ class Result(NamedTuple):
     """What became of one recording."""
 
     velocity: neo.AnalogSignal
-    sorted_units: si.SortingAnalyzer  # with quality metrics and ``poyo_decoding``
-    true_units: si.SortingAnalyzer  # those that the sorter found, with ``poyo_decoding``
+    truth: si.BaseSorting
     accuracy: pd.Series  # of the sorter, by true unit
+    analyzer: si.SortingAnalyzer  # of the sorted units, with quality metrics and ``poyo_decoding``
     table: pd.DataFrame  # metrics, importance, and the matching true unit, by sorted unit
 
 
@@ -83,65 +83,62 @@ def preprocess_and_sort(
     return filtered, si.run_sorter("lupin", filtered, folder=folder / "lupin", seed=seed)
 
 
-def decode(
-    sorting: si.BaseSorting, recording: si.BaseRecording, velocity: neo.AnalogSignal, **options: Any
-) -> si.SortingAnalyzer:
-    """An analyzer with quality metrics, and with what its units tell of the velocity."""
-    analyzer = si.create_sorting_analyzer(sorting, recording)
-    analyzer.compute(["random_spikes", "waveforms", "templates", "noise_levels", "spike_amplitudes"])
-    analyzer.compute("quality_metrics", metric_names=["num_spikes", "snr", "isi_violation", "amplitude_cutoff"])
-    analyzer.compute("poyo_decoding", behavior=velocity, **options)
-    return analyzer
-
-
 def run(folder: Path, duration: float = 300.0, n_units: int = 20, seed: int = 0, **options: Any) -> Result:
     """Everything up to the table of units; ``options`` go to ``poyo_decoding``."""
     raw, truth, velocity = record(duration, n_units, seed)
     filtered, found = preprocess_and_sort(raw, folder, seed)
+    analyzer = si.create_sorting_analyzer(found, filtered)
+    analyzer.compute(["random_spikes", "waveforms", "templates", "noise_levels", "spike_amplitudes"])
+    analyzer.compute("quality_metrics", metric_names=["num_spikes", "snr", "isi_violation", "amplitude_cutoff"])
+    labels = velocity.time_slice(None, LABELLED * duration * pq.s)
+    analyzer.compute("poyo_decoding", behavior=labels, **options)
+    set_unit_properties(analyzer)  # the importance, for `SelectUnits` and SpikeInterface's own tools
+
     comparison = si.compare_sorter_to_ground_truth(truth, found, exhaustive_gt=True)
     accuracy = comparison.get_performance()["accuracy"].astype(float)
-    labels = velocity.time_slice(None, LABELLED * duration * pq.s)
-    well_sorted = truth.select_units(accuracy.index[accuracy > WELL_SORTED])
-    true_units = decode(well_sorted, filtered, labels, **options, importance=False)
-    sorted_units = decode(found, filtered, labels, **options)
-    set_unit_properties(sorted_units)  # the importance, for `SelectUnits` and SpikeInterface's own tools
-
-    table = get_unit_metrics(sorted_units)
     tuning = dict(zip(truth.unit_ids, truth.get_property("tuning"), strict=True))
+    table = get_unit_metrics(analyzer)
     table["true_unit"] = comparison.hungarian_match_21  # -1 where there is none
-    table["tuning"] = table["true_unit"].map(tuning)
-    return Result(velocity, sorted_units, true_units, accuracy, table)
+    table["accuracy"], table["tuning"] = table["true_unit"].map(accuracy), table["true_unit"].map(tuning)
+    return Result(velocity, truth, accuracy, analyzer, table)
 
 
-def score_end(result: Result, decoder: POYODecoder) -> tuple[float, float]:
-    """R2 at the end of the recording, which nothing has learned from: of all sorted units, and of those of `QUERY`."""
-    X, y = align(result.sorted_units, result.velocity)
-    cut = LABELLED * X.times[-1]
-    labelled, end = X.times < cut, X.times > cut + 2.0
-    selected = make_pipeline(SelectUnits(query=QUERY), decoder).fit(X[labelled], y[labelled])
-    all_units = result.sorted_units.get_extension("poyo_decoding").get_decoder()
-    return all_units.score(X[end], y[end]), selected.score(X[end], y[end])
+def score_end(result: Result, decoder: POYODecoder) -> dict[str, float]:
+    """R2 at the end of the recording, which nothing has learned from, by the units that are read."""
+    pairs = result.table[result.table["accuracy"] > WELL_SORTED]
+    true_units = result.truth.select_units(list(pairs["true_unit"]))
+    end_of_labels = LABELLED * result.velocity.t_stop.rescale("s").item()
+
+    def score(units: si.BaseSorting | si.SortingAnalyzer, selection: SelectUnits) -> float:
+        X, y = align(units, result.velocity)
+        labelled, end = X.times < end_of_labels, X.times > end_of_labels + 2.0
+        return make_pipeline(selection, decoder).fit(X[labelled], y[labelled]).score(X[end], y[end])
+
+    return {
+        "all sorted units": score(result.analyzer, SelectUnits()),
+        f"sorted units with {QUERY}": score(result.analyzer, SelectUnits(query=QUERY)),
+        f"sorted units of accuracy above {WELL_SORTED}": score(result.analyzer, SelectUnits(ids=list(pairs.index))),
+        "the true units that these match": score(true_units, SelectUnits()),
+    }
 
 
 def draw(result: Result, begin: float, path: Path) -> None:
     """Picture of true and decoded velocity, of the sorter's accuracy and of what its units are worth."""
     figure, axes = plt.subplot_mosaic(
-        [["sorted", "sorted"], ["true", "true"], ["accuracy", "importance"]], figsize=(10, 8), layout="constrained"
+        [["velocity", "velocity"], ["accuracy", "importance"]], figsize=(10, 6), layout="constrained"
     )
-    for name, analyzer in (("sorted", result.sorted_units), ("true", result.true_units)):
-        plot_decoded_behavior(analyzer, time_range=(begin, begin + 30), outputs=[0], ax=axes[name])
-        r2 = analyzer.get_extension("poyo_decoding").r2
-        title = (
-            f"{len(analyzer.unit_ids)} {name} units, both directions and {LABELLED:.0%} of the recording: R² = {r2:.2f}"
-        )
-        axes[name].set_title(title, loc="right", fontsize="medium")
+    plot_decoded_behavior(result.analyzer, time_range=(begin, begin + 30), outputs=[0], ax=axes["velocity"])
+    r2 = result.analyzer.get_extension("poyo_decoding").r2
+    title = f"{len(result.table)} sorted units, both directions, {LABELLED:.0%} of the recording: R² = {r2:.2f}"
+    axes["velocity"].set_title(title, loc="right", fontsize="medium")
     accuracy = result.accuracy.sort_values(ascending=False)
     axes["accuracy"].bar(range(len(accuracy)), accuracy, color="0.5")
     axes["accuracy"].axhline(WELL_SORTED, color="k", lw=0.8, ls="--")
     axes["accuracy"].set_xticks(range(len(accuracy)), accuracy.index, rotation=90)
     axes["accuracy"].set(xlabel="true unit", ylabel="accuracy of the sorter", ylim=(0, 1.05))
-    axes["accuracy"].set_title(f"{sum(accuracy > WELL_SORTED)} of {len(accuracy)} true units found", fontsize="medium")
-    plot_unit_importance(result.sorted_units, ax=axes["importance"])
+    n_found = sum(accuracy > WELL_SORTED)
+    axes["accuracy"].set_title(f"{n_found} of {len(accuracy)} true units above {WELL_SORTED}", fontsize="medium")
+    plot_unit_importance(result.analyzer, ax=axes["importance"])
     axes["importance"].set_xlabel("sorted unit")
     figure.savefig(path, dpi=100)
 
@@ -159,11 +156,10 @@ def main() -> None:
         print(result.table.round(3).to_string())
         n_found = sum(result.accuracy > WELL_SORTED)
         print(f"accuracy of the sorter: above {WELL_SORTED} for {n_found} of {len(result.accuracy)} true units")
-        found, true = (a.get_extension("poyo_decoding").r2 for a in (result.sorted_units, result.true_units))
-        print(f"cross-validated R2: {found:.3f} from sorted units, {true:.3f} from the true units that were found")
+        print(f"cross-validated R2 of all sorted units: {result.analyzer.get_extension('poyo_decoding').r2:.3f}")
         draw(result, begin=100.0, path=Path("full_pipeline.png"))
-        all_units, selected = score_end(result, POYODecoder(random_state=0))
-        print(f"R2 of the last fifth: {all_units:.3f} from all sorted units, {selected:.3f} from those with {QUERY}")
+        for units, r2 in score_end(result, POYODecoder(random_state=0)).items():
+            print(f"R2 of the last fifth: {r2:.3f} from {units}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording, reopened
-from spikeinterface.core import load_sorting_analyzer
+from spikeinterface.core import ChannelSparsity, load_sorting_analyzer
 
 from spikeinterface_poyo.extension import ComputePOYODecoding
 
@@ -58,6 +58,15 @@ def stored(recorded, simulated, tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="module")
+def computed_again(analyzers):
+    """What hard merges and splits decode in memory."""
+    return {
+        operation: OPERATIONS[operation](analyzers["memory"], format="memory").get_extension("poyo_decoding").data
+        for operation in ("hard_merge", "hard_split")
+    }
+
+
 def first_spikes(analyzer, unit) -> list[np.ndarray]:
     """Indices that split a unit in two."""
     n_spikes = analyzer.sorting.count_num_spikes_per_unit()[unit]
@@ -95,7 +104,7 @@ def assert_rows_are_those_of(extension, former, units):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize(("format", "how"), SOURCES, ids=["-".join(source) for source in SOURCES])
-def test_matrix(analyzers, behavior, format, how, operation, tmp_path):
+def test_matrix(analyzers, computed_again, behavior, format, how, operation, tmp_path):
     former = analyzers["memory"].get_extension("poyo_decoding")
     result = curated(reopened(analyzers[format], how), operation, tmp_path)
     extension = result.get_extension("poyo_decoding")
@@ -117,6 +126,7 @@ def test_matrix(analyzers, behavior, format, how, operation, tmp_path):
         assert np.isfinite(fresh["shifted"]).all()
         assert np.isfinite(extension.get_decoder().predict(result)).all()
         assert not np.array_equal(extension.data["decoded"], former.data["decoded"])
+        np.testing.assert_array_equal(extension.data["decoded"], computed_again[operation]["decoded"])
     else:
         assert extension.units_to_recompute == new
         assert np.isnan(fresh["shifted"]).all()
@@ -126,14 +136,17 @@ def test_matrix(analyzers, behavior, format, how, operation, tmp_path):
 
 
 @pytest.mark.parametrize("operation", ["hard_merge", "hard_split"])
-@pytest.mark.parametrize(("format", "how"), [("memory", "fresh"), ("binary_folder", "lazy"), ("zarr", "reloaded")])
-def test_behaviour_that_is_stored_is_decoded_again(stored, format, how, operation, tmp_path):
+@pytest.mark.parametrize(("format", "how"), SOURCES, ids=["-".join(source) for source in SOURCES])
+def test_behaviour_that_is_stored_is_decoded_again(stored, computed_again, format, how, operation, tmp_path):
     # SpikeInterface passes on parameters alone; the behaviour travels in them, though not where they are written
     result = curated(reopened(stored[format], how), operation, tmp_path)
     extension = result.get_extension("poyo_decoding")
-    np.testing.assert_array_equal(
-        extension.data["times"], stored["memory"].get_extension("poyo_decoding").data["times"]
-    )
+    former = stored["memory"].get_extension("poyo_decoding")
+    for name in ("times", "targets", "fold", "segment_index"):
+        np.testing.assert_array_equal(extension.data[name], former.data[name])
+    np.testing.assert_array_equal(extension.data["decoded"], computed_again[operation]["decoded"])
+    (signal,), (before,) = extension.params["behavior"].signals, former.params["behavior"].signals
+    np.testing.assert_array_equal(signal.values, before.values)  # so that the next one works too
     assert extension.units_to_recompute == []
     assert np.isfinite(extension.data["unit_embeddings"]).all()
 
@@ -157,6 +170,22 @@ def test_save_as_any_other_format(stored, source, format, tmp_path):
     np.testing.assert_array_equal(signal.values, before.values)
 
 
+@pytest.mark.parametrize("format", ["memory", "binary_folder", "zarr"])
+def test_sparse_analyzers_decode_the_same(recorded, analyzers, behavior, format, tmp_path):
+    recording, sorting = recorded
+    mask = np.arange(4) // 2 == np.arange(5)[:, None] % 2  # each unit on two of the four channels
+    sparsity = ChannelSparsity(mask, sorting.unit_ids, recording.channel_ids)
+    sparse = {"sparsity": sparsity, "main_channel_indices": mask.argmax(axis=1)}
+    analyzer = make_analyzer(recording, sorting, format, tmp_path, **sparse)
+    analyzer.compute("poyo_decoding", behavior=behavior, **QUICK)
+    former = analyzers["memory"].get_extension("poyo_decoding")
+    np.testing.assert_array_equal(analyzer.get_extension("poyo_decoding").data["decoded"], former.data["decoded"])
+    merged = analyzer.merge_units([["u0", "u2"]], sparsity_overlap=0.0)
+    assert_rows_are_those_of(merged.get_extension("poyo_decoding"), former, ["u1", "u3", "u4"])
+    selected = analyzer.select_units(["u4", "u1"])
+    assert_rows_are_those_of(selected.get_extension("poyo_decoding"), former, ["u4", "u1"])
+
+
 def test_a_merge_says_what_must_be_computed_again(analyzers):
     with pytest.warns(UserWarning, match=r"poyo_decoding: .*u0.*u1.* analyzer.compute\('poyo_decoding'"):
         merged = analyzers["memory"].merge_units([["u0", "u1"]])
@@ -176,7 +205,7 @@ def test_an_analyzer_that_was_loaded_before_the_plugin(analyzers):
     code = f"""
 import warnings
 warnings.simplefilter("ignore")
-from spikeinterface.core import load_sorting_analyzer
+from spikeinterface.core import ChannelSparsity, load_sorting_analyzer
 analyzers = [load_sorting_analyzer({str(analyzers["zarr"].folder)!r}, lazy=lazy) for lazy in (False, True)]
 import spikeinterface_poyo
 for analyzer in analyzers:
