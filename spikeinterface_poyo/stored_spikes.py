@@ -134,9 +134,10 @@ def is_stored(segment: Segment) -> bool:
 
 
 def unit_chunks(segment: Segment) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Unit indices and weights of all spikes of a segment; those on disk in chunks."""
-    if not is_stored(segment):
-        yield segment.unit_index, segment.weights
-        return
+    """Unit indices and weights of all spikes of a segment, in chunks: what is done with them takes little memory.
+
+    Spikes may be on disk, or mapped into a worker of joblib, which is not to copy them.
+    """
     for first in range(0, len(segment.spike_times), RECORDS_AT_ONCE):
-        yield segment.unit_index[first : first + RECORDS_AT_ONCE], None
+        some = slice(first, first + RECORDS_AT_ONCE)
+        yield segment.unit_index[some], None if segment.weights is None else segment.weights[some]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,9 @@ from .unit_properties import query_units
 
 class SelectsInSamples:
     """Sends samples past `SelectorMixin`, whose wrapper would make a table of whatever it gives (``set_output``)."""
+
+    fit: Callable[..., Any]
+    _select: Callable[[SpikeSamples], SpikeSamples]
 
     def transform(self, X: Any) -> Any:
         """Keep the chosen units.

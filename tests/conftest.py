@@ -98,7 +98,8 @@ LENGTHS = {
 def brief_training() -> Iterator[dict[str, int]]:
     """Ten steps an iteration and a stage, for modules that ask how training works rather than what it reaches.
 
-    Gives what they are otherwise. Processes that a test starts do not know of it.
+    For a whole module, by ``pytestmark``, as it lasts to the module's end. Gives what they are otherwise. Processes
+    that a test starts do not know of it.
     """
     lengths = {f"{module}.{name}": getattr(import_module(module), name) for module, names in LENGTHS.items()
                for name in names}  # fmt: skip
