@@ -96,5 +96,5 @@ def warn_if_scattered(X: SpikeSamples) -> None:
             "training samples are scattered as by a shuffled splitter: single samples of a regular signal are left out "
             "at random. Behaviour is smooth in time, so held-out samples have nearly equal neighbours in training, and "
             "their score is too high. Split in blocks: BlockedKFold(5, gap=2.0)",
-            stacklevel=3,  # whoever called fit
+            stacklevel=4,  # whoever called fit
         )

@@ -78,9 +78,7 @@ def test_sessions_as_groups(samples, decoder):
         (left_out,) = set(X.session_ids[test])
         fitted = clone(decoder).fit(X[train], y[train])
         assert left_out not in fitted.sessions_.sessions
-        with pytest.raises(
-            ValueError, match=rf"unknown session.*{left_out}.*partial_fit"
-        ):  # its units have no embeddings
+        with pytest.raises(ValueError, match=rf"unknown session.*{left_out}.*partial_fit"):
             fitted.score(X[test], y[test])
         fitted.partial_fit(X[test][:100], y[test][:100])
         assert np.isfinite(fitted.score(X[test][150:], y[test][150:]))
