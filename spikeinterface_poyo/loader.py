@@ -1,4 +1,4 @@
-"""Batches drawn one step ahead in a thread, so that the device does not wait for spikes that are read from disk."""
+"""Batches, drawn one step ahead in a thread where training would otherwise wait for them."""
 
 from __future__ import annotations
 
@@ -25,31 +25,36 @@ class Loader(Generic[T]):
         Its numbers are drawn ahead; `state` is where it would be otherwise.
     n_batches : int
         Number of batches at most; none is drawn beyond it.
+    ahead : bool
+        Whether a thread draws them ahead. It gains nothing where a batch is laid out in a moment, and costs much on a
+        machine so busy that every turn of a thread is waited for.
     """
 
-    def __init__(self, draw: Callable[[np.random.Generator], T], rng: np.random.Generator, n_batches: int) -> None:
+    def __init__(
+        self, draw: Callable[[np.random.Generator], T], rng: np.random.Generator, n_batches: int, ahead: bool
+    ) -> None:
         self.draw, self.rng, self.n_left = draw, rng, n_batches
         self.state: Any = rng.bit_generator.state
-        self.ahead: Future[T] | None = None
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="loader") if ahead else None
+        self.begun: Future[T] | None = None
 
     def __enter__(self) -> Loader[T]:
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self.start()
+        self.begin()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.thread.shutdown(wait=True, cancel_futures=True)
+        if self.thread is not None:
+            self.thread.shutdown(wait=True, cancel_futures=True)
         self.rng.bit_generator.state = self.state
 
-    def start(self) -> None:
-        """Draw the next batch, if there is one."""
-        self.ahead = self.thread.submit(self.draw, self.rng) if self.n_left else None
+    def begin(self) -> None:
+        """Let the thread, if there is one, draw the next batch, if there is one."""
+        self.begun = self.thread.submit(self.draw, self.rng) if self.thread is not None and self.n_left else None
 
     def next(self) -> T:
         """The next batch; the one after it is begun."""
-        assert self.ahead is not None
-        batch = self.ahead.result()
+        batch = self.draw(self.rng) if self.begun is None else self.begun.result()
         self.state = self.rng.bit_generator.state
         self.n_left -= 1
-        self.start()
+        self.begin()
         return batch

@@ -30,6 +30,7 @@ from .network import POYO, WindowBatch
 from .parts import parts
 from .prediction import to_batch
 from .sampling import WindowSampler
+from .stored_spikes import is_stored
 from .training_state import TrainingRecord, TrainingSettings, TrainingState
 from .windows import BehaviorColumns, Block, tokenize
 
@@ -92,6 +93,11 @@ class BatchSource:
         """What blocks are asked for, and which of them are, bool, shape (n_blocks,)."""
         asked = dict.fromkeys(behavior for block in self.blocks for behavior in block.behaviors)
         return {behavior: np.array([behavior in block.behaviors for block in self.blocks]) for behavior in asked}
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a step would wait for its batch: spikes are read from disk, or the device is quicker than a CPU."""
+        return self.targets.device.type != "cpu" or any(is_stored(block.segment) for block in self.blocks)
 
     @cached_property
     def session_rows(self) -> np.ndarray:
@@ -157,7 +163,7 @@ def train(
     network.train()
     draw = partial(source.draw, settings, mine=team.share(settings.batch_size))
     with (
-        Loader(draw, state.rng, settings.n_steps - state.step) as loader,
+        Loader(draw, state.rng, settings.n_steps - state.step, source.is_slow) as loader,
         tqdm(total=settings.n_steps, initial=state.step, desc=settings.stage, unit="step",
              disable=not (settings.verbose and team.leads)) as bar,
         interruptible(state.record) if team.size == 1 else nullcontext(),

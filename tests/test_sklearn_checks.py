@@ -21,7 +21,7 @@ DECODER = POYODecoder(
     self_heads=1,
     num_latents_per_step=2,
     n_latent_steps=2,
-    batch_size=4,
+    batch_size=16,
     max_iter=1,
     learning_rate_init=4e-3,
     early_stopping=False,  # many checks have 10 to 30 samples
@@ -62,5 +62,5 @@ def one_thread() -> Iterator[None]:
 )
 def test_scikit_learns_check(estimator: Any, check: Any):
     if check.func.__name__ in LEARNING:
-        estimator.set_params(batch_size=16, max_iter=10, unit_dropout=0.0)
+        estimator.set_params(max_iter=8, unit_dropout=0.0)
     check(estimator)
