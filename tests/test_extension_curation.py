@@ -205,7 +205,7 @@ def test_an_analyzer_that_was_loaded_before_the_plugin(analyzers):
     code = f"""
 import warnings
 warnings.simplefilter("ignore")
-from spikeinterface.core import load_sorting_analyzer
+from spikeinterface.core import ChannelSparsity, load_sorting_analyzer
 analyzers = [load_sorting_analyzer({str(analyzers["zarr"].folder)!r}, lazy=lazy) for lazy in (False, True)]
 import spikeinterface_poyo
 for analyzer in analyzers:

@@ -44,8 +44,7 @@ class TestSortedRecording:
 
     @pytest.fixture(scope="class")
     def example(self):
-        numba = pytest.importorskip("numba", reason="the sorter needs numba")
-        numba.config.THREADING_LAYER = "workqueue"  # OpenMP's would give torch all cores, against OMP_NUM_THREADS
+        pytest.importorskip("numba", reason="the sorter needs numba")
         pytest.importorskip("matplotlib", reason="the example draws")
         spec = importlib.util.spec_from_file_location("full_pipeline", EXAMPLE)
         module = importlib.util.module_from_spec(spec)
