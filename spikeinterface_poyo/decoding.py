@@ -59,12 +59,17 @@ def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
         Where a session has units that were not there at fit.
     """
     check_sessions(vocabulary, X, names)
-    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, X, names))
-    out = np.full((len(X), width), np.nan)
+    out = unknown_outputs(vocabulary, X, names)
     for name, order, columns in answers(network, vocabulary, X, names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             out[order, outputs] = readout.decode(columns[:, place])
     return out
+
+
+def unknown_outputs(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+    """NaN, (n_samples, most outputs), in which to put what is told of each session's outputs."""
+    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, X, names))
+    return np.full((len(X), width), np.nan)
 
 
 def used_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> list[str]:

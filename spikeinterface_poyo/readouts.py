@@ -62,10 +62,6 @@ class ContinuousReadout(MeasuredReadout):
         """Of the outputs, in ``units``."""
         return columns * np.array(self.scale)
 
-    def around(self, decoded: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of an interval of numbers."""
-        return decoded - distance, decoded + distance
-
 
 @dataclass(frozen=True, kw_only=True)
 class CircularReadout(MeasuredReadout):
@@ -153,8 +149,7 @@ class CircularReadout(MeasuredReadout):
 
         They may lie beyond the range of decoded angles, so that the lower end is always the smaller number.
         """
-        distance = np.minimum(distance, self.period / 2)
-        return decoded - distance, decoded + distance
+        return super().around(decoded, np.minimum(distance, self.period / 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from . import adaptation
-from .behaviors import n_outputs, placed
+from .behaviors import placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
-from .decoding import Names, answers, as_at_fit, check_sessions, used_sessions
+from .decoding import Names, answers, as_at_fit, check_sessions, unknown_outputs, used_sessions
 from .fitting import Labels, Learned
 from .network import POYO
 from .prediction import answers_and_squares
@@ -126,11 +126,9 @@ def predict_with_errors(
     NotFittedError
         Where a session was not calibrated.
     """
-    used = used_sessions(vocabulary, X, names)
     check_sessions(vocabulary, X, names)
-    check_calibrated(calibration, used)
-    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used)
-    decoded, errors = np.full((2, len(X), width), np.nan)
+    check_calibrated(calibration, used_sessions(vocabulary, X, names))
+    decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
     for name, order, columns, spread in answers_with_spread(network, vocabulary, X, names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             decoded[order, outputs] = readout.decode(columns[:, place])
