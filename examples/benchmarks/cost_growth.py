@@ -18,8 +18,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from steps import time_steps
 
-from spikeinterface_poyo import POYODecoder, align, fitting, training
+from spikeinterface_poyo import POYODecoder, align
 
 BASE = {"units": 100, "rate": 10.0, "window": 2.0, "hours": 1.0, "sessions": 1}
 VALUES = {
@@ -50,18 +51,9 @@ def peak_memory() -> float:
 def measure(units: int, rate: float, window: float, hours: float, sessions: int) -> dict[str, float]:
     """Milliseconds of a gradient step and of a decoded second, and megabytes."""
     made = [session(units, rate, hours / sessions, seed) for seed in range(sessions)]
-    at_rest, durations, real = peak_memory(), [], training.training_step
+    at_rest = peak_memory()
     X, y = align([spikes for spikes, _ in made], [signal for _, signal in made])
-
-    def step(*given: object) -> None:
-        start = time.perf_counter()
-        real(*given)
-        durations.append(time.perf_counter() - start)
-        if len(durations) == N_STEPS:
-            raise KeyboardInterrupt
-
-    training.training_step = step
-    fitting.start_with_one = lambda *_: training.TrainingRecord()  # of several sessions; all are to be measured
+    durations = time_steps(N_STEPS)
     decoder = POYODecoder(window_length=window, batch_size=BATCH, early_stopping=False, random_state=0, device="cpu")
     decoder.fit(X, y)
     some = X[(X.session_index == 0) & (X.times < DECODED)]

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 from spikeinterface.core import NumpyFolderSorting, NumpySorting
 from spikeinterface.core.base import minimum_spike_dtype
+from steps import time_steps
 
-from spikeinterface_poyo import POYODecoder, align, fitting, training
+from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.behavior_files import read_behavior
 
 N_SESSIONS, N_UNITS, HOURS = 158, 27_373, 100.0
@@ -80,23 +81,17 @@ def measure(folder: Path, n_sessions: int, in_memory: bool, n_steps: int) -> dic
     signals = [read_behavior(path.parent / "signal.npz") for path in paths]
     X, y = align(sortings, signals)
     opened = time.perf_counter() - began
-    durations, highest, real = [], 0, training.training_step
+    highest = 0
 
-    def step(*given: object) -> None:
+    def look() -> None:
         nonlocal highest
-        start = time.perf_counter()
-        real(*given)
-        durations.append(time.perf_counter() - start)
         highest = max(highest, anonymous_memory())
-        if len(durations) == n_steps:
-            raise KeyboardInterrupt
 
-    training.training_step = step
-    fitting.start_with_one = lambda *_: training.TrainingRecord()
+    durations = time_steps(n_steps, look)
     POYODecoder(**NETWORK).fit(X, y)
     rate = NETWORK["batch_size"] / np.median(durations[len(durations) // 4 :])
     memory = (highest - at_rest) / GIGABYTE
-    prepared = time.perf_counter() - began - opened - sum(durations)
+    prepared = durations[0]  # the first step among it
     return {"opened": opened, "prepared": prepared, "memory": memory, "windows_a_second": rate}
 
 
