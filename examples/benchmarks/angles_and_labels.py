@@ -2,8 +2,9 @@
 
     python examples/benchmarks/angles_and_labels.py --seeds 0 1 2
 
-The last 20 % of each recording are held out. Ridge decodes cosine and sine, logistic regression the labels, both from
-counts in bins around the sample; bins, lags, smoothing and penalty are chosen on the last fifth of the training part.
+The last 20 % of each recording are held out; with ``--blocks 5`` each of so many blocks, for the labels. Ridge decodes
+cosine and sine, logistic regression the labels, both from counts in bins around the sample; bins, lags, smoothing and
+penalty are chosen on the last fifth of the training part.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from spikeinterface_poyo import (
     BinnedCounts,
+    BlockedKFold,
     POYOClassifier,
     POYODecoder,
     SpikeSamples,
@@ -30,6 +32,8 @@ from spikeinterface_poyo import (
     load_mouse_head_direction,
     simulate_session,
 )
+
+Splits = list[tuple[np.ndarray, np.ndarray]]  # samples that are trained on, and those that are held out
 
 COUNTS = {"bin_size": (0.05, 0.1, 0.2), "lags": (3, 8), "smoothing": (0.0, 0.1)}
 
@@ -100,31 +104,49 @@ def angles(seeds: list[int]) -> None:
               flush=True)  # fmt: skip
 
 
-def labels(name: str, X: SpikeSamples, y: np.ndarray, seeds: list[int], calibrate: bool) -> None:
-    """Accuracy and log-loss of eight directions."""
-    cut, classes = int(0.8 * len(X)), np.arange(8)
+def labels(name: str, X: SpikeSamples, y: np.ndarray, splits: Splits, seeds: list[int], calibrate: bool) -> None:
+    """Accuracy and log-loss of eight directions, means over splits into what is trained on and what is held out."""
+    classes = np.arange(8)
 
-    def report(method: str, model: Any, seconds: float) -> None:
-        probability = model.predict_proba(X[cut:])
-        accuracy = accuracy_score(y[cut:], classes[probability.argmax(axis=1)])
-        loss = log_loss(y[cut:], probability, labels=classes)
+    def report(method: str, probabilities: list[np.ndarray], began: float) -> None:
+        scores = [(accuracy_score(y[test], classes[probability.argmax(axis=1)]),
+                   log_loss(y[test], probability, labels=classes))
+                  for (_, test), probability in zip(splits, probabilities, strict=True)]  # fmt: skip
+        accuracy, loss = np.mean(scores, axis=0)
+        seconds = time.perf_counter() - began
         print(f"| {name} | {method} | accuracy {accuracy:.3f}, log-loss {loss:.3f} | {seconds:.0f} |", flush=True)
 
-    step = max(1, cut // 4000)  # neighbouring samples tell a linear model the same
-    some = np.arange(0, cut, step)
-    models = candidates([LogisticRegression(C=c, max_iter=300) for c in (1e-4, 1e-3, 1e-2, 0.1)])
+    def logistic_regression(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        some = train[:: max(1, len(train) // 4000)]  # neighbouring samples tell a linear model the same
+        models = candidates([LogisticRegression(C=c, max_iter=300) for c in (1e-4, 1e-3, 1e-2, 0.1)])
 
-    def loss(model: Any, rows: np.ndarray) -> float:
-        return log_loss(y[some][rows], model.predict_proba(X[some][rows]), labels=classes)
+        def loss(model: Any, rows: np.ndarray) -> float:
+            return log_loss(y[some][rows], model.predict_proba(X[some][rows]), labels=classes)
 
-    report("logistic regression", *tuned(models, loss, X[some], y[some]))
+        return tuned(models, loss, X[some], y[some])[0].predict_proba(X[test])
+
+    began = time.perf_counter()
+    report("logistic regression", [logistic_regression(*split) for split in splits], began)
     for seed in seeds:
-        started = time.perf_counter()
-        classifier = POYOClassifier(random_state=seed).fit(X[:cut], y[:cut])
-        report(f"POYO, seed {seed}", classifier, time.perf_counter() - started)
+        began = time.perf_counter()
+        fitted = [POYOClassifier(random_state=seed).fit(X[train], y[train]) for train, _ in splits]
+        report(f"POYO, seed {seed}", probabilities(fitted, X, splits), began)
         if calibrate:
-            classifier.calibrate(X[:cut], y[:cut])
-            report(f"POYO, seed {seed}, calibrated", classifier, time.perf_counter() - started)
+            for classifier, (train, _) in zip(fitted, splits, strict=True):
+                classifier.calibrate(X[train], y[train])
+            report(f"POYO, seed {seed}, calibrated", probabilities(fitted, X, splits), began)
+
+
+def probabilities(fitted: list[POYOClassifier], X: SpikeSamples, splits: Splits) -> list[np.ndarray]:
+    """What each says of what was held out from it."""
+    return [classifier.predict_proba(X[test]) for classifier, (_, test) in zip(fitted, splits, strict=True)]
+
+
+def held_out(X: SpikeSamples, n_blocks: int) -> Splits:
+    """The last 20 %, or each of some blocks."""
+    cut = int(0.8 * len(X))
+    whole = [(np.arange(cut), np.arange(cut, len(X)))]
+    return whole if n_blocks == 1 else list(BlockedKFold(n_blocks, gap=2.0).split(X))
 
 
 def main() -> None:
@@ -133,6 +155,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=("heading", "octants", "reaches"),
                         default=["heading", "octants", "reaches"])  # fmt: skip
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--blocks", type=int, default=1, help="held out in turn, of labels; 1 is the last 20 %%")
     parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities, by five more fits each")
     options = parser.parse_args()
     print("| what | method | held out | wall s |\n|---|---|---|---|")
@@ -140,10 +163,12 @@ def main() -> None:
         angles(options.seeds)
     if "octants" in options.parts:
         X, heading = mouse()
-        labels("octants of heading", X, octants(heading), options.seeds, options.calibrate)
+        splits = held_out(X, options.blocks)
+        labels("octants of heading", X, octants(heading), splits, options.seeds, options.calibrate)
     if "reaches" in options.parts:
         X, direction = reaches()
-        labels("simulated reaches", X, direction.astype(int), options.seeds, options.calibrate)
+        splits = held_out(X, options.blocks)
+        labels("simulated reaches", X, direction.astype(int), splits, options.seeds, options.calibrate)
 
 
 if __name__ == "__main__":

@@ -101,16 +101,24 @@ def method_named(name: str) -> Method:
 
 def poyo(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Result]:
     """POYO with its default settings; parameters and returns as ``baselines.ridge``."""
-    from spikeinterface_poyo import POYODecoder, align, from_counts
+    from spikeinterface_poyo import POYODecoder
+
+    X, y = samples(recording)
+    decoder = POYODecoder(random_state=seed).fit(X[train], y[train])
+    prediction = decoder.predict(X[test])
+    chosen = {name: getattr(decoder, name) for name in ("n_iter_", "best_validation_score_") if hasattr(decoder, name)}
+    return prediction, {name: float(value) for name, value in chosen.items() if value is not None}
+
+
+def samples(recording: Recording) -> tuple[Any, np.ndarray]:
+    """Every sample of a recording and its targets."""
+    from spikeinterface_poyo import align, from_counts
 
     spikes = recording.spikes if recording.counts is None else from_counts(*recording.counts)
     X, y = align(spikes, (recording.times, recording.values))
     if len(X) != len(recording.times):
         raise RuntimeError(f"align gave {len(X)} samples of {len(recording.times)}: scores would be of other samples")
-    decoder = POYODecoder(random_state=seed).fit(X[train], y[train])
-    prediction = decoder.predict(X[test])
-    chosen = {name: getattr(decoder, name) for name in ("n_iter_", "best_validation_score_") if hasattr(decoder, name)}
-    return prediction, {name: float(value) for name, value in chosen.items() if value is not None}
+    return X, y
 
 
 def peak_memory() -> float:

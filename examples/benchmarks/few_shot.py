@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import recordings
+from compare import samples
 from joblib import Parallel, delayed
 from results import add, read
 
@@ -53,14 +54,6 @@ def labels_at(recording: recordings.Recording, budget: float, placement: float, 
     return (times >= start) & (times < start + budget), test
 
 
-def sample(recording: recordings.Recording) -> tuple[Any, np.ndarray]:
-    """Samples and targets of a recording."""
-    from spikeinterface_poyo import align, from_counts
-
-    spikes = recording.spikes if recording.counts is None else from_counts(*recording.counts)
-    return align(spikes, (recording.times, recording.values))
-
-
 def evaluate(point: Point, data: Path | None, threads: int) -> Point:
     """R2 of one point, and the seconds that it took."""
     import torch
@@ -77,7 +70,7 @@ def evaluate(point: Point, data: Path | None, threads: int) -> Point:
     else:
         from spikeinterface_poyo import POYODecoder
 
-        X, y = sample(recording)
+        X, y = samples(recording)
         name, _, weights = point["method"].partition("=")
         parameters = {} if name == "scratch" else {"pretrained": weights}
         predicted = POYODecoder(random_state=point["seed"], **parameters).fit(X[train], y[train]).predict(X[test])

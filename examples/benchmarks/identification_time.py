@@ -14,7 +14,7 @@ import torch
 
 from spikeinterface_poyo import POYODecoder, align, simulate_session
 
-LABELS = 60.0  # seconds
+DURATION, LABELS = 180.0, 60.0  # seconds of the new session, and of labels
 TASK = {"behavior": "velocity", "sampling_rate": 50.0}
 
 
@@ -29,13 +29,13 @@ def main() -> None:
     sortings, velocities = zip(*(simulate_session(120.0, random_state=seed, **TASK) for seed in range(3)), strict=True)
     core = POYODecoder(random_state=0).fit(list(sortings), list(velocities))
     for repeat in range(arguments.repeats):
-        sorting, velocity = simulate_session(180.0, n_units=arguments.units, random_state=10 + repeat, **TASK)
+        sorting, velocity = simulate_session(DURATION, n_units=arguments.units, random_state=10 + repeat, **TASK)
         X, y = align(sorting, velocity, session_id=f"new_{repeat}")
         labelled, test = X.times < LABELS, X.times >= LABELS + 2.0
         began = time.perf_counter()
         core.partial_fit(X[labelled], y[labelled])
         seconds = time.perf_counter() - began
-        rate = sorting.count_total_num_spikes() / sorting.get_total_duration()
+        rate = sorting.count_total_num_spikes() / DURATION
         print(f"{arguments.units} units, {rate:.0f} spikes/s: {seconds:.1f} s, R2 {core.score(X[test], y[test]):.3f}")
 
 

@@ -13,12 +13,14 @@ import os
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import torch
 
-from spikeinterface_poyo import POYODecoder, simulate_session, training_state
+from spikeinterface_poyo import POYODecoder, simulate_session
 from spikeinterface_poyo.distributed import team
+from spikeinterface_poyo.training_state import TrainingState
 
 TASK = {"behavior": "velocity", "sampling_rate": 50.0, "n_units": 100, "random_state": 0}
 WARM_UP = 10  # steps that are not timed
@@ -27,15 +29,14 @@ WARM_UP = 10  # steps that are not timed
 def train(n_iterations: int, batch_size: int) -> None:
     """Train with the processes there are; print the loss of each step and windows a second."""
     torch.set_num_threads(1)
-    losses, ends, real = [], [], training_state.TrainingState.descend
+    losses, ends, descend = [], [], TrainingState.descend
 
-    def descend(state: training_state.TrainingState, loss: torch.Tensor) -> None:
-        real(state, loss)
-        losses.append(float(loss))
+    def noted(state: TrainingState, sums: torch.Tensor, weights: torch.Tensor) -> None:
+        descend(state, sums, weights)
+        losses.append(float(state.losses[-1]))
         ends.append(time.perf_counter())
 
-    training_state.TrainingState.descend = descend
-    with team() as present:
+    with team() as present, mock.patch.object(TrainingState, "descend", noted):
         decoder = POYODecoder(max_iter=n_iterations, batch_size=batch_size, early_stopping=False, random_state=0,
                               device="cpu")  # fmt: skip
         decoder.fit(*simulate_session(120.0, **TASK))
