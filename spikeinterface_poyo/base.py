@@ -46,7 +46,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         num_latents_per_step: int = 8,
         n_latent_steps: int = 8,
         dropout: float = 0.1,
-        unit_dropout: float = 0.2,
+        unit_dropout: float | Literal["auto"] = "auto",
         learning_rate_init: float | Literal["auto"] = "auto",
         alpha: float = 0.01,
         class_weight: Any = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import GammaRegressor
 
 LEVELS = np.linspace(0, 1, 401)
@@ -81,7 +81,7 @@ class ErrorModel:
 
 @dataclass(frozen=True)
 class Temperature:
-    """Labels: logits are divided by ``value``, so that probabilities are those with which held-out labels came true.
+    """Labels: logarithms of probabilities are divided by ``value``, so that held-out labels came true as often.
 
     Source: Guo et al. 2017, "On calibration of modern neural networks" (arXiv 1706.04599).
     """
@@ -89,14 +89,18 @@ class Temperature:
     value: float
 
     @classmethod
-    def of(cls, logits: np.ndarray, codes: np.ndarray) -> Temperature:
-        """Of the lowest log-loss of labels (n,) with logits (n, n_classes)."""
-        rows = np.arange(len(codes))
+    def of(cls, probabilities: np.ndarray, codes: np.ndarray) -> Temperature:
+        """Of the lowest log-loss of labels (n,) with probabilities (n, n_classes)."""
+        logits, rows = np.log(probabilities), np.arange(len(codes))
 
         def log_loss(log_temperature: float) -> float:
             return -float(log_softmax(logits / np.exp(log_temperature), axis=1)[rows, codes].mean())
 
         return cls(float(np.exp(minimize_scalar(log_loss, bounds=(-3, 3), method="bounded").x)))
+
+    def applied(self, probabilities: np.ndarray) -> np.ndarray:
+        """Calibrated probabilities from those of the network, (n, n_classes) each."""
+        return softmax(np.log(probabilities) / self.value, axis=1)
 
 
 BehaviorCalibration = Temperature | tuple[ErrorModel, ...]  # one model an output

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+import torch
+from torch import Tensor
 
 from .alignment import grid_samples
 from .behaviors import n_outputs, placed
 from .calibration import Calibration, Temperature
-from .network import POYO
+from .network import POYO, WindowBatch
 from .prediction import Read, predict_block
+from .readout import Readout
 from .samples import SpikeSamples
 from .session import Session
 from .targets import Targets, as_given, users_targets
 from .vocabulary import Vocabulary
 
 Names = Sequence[str] | Mapping[int, str]  # ids of the samples' sessions by position
+SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
 
 
 def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times: Any) -> SpikeSamples:
@@ -114,9 +117,8 @@ def predict_probabilities(
     out = np.empty((len(X), readout.n_columns))
     for name, order, columns in answers(network, vocabulary, X, names):
         temperature = calibration.get(name, {}).get(readout.name)
-        divisor = temperature.value if isinstance(temperature, Temperature) else 1.0
-        out[order] = softmax(columns / divisor, axis=1)
-    return out
+        out[order] = temperature.applied(columns) if isinstance(temperature, Temperature) else columns
+    return out / out.sum(axis=1, keepdims=True)  # the network's are of float32
 
 
 def score_samples(
@@ -157,7 +159,7 @@ def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names:
     """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
     check_sessions(vocabulary, X, names)
     out = np.empty((len(X), network.config.dim))
-    for _, order, vectors in answers(network, vocabulary, X, names, POYO.embed):
+    for _, order, vectors in answers(network, vocabulary, X, names, lambda readouts: POYO.embed):
         out[order] = vectors
     return out
 
@@ -168,11 +170,35 @@ def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]
         vocabulary.check(X.sessions[position], names[position])
 
 
+def to_average(readouts: Sequence[Readout]) -> Read:
+    """What windows say of a session with these behaviours: numbers, and of labels their probabilities.
+
+    A mean of probabilities is less sure of itself where windows disagree than the mean of logits would be.
+    """
+    labels = [columns for readout, _, columns in placed(readouts) if readout.kind == "categorical"]
+
+    def read(network: POYO, batch: WindowBatch) -> Tensor:
+        answer = network(batch).float()
+        for columns in labels:
+            answer[..., columns] = answer[..., columns].softmax(dim=-1).clamp_min(SMALLEST)
+        return answer
+
+    return read
+
+
 def answers(
-    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Names, read: Read = POYO.__call__
+    network: POYO,
+    vocabulary: Vocabulary,
+    X: SpikeSamples,
+    names: Names,
+    reader: Callable[[Sequence[Readout]], Read] = to_average,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples."""
+    """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples.
+
+    ``reader`` makes what is asked of windows from the session's readouts.
+    """
     for position, segment, order in X.blocks():
         session, name = X.sessions[position], names[position]
         block = vocabulary.block(session, segment, name, network.config)
+        read = reader(vocabulary.readouts_of(name))
         yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, read)

@@ -31,7 +31,8 @@ FEWEST_WINDOWS = 4  # ... and as long as they have BATCH_TOKENS tokens at most, 
 STEPS_AN_ITERATION = 50  # gradient steps, at least
 SPARE_TIME = 900.0  # seconds of labels from which holding some out to stop by costs less than it gives
 MAX_QUERIES = 32  # samples that a training window is asked for
-RATE, RATE_OF_LABELS = 2e-3, 1e-3  # peak learning rates
+RATE, RATE_OF_LABELS = 2e-3, 1e-3  # peak learning rates; where labels are all that is learned
+UNIT_DROPOUT, UNIT_DROPOUT_OF_LABELS = 0.2, 0.4
 SHORTEST_PERIOD = 0.01  # seconds: finer timing than behaviour follows is left out of the rotary frequencies
 
 
@@ -174,10 +175,9 @@ def holds_out(decoder: Any, data: TrainingData) -> bool:
     return sum(map(seconds_covered, data.times)) >= SPARE_TIME
 
 
-def choose_learning_rate(data: TrainingData) -> float:
-    """Lower where labels are all that is learned, which a network soon knows by heart."""
-    kinds = {behavior.kind for block in data.blocks for behavior in block.behaviors}
-    return RATE_OF_LABELS if kinds == {"categorical"} else RATE
+def labels_alone(data: TrainingData) -> bool:
+    """Whether labels are all that is learned, which a network soon knows by heart."""
+    return {behavior.kind for block in data.blocks for behavior in block.behaviors} == {"categorical"}
 
 
 def choose_training(
@@ -195,15 +195,19 @@ def choose_training(
     if n_iterations == "auto":
         n_steps = FEWEST_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
         n_iterations = -(-n_steps // STEPS_AN_ITERATION)
-    is_auto = decoder.learning_rate_init == "auto"
+    rate, unit_dropout = decoder.learning_rate_init, decoder.unit_dropout
+    if rate == "auto":
+        rate = RATE_OF_LABELS if labels_alone(data) else RATE
+    if unit_dropout == "auto":
+        unit_dropout = UNIT_DROPOUT_OF_LABELS if labels_alone(data) else UNIT_DROPOUT
     return TrainingSettings(
         n_iterations=n_iterations,
         steps_per_iteration=max(STEPS_AN_ITERATION, int(np.ceil(n_windows / batch_size))),
         batch_size=batch_size,
         n_queries=n_queries,
-        learning_rate=choose_learning_rate(data) if is_auto else decoder.learning_rate_init,
+        learning_rate=rate,
         weight_decay=decoder.alpha,
-        unit_dropout=decoder.unit_dropout,
+        unit_dropout=unit_dropout,
         patience=decoder.n_iter_no_change,
         autocast=device.type == "cuda",
         verbose=decoder.verbose,

@@ -96,8 +96,10 @@ def check_parameters(decoder: Any) -> None:
     for name in counts:
         check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
     number = (int, float, np.integer, np.floating)
-    for name in ("dropout", "unit_dropout"):
-        check_scalar(getattr(decoder, name), name, number, min_val=0, max_val=1, include_boundaries="left")
+    share = {"min_val": 0, "max_val": 1, "include_boundaries": "left"}
+    check_scalar(decoder.dropout, "dropout", number, **share)
+    if decoder.unit_dropout != "auto":
+        check_scalar(decoder.unit_dropout, "unit_dropout", number, **share)
     check_scalar(decoder.validation_fraction, "validation_fraction", number, min_val=0, max_val=1,
                  include_boundaries="neither")  # fmt: skip
     if decoder.learning_rate_init != "auto":

@@ -37,8 +37,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Latents at each of the steps that a window is divided into.
     dropout : float, default: 0.1
         Share of residual activations dropped in training.
-    unit_dropout : float, default: 0.2
-        Each training window drops units at a rate drawn between 0 and this.
+    unit_dropout : float or "auto", default: "auto"
+        Each training window drops units at a rate drawn between 0 and this. "auto" is 0.2, and 0.4 where labels are all
+        that is learned.
     learning_rate_init : float or "auto", default: "auto"
         Peak learning rate of AdamW; warm-up and cosine decay around it. "auto" is 2e-3, and 1e-3 where labels are all
         that is learned.

@@ -55,18 +55,12 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
 Read = Callable[[POYO, WindowBatch], Tensor]  # what is asked of windows: (B, Q, n_columns)
 
 
-def answers_and_squares(network: POYO, batch: WindowBatch) -> Tensor:
-    """The network's answers, then their squares: averaged over windows, they tell how far windows agree."""
-    answer = network(batch).float()
-    return torch.cat([answer, answer.square()], dim=-1)
-
-
 def predict_block(
     network: POYO, block: Block, times: np.ndarray, centred: bool = False, read: Read = POYO.__call__
 ) -> np.ndarray:
     """What the network says (n, n_columns), float64, at the ascending ``times`` of one block.
 
-    ``read`` is what is asked of it: its answers, what the readout reads (`POYO.embed`), or `answers_and_squares`.
+    ``read`` is what is asked of it: its answers, what the readout reads (`POYO.embed`), or what is made of them.
 
     Overlapping windows are averaged with weights that fall linearly from a window's centre to its ends; ``centred``
     gives each sample a window of its own, centred on it.

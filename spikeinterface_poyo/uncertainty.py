@@ -7,20 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import adaptation
 from .behaviors import placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
-from .decoding import Names, answers, as_at_fit, check_sessions, unknown_outputs, used_sessions
+from .decoding import Names, answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
 from .fitting import Labels, Learned
-from .network import POYO
-from .prediction import answers_and_squares
+from .network import POYO, WindowBatch
+from .prediction import Read
 from .pretrained import load_pretrained
-from .readout import MeasuredReadout
+from .readout import MeasuredReadout, Readout
 from .samples import SpikeSamples
 from .splitters import BlockedKFold
 from .targets import Targets
@@ -36,7 +38,7 @@ class Evidence(NamedTuple):
     """Of one behaviour of one session, samples that the decoder has not seen.
 
     Of numbers and angles ``answers`` are spreads and ``truth`` errors, (n, n_outputs) each, NaN where unknown; of
-    labels they are logits (n, n_classes) and known codes (n,).
+    labels they are probabilities (n, n_classes) and known codes (n,).
     """
 
     is_measured: bool
@@ -96,6 +98,17 @@ def error_models(errors: np.ndarray, spreads: np.ndarray) -> tuple[ErrorModel, .
     return tuple(ErrorModel.of(errors[mask, i], spreads[mask, i]) for i, mask in enumerate(known.T))
 
 
+def means_and_squares(readouts: Sequence[Readout]) -> Read:
+    """What `to_average` reads, then its squares: averaged over windows, they tell how far windows agree."""
+    once = to_average(readouts)
+
+    def read(network: POYO, batch: WindowBatch) -> Tensor:
+        answer = once(network, batch)
+        return torch.cat([answer, answer.square()], dim=-1)
+
+    return read
+
+
 def answers_with_spread(
     network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Names
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
@@ -103,7 +116,7 @@ def answers_with_spread(
 
     It is 0 where one window answers by itself: for a causal decoder, and for rows of counts.
     """
-    for name, order, columns in answers(network, vocabulary, X, names, answers_and_squares):
+    for name, order, columns in answers(network, vocabulary, X, names, means_and_squares):
         mean, square = np.split(columns, 2, axis=1)
         variance = square - mean**2
         yield name, order, mean, np.sqrt(np.where(variance > ROUNDING * square, variance, 0))

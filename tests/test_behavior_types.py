@@ -11,12 +11,14 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.behaviors import n_columns, placed
+from spikeinterface_poyo.decoding import to_average
 from spikeinterface_poyo.losses import NEAR, balance, distance, loss_sums, loss_weights, smoothed
 from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 from spikeinterface_poyo.windows import BehaviorColumns
 
-LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}
+LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "unit_dropout": 0.2, "early_stopping": False}
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,15 @@ class TestLabels:
         np.testing.assert_allclose(probability.sum(axis=1), 1)
         np.testing.assert_array_equal(classifier.classes_[probability.argmax(axis=1)], classifier.predict(X))
         np.testing.assert_allclose(np.exp(classifier.predict_log_proba(X)), probability)
+
+    def test_windows_that_disagree_are_unsure(self, several):
+        readouts = several.sessions_.readouts_of("session_0")
+        (labels,) = (columns for readout, _, columns in placed(readouts) if readout.kind == "categorical")
+        logits = torch.zeros(2, 1, n_columns(readouts))  # of two windows
+        logits[0, 0, labels], logits[1, 0, labels] = torch.tensor([5.0, 0.0]), torch.tensor([-1.0, 0.0])
+        answer = to_average(readouts)(lambda batch: logits.clone(), None)
+        assert (answer[..., : labels.start] == 0).all()  # numbers stay as they are
+        torch.testing.assert_close(answer.mean(dim=0)[0, labels], logits[:, 0, labels].softmax(dim=-1).mean(dim=0))
 
     def test_a_label_nobody_saw_is_a_miss(self, classifier, session, sides):
         X, y = align(session.spikes, (session.times, np.where(np.arange(len(sides)) < 10, "north", sides)))

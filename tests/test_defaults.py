@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
 from spikeinterface_poyo import POYODecoder, SpikeSamples, from_counts
 from spikeinterface_poyo.counts import rows_as_samples
-from spikeinterface_poyo.defaults import choose_batch_size, choose_n_steps, choose_network, choose_token_bin
+from spikeinterface_poyo.defaults import (
+    choose_batch_size,
+    choose_n_steps,
+    choose_network,
+    choose_token_bin,
+    choose_training,
+)
 from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.windows import BehaviorColumns
 
 DURATION = 100.0
 
@@ -70,3 +80,17 @@ def test_a_recording_of_one_moment_is_an_error():
     X = SpikeSamples.from_segments([session], [(0, 0, np.zeros(4))])
     with pytest.raises(ValueError, match="span some seconds"):
         choose_network(POYODecoder(), X, 1)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "rate", "unit_dropout"),
+    [(["categorical"], 1e-3, 0.4), (["continuous"], 2e-3, 0.2), (["continuous", "categorical"], 2e-3, 0.2)],
+)
+def test_labels_alone_are_learned_slower_and_from_fewer_units(kinds, rate, unit_dropout):
+    X, decoder = population(15, 6.0), POYODecoder()
+    behaviors = [BehaviorColumns(kind, i, i + 1, 1.0) for i, kind in enumerate(kinds)]
+    times = np.arange(0, DURATION, 0.1)
+    sampler = SimpleNamespace(times=times, duration=np.array([DURATION]))
+    data = SimpleNamespace(blocks=[SimpleNamespace(behaviors=behaviors)], centred=False, sampler=lambda config: sampler)
+    settings = choose_training(decoder, X, data, choose_network(decoder, X, 1), torch.device("cpu"))
+    assert (settings.learning_rate, settings.unit_dropout) == (rate, unit_dropout)
