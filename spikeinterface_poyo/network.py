@@ -82,6 +82,15 @@ class WindowBatch(NamedTuple):
         tokens = ("token", "token_time", "token_log_weight")
         return some._replace(**{name: getattr(some, name)[:, :longest] for name in tokens})
 
+    def by_itself(self, rows: Tensor) -> WindowBatch:
+        """Some of the windows, and only the units that they have."""
+        some = self.take(rows)
+        unit, kind = some.token // N_TOKEN_TYPES, some.token % N_TOKEN_TYPES
+        occurs = torch.zeros(len(self.unit_rows), dtype=torch.bool, device=unit.device)
+        occurs[unit.flatten()] = True
+        place = occurs.cumsum(dim=0) - 1
+        return some._replace(unit_rows=self.unit_rows[occurs], token=place[unit] * N_TOKEN_TYPES + kind)
+
 
 class FeedForward(nn.Module):
     """Linear -> GEGLU -> dropout -> linear (Shazeer 2020, arXiv 2002.05202)."""

@@ -115,7 +115,7 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     batch = to_batch(tokens, session, query_time, columns, network.omega.device)
     with torch.inference_mode(), evaluating(network):
         rows = list(parts(network.config, batch))
-        some = np.concatenate([read(network, batch.take(part)).float().cpu().numpy() for part in rows])
+        some = np.concatenate([read(network, batch.by_itself(part)).float().cpu().numpy() for part in rows])
     answer = np.empty(some.shape)
     answer[torch.cat(rows).cpu().numpy()] = some
     return answer

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from .checkpoints import Checkpoint
@@ -221,23 +222,40 @@ def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
 def accumulate_gradient(network: POYO, batch: Batch, factors: Tensor, autocast: bool) -> Tensor:
     """Losses of one batch, summed by behaviour; the gradient of their sum times ``factors`` is added to the network's.
 
-    Part by part where that is quicker.
+    Part by part where that is quicker. The embeddings of the batch's units are taken from their table once, because the
+    gradient of a table of all units, as large as the table and most of it zeros, would be made anew for each part.
     """
     windows, target, weight, layout, seeds = batch
     sums = torch.zeros_like(factors)
+    table, units = network.unit_emb.weight, windows.unit_rows
+    embeddings = table.detach()[units].requires_grad_(table.requires_grad)
+    windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))
+
+    def answer(part: WindowBatch) -> Tensor:
+        return functional_call(network, {"unit_emb.weight": embeddings}, (part,))
+
     for rows in parts(network.config, windows):
         with seeded_by_window(seeds[rows.cpu().numpy()]):
-            some = windows.take(rows), target[rows], weight[rows], of_windows(layout, rows)
-            part = training_losses(network, *some, autocast)
+            some = windows.by_itself(rows), target[rows], weight[rows], of_windows(layout, rows)
+            part = training_losses(answer, *some, autocast)
         (part * factors).sum().backward()
         sums += part.detach()
+    if embeddings.grad is not None:
+        if table.grad is None:
+            table.grad = torch.zeros_like(table)
+        table.grad.index_add_(0, units, embeddings.grad)
     return sums
 
 
 def training_losses(
-    network: POYO, batch: WindowBatch, target: Tensor, weight: Tensor, layout: Layout, autocast: bool
+    answer: Callable[[WindowBatch], Tensor],
+    batch: WindowBatch,
+    target: Tensor,
+    weight: Tensor,
+    layout: Layout,
+    autocast: bool,
 ) -> Tensor:
     """Weighted losses of some windows, summed by behaviour."""
     with torch.autocast(target.device.type, torch.bfloat16) if autocast else nullcontext():
-        predicted = network(batch)
+        predicted = answer(batch)
     return loss_sums(predicted.float(), target, weight, layout)

@@ -15,7 +15,7 @@ from spikeinterface_poyo.parts import parts, windows_in_cache
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import Batch, accumulate_gradient, training_losses
-from spikeinterface_poyo.windows import BehaviorColumns, Block
+from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
 N_WINDOWS, N_QUERIES = 20, 5  # more windows than the encoder reads at once
@@ -90,3 +90,14 @@ def test_bfloat16_gradient_is_near_that_of_float32(causal):
         accumulate_gradient(network, Batch(*make_batch(), SEEDS), torch.ones(1), autocast=autocast)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999
+
+
+def test_a_part_has_only_its_own_units():
+    batch, *_ = make_batch()
+    few = torch.arange(N_WINDOWS)[:, None] < 5
+    batch = batch._replace(token=torch.where(few, batch.token % (2 * N_TOKEN_TYPES), batch.token))
+    part = batch.by_itself(torch.arange(5))
+    assert part.unit_rows.tolist() == [1, 2]
+    with torch.inference_mode():
+        network = make_network()
+        torch.testing.assert_close(network(part), network(batch)[:5])
