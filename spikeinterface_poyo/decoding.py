@@ -199,6 +199,6 @@ def answers(
     """
     for position, segment, order in X.blocks():
         session, name = X.sessions[position], names[position]
-        block = vocabulary.block(session, segment, name, network.config)
+        block = vocabulary.block(session, segment, name, network.config, X.times[order])
         read = reader(vocabulary.readouts_of(name))
         yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, read)

@@ -228,7 +228,7 @@ def make_part(
     block = np.floor((starts - times[0]) / max(BLOCK, decoder.network_.config.window_length)).astype(int)
     return HeldOutWindows(
         decoder,
-        vocabulary.block(session, segment, name, decoder.network_.config),
+        vocabulary.block(session, segment, name, decoder.network_.config, times),
         [unit for unit in session.unit_names if unit in known],
         vocabulary.readouts_of(name)[0],
         (float(times[0]), float(times[-1])),

@@ -54,7 +54,7 @@ class TrainingData:
         for position, segment, order in X.blocks():
             kept = order[teaches[order]]
             if len(kept):
-                blocks.append(known.block(X.sessions[position], segment, names[position], config))
+                blocks.append(known.block(X.sessions[position], segment, names[position], config, X.times[kept]))
                 orders.append(kept)
         return cls(
             equal_shares(blocks, [targets[order] for order in orders]),

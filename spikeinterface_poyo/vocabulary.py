@@ -251,8 +251,11 @@ class Vocabulary:
                              "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
         return names
 
-    def block(self, session: Session, segment: int, name: str, config: NetworkConfig) -> Block:
-        """A segment of a known session with the rows of its units, its spikes merged as the network wants them."""
+    def block(self, session: Session, segment: int, name: str, config: NetworkConfig, times: np.ndarray) -> Block:
+        """A segment of a known session, to be read around ``times``, with the rows of its units.
+
+        Where the network wants spikes merged, they are, as far as windows around these samples reach.
+        """
         known = self.sessions[name]
         row = known.unit_rows
         rows = np.array([row.get(unit, 0) for unit in session.unit_names], dtype=np.int64)
@@ -260,6 +263,8 @@ class Vocabulary:
         if not rows.all():  # units that were silent at fit
             spikes = without_units(spikes, rows > 0)
         if config.token_bin:
+            reach = 2 * config.window_length
+            spikes = spikes.between(times.min() - reach, times.max() + reach)
             spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
         columns, behaviors = asked_for(self.readouts_of(name))
         return Block(spikes, rows[rows > 0], known.session_row, columns, behaviors)

@@ -52,7 +52,7 @@ def test_windows_lie_inside_the_tested_part_and_ask_for_its_samples(samples, par
 def decoded_apart(part, session, moved=None):
     """Squared errors by another way: the changed spikes become a segment, which is tokenised as usual."""
     vocabulary, config = part.decoder.sessions_, part.decoder.network_.config
-    block = vocabulary.block(session, 0, "session_0", config)
+    block = vocabulary.block(session, 0, "session_0", config, np.array(part.part))
     return replace(part, rows=block, unit_names=session.unit_names).squared_errors()
 
 

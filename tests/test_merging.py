@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spikeinterface_poyo import align
 from spikeinterface_poyo.merging import merge_spikes
 from spikeinterface_poyo.session import Segment
 
@@ -69,3 +70,15 @@ def test_rounding_moves_no_spike_to_another_bin(rounding):
         one, other = merge_spikes(exact, token_bin), merge_spikes(rounded, token_bin)
         assert one.weights.tolist() == other.weights.tolist()
         np.testing.assert_allclose(one.spike_times, other.spike_times, atol=rounding)
+
+
+def test_only_spikes_that_windows_reach_are_merged(simulate, small_decoder):
+    session = simulate(n_units=24, rate=240.0, duration=30.0)
+    X, y = align(session.spikes, session.behavior)
+    decoder = small_decoder(window_length=2.0).fit(X, y)
+    assert decoder.network_.config.token_bin > 0
+    some = X[np.abs(X.times - 15) < 1]
+    block = decoder.sessions_.block(X.sessions[0], 0, "session_0", decoder.network_.config, some.times)
+    assert 10.0 < block.segment.spike_times[0] < 10.3
+    assert 19.7 < block.segment.spike_times[-1] < 20.0
+    np.testing.assert_allclose(decoder.predict(some), decoder.predict(X)[np.abs(X.times - 15) < 1], atol=1e-5)
