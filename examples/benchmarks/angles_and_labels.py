@@ -108,10 +108,10 @@ def labels(name: str, X: SpikeSamples, y: np.ndarray, splits: Splits, seeds: lis
     """Accuracy and log-loss of eight directions, means over splits into what is trained on and what is held out."""
     classes = np.arange(8)
 
-    def report(method: str, probabilities: list[np.ndarray], began: float) -> None:
+    def report(method: str, predicted: list[np.ndarray], began: float) -> None:
         scores = [(accuracy_score(y[test], classes[probability.argmax(axis=1)]),
                    log_loss(y[test], probability, labels=classes))
-                  for (_, test), probability in zip(splits, probabilities, strict=True)]  # fmt: skip
+                  for (_, test), probability in zip(splits, predicted, strict=True)]  # fmt: skip
         accuracy, loss = np.mean(scores, axis=0)
         seconds = time.perf_counter() - began
         print(f"| {name} | {method} | accuracy {accuracy:.3f}, log-loss {loss:.3f} | {seconds:.0f} |", flush=True)
@@ -144,9 +144,10 @@ def probabilities(fitted: list[POYOClassifier], X: SpikeSamples, splits: Splits)
 
 def held_out(X: SpikeSamples, n_blocks: int) -> Splits:
     """The last 20 %, or each of some blocks."""
+    if n_blocks > 1:
+        return list(BlockedKFold(n_blocks, gap=2.0).split(X))
     cut = int(0.8 * len(X))
-    whole = [(np.arange(cut), np.arange(cut, len(X)))]
-    return whole if n_blocks == 1 else list(BlockedKFold(n_blocks, gap=2.0).split(X))
+    return [(np.arange(cut), np.arange(cut, len(X)))]
 
 
 def main() -> None:

@@ -4,7 +4,8 @@
 
 One of them is changed at a time, from 100 units at 8 Hz, windows of 2 s, one hour and one session. Spikes are random:
 what is measured does not depend on what they mean. A gradient step reads 32 windows with dropped units; decoding is of
-two minutes at 20 Hz. Each measurement has a process of its own; memory is its peak, less what the imports took.
+two minutes at 20 Hz. Each measurement has a process of its own; memory is its peak, less what the imports and the
+spikes as given took.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 from baselines import RIDGE_SEARCH, coordinate_search, ridge_predict, ridge_validate
-from compare import RECORDINGS
+from compare import RECORDINGS, samples
 from recordings import Recording, load
 from sklearn.metrics import r2_score
 from sklearn.model_selection import cross_val_score
 
-from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples, align, from_counts
+from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
 
 
 def ridge_scores(recording: Recording, X: SpikeSamples, folds: BlockedKFold) -> list[float]:
@@ -50,8 +50,7 @@ def main() -> None:
     print("| recording | method | R², mean of folds | folds | wall s |\n|---|---|---|---|---|")
     for name in options.recordings:
         recording = load(name, options.data)
-        spikes = recording.spikes if recording.counts is None else from_counts(*recording.counts)
-        X, y = align(spikes, (recording.times, recording.values))
+        X, y = samples(recording)
         started = time.perf_counter()
         scores = cross_val_score(POYODecoder(random_state=0), X, y, cv=folds, n_jobs=options.jobs)
         print(row(name, "poyo", list(scores), time.perf_counter() - started), flush=True)

@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+from compare import samples
 from recordings import load
 
-from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples, align, from_counts
+from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
 from spikeinterface_poyo.calibration import ErrorModel
 from spikeinterface_poyo.fitting import Labels, Learned
 from spikeinterface_poyo.uncertainty import evidence
@@ -62,8 +63,7 @@ def main() -> None:
     for name in options.recordings:
         started = time.perf_counter()
         recording = load(name, options.data)
-        spikes = recording.spikes if recording.counts is None else from_counts(*recording.counts)
-        X, y = align(spikes, (recording.times, recording.values))
+        X, y = samples(recording)
         folds = BlockedKFold(5, gap=2.0).split(X)
         blocks = [held_out(X, y, *fold, folder / f"{name}_{k}") for k, fold in enumerate(folds)]
         coverage, scores = [], []

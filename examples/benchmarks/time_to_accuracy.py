@@ -149,8 +149,8 @@ def ours(
         if len(reached) == len(targets):
             break
         set_weights(decoder.network_, weights)
-        best = r2_score(recording.values[test], decoder.predict(X[test]))
-        reached |= {target: seconds for target in targets if best >= target and target not in reached}
+        r2 = r2_score(recording.values[test], decoder.predict(X[test]))
+        reached |= {target: seconds for target in targets if r2 >= target and target not in reached}
     return float(score), complete, reached
 
 

@@ -2,7 +2,8 @@
 
 For instance ``python examples/benchmarks/worker_memory.py --spikes 1 10 50``. joblib maps large arrays into its workers
 instead of copying them, so that what a worker takes for itself (anonymous memory, as Linux counts it) should not grow.
-With ``--window-length 3`` a window has so many spikes that they are merged, which makes new arrays.
+With ``--window-length 3`` a window has so many spikes that they are merged, which makes new arrays of those around the
+labelled samples.
 """
 
 from __future__ import annotations
