@@ -49,6 +49,7 @@ def simulate_session(
     duration: float = 300.0,
     *,
     behavior: str | None = None,
+    pace: float | None = None,
     n_units: int | None = None,
     tuning: str | Mapping[str, float] | None = None,
     mean_rate: tuple[float, float] = (0.1, 50.0),
@@ -76,6 +77,9 @@ def simulate_session(
         - ``"heading"``: cosine and sine of an angle that turns and rests.
         - ``"force"``: isometric ramps to random levels, holds and releases (N; 2 outputs, where drawn 1 to 4).
         - ``"smooth"``: Gaussian processes with a time scale of 0.5 s (2 outputs; where drawn 1 to 4, and 0.1 to 3 s).
+    pace : float, optional
+        Every time scale of the behaviour is the typical one times this. Otherwise 1 where ``behavior`` is given, and
+        drawn from a range of the kind's where it is not.
     n_units : int, optional
         Drawn log-uniformly from 10 to 150.
     tuning : str or mapping of str to float, optional
@@ -137,13 +141,14 @@ def simulate_session(
     if np.shape(mean_rate) != (2,) or not 0 < mean_rate[0] <= mean_rate[1] <= MAX_RATE:
         raise ValueError(f"mean_rate must be (lowest, highest), above 0 and at most {MAX_RATE:g} Hz; got {mean_rate!r}")
     at_least = {"duration": (duration, 1), "sampling_rate": (sampling_rate, 1), "max_lag": (max_lag, 0)}
-    for name, (value, lowest) in (at_least | {"drift": (drift, 0)}).items():
+    for name, (value, lowest) in (at_least | {"drift": (drift, 0), "pace": (pace, 0.1)}).items():
         if value is not None and not lowest <= value < np.inf:
             raise ValueError(f"{name} must be finite and at least {lowest}, got {value!r}")
 
     rng = np.random.default_rng(random_state)
     shares = _shares(rng, tuning)
     task = _draw_task(rng) if behavior is None else Task(behavior)
+    task = task if pace is None else task._replace(pace=pace)
     n_units = round(_log_uniform(rng, 10, 150)) if n_units is None else int(n_units)
     sampling_rate = float(rng.uniform(20, 120) if sampling_rate is None else sampling_rate)
     n_steps = int(np.ceil(duration / STEP)) + 1

@@ -88,6 +88,16 @@ def test_a_given_behavior_has_the_same_statistics_in_each_session(behavior):
     assert max(speed) < 1.25 * min(speed)
 
 
+@pytest.mark.parametrize("behavior", BEHAVIORS)
+def test_pace_stretches_behavior(behavior):
+    def changes(pace: float) -> float:
+        given = {"behavior": behavior, "n_units": 1, "sampling_rate": 100.0, "random_state": 0}
+        values = simulate_session(600.0, pace=pace, **given)[1].magnitude
+        return np.abs(np.diff(values, axis=0)).mean() / values.std()
+
+    assert 1.5 < changes(0.5) / changes(1.0) < 2.5
+
+
 def test_behaviors_look_like_what_they_are_named_for():
     def simulated(behavior: str) -> np.ndarray:
         return simulate_session(300.0, behavior=behavior, n_units=1, sampling_rate=100.0, random_state=0)[1].magnitude
@@ -243,6 +253,7 @@ def test_it_can_be_aligned():
         ({"mean_rate": 5.0}, "mean_rate must be"),
         ({"max_lag": -0.1}, "max_lag must be finite and at least 0, got -0.1"),
         ({"drift": np.nan}, "drift must be"),
+        ({"pace": 0.0}, "pace must be finite and at least 0.1, got 0.0"),
         ({"sampling_rate": 0}, "sampling_rate must be finite and at least 1, got 0"),
     ],
 )
