@@ -20,12 +20,15 @@ from .fitting import Labels, Learned, fit_from_scratch, run
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
 from .readout import Readout
+from .samples import seconds_covered
 from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
 from .training_job import Job, training_job
+from .unit_prior import UnitPrior
 from .vocabulary import Vocabulary
 
 FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go on from what is known
+FINE_TUNING_SECONDS = 60.0  # of labels, with which weights are kept halfway from identified to fine-tuned ones
 
 
 def learn(decoder: Any, base: Learned | None, labels: Labels) -> tuple[Learned, TrainingRecord]:
@@ -40,7 +43,8 @@ def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, Trainin
         new = identify_units(decoder, base, labels, token_bin, job)
         record = new.record
         if not record.interrupted:
-            record = record.followed_by(run(decoder, new.learned.network, new.data, fine_tuning(new.settings), job))
+            settings = fine_tuning(new.settings, new.data)
+            record = record.followed_by(run(decoder, new.learned.network, new.data, settings, job))
     return new.learned, record
 
 
@@ -86,7 +90,7 @@ def add_sessions(
         both.network.to(job.device)
         if how == "all" and not record.interrupted:
             data = labels.data(both.vocabulary, both.network.config)
-            record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings), job))
+            record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings, data), job))
     return both, record
 
 
@@ -110,11 +114,12 @@ def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip
     data = labels.data(vocabulary, config)
-    network = graft(base, vocabulary, shared, config).to(job.device)
+    prior = UnitPrior.of(base.network.unit_emb.weight[1:])
+    network = graft(base, vocabulary, shared, config, prior).to(job.device)
     settings = choose_training(decoder, labels.X, data, config, job.device)
     n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
-        record = run(decoder, network, data, identification(settings), job)
+        record = run(decoder, network, data, identification(settings, prior), job)
     return Identified(Learned(network, vocabulary), n_shared, data, settings, record)
 
 
@@ -125,17 +130,29 @@ def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, Traini
     with training_job(decoder, labels, known.network) as job:
         network = copy.deepcopy(known.network).to(job.device)
         settings = replace(choose_training(decoder, labels.X, data, config, job.device), n_iterations=1)
-        record = run(decoder, network, data, fine_tuning(settings), job)
+        record = run(decoder, network, data, going_on(settings), job)
     return Learned(network, known.vocabulary), record
 
 
-def fine_tuning(settings: TrainingSettings) -> TrainingSettings:
+def going_on(settings: TrainingSettings) -> TrainingSettings:
     """Settings when all weights go on from what they learned before."""
     return replace(settings, learning_rate=FINE_TUNING_RATE * settings.learning_rate, stage="fine-tuning")
 
 
-def graft(base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], config: NetworkConfig) -> POYO:
-    """A network with the base's core and fresh tables for the sessions of ``vocabulary``.
+def fine_tuning(settings: TrainingSettings, data: TrainingData) -> TrainingSettings:
+    """The same after unit identification, whose weights count for the more the fewer labels there are.
+
+    Means of weights before and after fine-tuning are better than either; source: Wortsman et al. 2022, "Robust
+    fine-tuning of zero-shot models" (arXiv 2109.01903). How much of each is ours.
+    """
+    labelled = sum(map(seconds_covered, data.times))
+    return replace(going_on(settings), share=labelled / (labelled + FINE_TUNING_SECONDS))
+
+
+def graft(
+    base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], config: NetworkConfig, prior: UnitPrior | None
+) -> POYO:
+    """A network with the base's core and tables for the sessions of ``vocabulary``, in which units are as expected.
 
     Units of a session that the base knows under the same id, and the ``shared`` readouts, begin with what it learned.
     """
@@ -144,6 +161,8 @@ def graft(base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], 
     core = {name: tensor for name, tensor in learned.items() if name.split(".")[0] not in TABLES}
     network.load_state_dict(core, strict=False)
     with torch.no_grad():
+        if prior is not None:
+            network.unit_emb.weight[1:] = prior.mean.cpu()
         for name, readout in shared.items():
             columns = torch.from_numpy(vocabulary.readouts[name].columns)
             network.readout.weight[columns] = base.network.readout.weight[readout.columns].cpu()

@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 from .network import POYO
 from .training import TrainingSettings
+from .unit_prior import UnitPrior
 
 IDENTIFICATION_RATE = 1e-2  # learning rate of embeddings and new readouts while the core is frozen
 IDENTIFICATION_STEPS = 300
 TABLES = ("unit_emb", "session_emb", "readout")
 
 
-def identification(settings: TrainingSettings) -> TrainingSettings:
-    """Settings while the core is frozen."""
+def identification(settings: TrainingSettings, prior: UnitPrior | None = None) -> TrainingSettings:
+    """Settings while the core is frozen, where units are expected to be like those that it knows."""
     n_iterations = -(-IDENTIFICATION_STEPS // settings.steps_per_iteration)
-    return replace(settings, n_iterations=n_iterations, learning_rate=IDENTIFICATION_RATE, stage="unit identification")
+    return replace(settings, n_iterations=n_iterations, learning_rate=IDENTIFICATION_RATE, unit_prior=prior,
+                   stage="unit identification")  # fmt: skip
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from .muon import Muon
 from .network import POYO
+from .unit_prior import AdamInPrior, UnitPrior
 
 WARM_UP = 0.1  # share of the steps over which the learning rate rises
 AVERAGE_DECAY = 0.99  # of the exponential average of weights, a step
 BETAS = (0.9, 0.98)
 MUON_RATE = 10.0  # learning rate of Muon over that of AdamW
+PRIOR_RATE = 3.0  # the same of embeddings, in standard deviations of their prior
 
 
 class WeightAverage:
@@ -31,16 +33,6 @@ class WeightAverage:
         decay = min(AVERAGE_DECAY, self.n_updates / (10 + self.n_updates))
         torch._foreach_lerp_(self.weights, [p.detach() for p in network.parameters()], 1 - decay)
 
-    @contextmanager
-    def applied(self, network: POYO) -> Iterator[None]:
-        """Context in which the network has the averaged weights."""
-        present = copy_of_weights(network)
-        try:
-            set_weights(network, self.weights)
-            yield
-        finally:
-            set_weights(network, present)
-
 
 def copy_of_weights(network: POYO) -> list[Tensor]:
     """Detached copies of the network's parameters."""
@@ -53,17 +45,31 @@ def set_weights(network: POYO, weights: Sequence[Tensor]) -> None:
         parameter.data.copy_(weight)
 
 
+@contextmanager
+def having(network: POYO, weights: Sequence[Tensor]) -> Iterator[None]:
+    """Context in which the network has these weights."""
+    present = copy_of_weights(network)
+    try:
+        set_weights(network, weights)
+        yield
+    finally:
+        set_weights(network, present)
+
+
 def learning_rate_factor(step: int, n_steps: int) -> float:
     """Linear warm-up, then cosine decay to zero."""
     return min((step + 1) / (WARM_UP * n_steps), 0.5 * (1 + math.cos(math.pi * step / n_steps)))
 
 
-def make_optimizers(network: POYO, learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    network: POYO, learning_rate: float, weight_decay: float, unit_prior: UnitPrior | None = None
+) -> list[torch.optim.Optimizer]:
     """Muon for the matrices between layers; AdamW, without decay, for embeddings, readout, biases and norms.
 
-    Parameters that need no gradient are left out.
+    Parameters that need no gradient are left out. With a prior, embeddings of units are learned in its coordinates.
     """
     named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    table = None if unit_prior is None else named.pop("unit_emb.weight")
     hidden = {name for name, p in named.items() if p.ndim == 2 and "_emb" not in name and "readout" not in name}
     matrices = [p for name, p in named.items() if name in hidden]
     others = [p for name, p in named.items() if name not in hidden]
@@ -72,6 +78,8 @@ def make_optimizers(network: POYO, learning_rate: float, weight_decay: float) ->
     ]
     if matrices:
         optimizers.append(Muon(matrices, lr=MUON_RATE * learning_rate, weight_decay=weight_decay))
+    if unit_prior is not None and table is not None:
+        optimizers.append(AdamInPrior(table, unit_prior, lr=PRIOR_RATE * learning_rate, betas=BETAS))
     return optimizers
 
 

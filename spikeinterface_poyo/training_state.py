@@ -15,11 +15,13 @@ from .network import POYO
 from .optimization import (
     WeightAverage,
     copy_of_weights,
+    having,
     learning_rate_factor,
     make_optimizers,
     scale_learning_rates,
     set_weights,
 )
+from .unit_prior import UnitPrior
 
 LEVEL_DECAY = 0.95  # of the running mean of each behaviour's loss, a step
 SCORE_TOLERANCE = 0.02  # validation R2 differs by so much between iterations for no reason
@@ -40,6 +42,8 @@ class TrainingSettings:
     autocast: bool = False
     verbose: bool = False
     stage: str = "training"
+    unit_prior: UnitPrior | None = None  # where embeddings of units are drawn towards those of known units
+    share: float = 1.0  # of the way from the weights at the start to those learned, at which training ends
 
     @property
     def n_steps(self) -> int:
@@ -79,8 +83,9 @@ class TrainingState:
     def __init__(self, network: POYO, settings: TrainingSettings, rng: np.random.Generator) -> None:
         self.network, self.settings, self.rng = network, settings, rng
         self.rng_state = rng.bit_generator.state  # after the last step; the generator may be ahead
-        self.optimizers = make_optimizers(network, settings.learning_rate, settings.weight_decay)
+        self.optimizers = make_optimizers(network, settings.learning_rate, settings.weight_decay, settings.unit_prior)
         self.average = WeightAverage(network)
+        self.start = copy_of_weights(network) if settings.share < 1 else None
         self.kept: list[Tensor] | None = None  # the best validated weights
         self.since_kept = 0  # iterations
         self.record = TrainingRecord()
@@ -117,11 +122,12 @@ class TrainingState:
         self.losses = []
         if validate is None:
             return
-        with self.average.applied(self.network):
+        present = self.result()
+        with having(self.network, present):
             self.record.scores.append(validate())
         self.since_kept += 1
         if self.record.scores[-1] >= max(self.record.scores) - SCORE_TOLERANCE:
-            self.kept, self.since_kept = [weight.clone() for weight in self.average.weights], 0
+            self.kept, self.since_kept = [weight.clone() for weight in present], 0
         patience = self.settings.patience
         self.record.stopped_early = patience is not None and self.since_kept >= patience
 
@@ -134,13 +140,20 @@ class TrainingState:
             raise ValueError("the network's weights are no longer finite; lower learning_rate_init")
         return loss
 
+    def result(self) -> list[Tensor]:
+        """Weights that training would end with now."""
+        if self.start is None:
+            return self.average.weights
+        return list(torch._foreach_lerp(self.start, self.average.weights, self.settings.share))
+
     def use_best_weights(self) -> None:
         """Leave the network with the weights that training ends with."""
-        set_weights(self.network, self.average.weights if self.kept is None else self.kept)
+        set_weights(self.network, self.result() if self.kept is None else self.kept)
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that changes in training, torch's own random state included: tensors, and plain data."""
-        groups = {"network": copy_of_weights(self.network), "average": self.average.weights, "kept": self.kept or []}
+        groups = {"network": copy_of_weights(self.network), "average": self.average.weights, "kept": self.kept or [],
+                  "start": self.start or []}  # fmt: skip
         tensors = {f"{group}.{i}": weight for group, weights in groups.items() for i, weight in enumerate(weights)}
         for i, optimizer in enumerate(self.optimizers):
             for parameter, values in optimizer.state_dict()["state"].items():
@@ -176,6 +189,8 @@ class TrainingState:
         set_weights(self.network, [tensors[f"network.{i}"] for i in range(n)])
         self.average.weights = [tensors[f"average.{i}"].to(device) for i in range(n)]
         self.average.n_updates = facts["n_updates"]
+        if self.start is not None:
+            self.start = [tensors[f"start.{i}"].to(device) for i in range(n)]
         self.kept = [tensors[f"kept.{i}"].to(device) for i in range(n)] if "kept.0" in tensors else None
         self.since_kept, self.step = facts["since_kept"], facts["step"]
         self.record = TrainingRecord(**facts["record"])

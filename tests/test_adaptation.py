@@ -224,12 +224,15 @@ class TestFitFromPretrainedWeights:
         adapted = POYODecoder(pretrained=folder, max_iter=1, dim=128, depth=6, device="cpu").fit(*new[:2])
         assert adapted.network_.config.dim == base.network_.config.dim
 
-    def test_units_of_a_session_known_by_name_keep_their_embeddings(self, decoder, base, sessions, monkeypatch):
+    def test_units_of_a_session_known_by_name_keep_their_embeddings_and_others_are_as_expected(
+        self, decoder, base, sessions, monkeypatch
+    ):
         monkeypatch.setattr(adaptation, "run", lambda *args: training.TrainingRecord([0.0]))
         fewer = {unit: times for unit, times in sessions[1].spikes.items() if unit != "u3"}
         decoder.fit(fewer | {"extra": [1.0]}, sessions[1].behavior, session_id="session_1")
         table, old = decoder.network_.unit_emb.weight, base.network_.unit_emb.weight
         assert torch.equal(table[1:8], old[[9, 10, 11, 13, 14, 15, 16]])
+        torch.testing.assert_close(table[8], old[1:].mean(dim=0))
         assert torch.equal(decoder.network_.session_emb.weight[1], base.network_.session_emb.weight[2])
 
     @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from sklearn.model_selection import cross_val_score
 from spikeinterface_poyo import BlockedKFold, align
 from spikeinterface_poyo.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.optimization import WeightAverage, learning_rate_factor
+from spikeinterface_poyo.optimization import WeightAverage, having, learning_rate_factor
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
@@ -27,6 +28,7 @@ from spikeinterface_poyo.training import (
     train,
     training_losses,
 )
+from spikeinterface_poyo.training_state import TrainingState
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(
@@ -128,8 +130,19 @@ def test_average_is_a_running_mean_of_the_weights():
         decay = min(0.99, step / (10 + step))
         expected = decay * expected + (1 - decay) * network.readout.bias[0].item()
         average.update(network)
-    with average.applied(network):
+    with having(network, average.weights):
         assert network.readout.bias[0].item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_training_ends_part_of_the_way_where_settings_say_so():
+    network = make_network()
+    start = weights_of(network)
+    state = TrainingState(network, replace(SETTINGS, share=0.25), np.random.default_rng(0))
+    for weight in state.average.weights:
+        weight.add_(1.0)
+    state.use_best_weights()
+    for before, after in zip(start, weights_of(network), strict=True):
+        torch.testing.assert_close(after, before + 0.25)
 
 
 def test_weights_come_back_to_the_bit_after_the_average_was_applied():
@@ -140,7 +153,7 @@ def test_weights_come_back_to_the_bit_after_the_average_was_applied():
             parameter.add_(1.0)
     average.update(network)
     present, averaged = weights_of(network), [w.clone() for w in average.weights]
-    with average.applied(network):
+    with having(network, average.weights):
         assert same(weights_of(network), averaged)
     assert not same(present, averaged)
     assert same(weights_of(network), present)
