@@ -1,9 +1,9 @@
 """Unseen sessions: a core trained on other sessions and one minute of labels, against all labels of the session itself.
 
-Simulated sessions of one task (`simulate_session`, hand velocity; other units in each). They are split into folds; for
-each fold a decoder is trained on all labels of the other sessions, then adapted to every left-out session with a minute
-of its labels. Training from scratch on that minute, and on all labels of the session, bounds what it can be worth. All
-are scored on the session's last minute::
+Simulated sessions of one task (`simulate_session`: place cells that seldom fire, of an animal that runs about a box;
+other cells in each). They are split into folds; for each fold a decoder is trained on all labels of the other sessions,
+then adapted to every left-out session with a minute of its labels. Training from scratch on that minute, and on all
+labels of the session, bounds what it can be worth. All are scored on the session's last minute::
 
     python examples/benchmarks/leave_sessions_out.py run sessions.jsonl --folds 20
     python examples/benchmarks/leave_sessions_out.py show sessions.jsonl
@@ -26,14 +26,17 @@ from spikeinterface_poyo import POYODecoder, SpikeSamples, align, simulate_sessi
 
 N_SESSIONS = 20
 DURATION, TEST, GAP, FEW = 360.0, 60.0, 2.0, 60.0  # seconds: a session, its test part, what is left out before, labels
-POPULATION = {"behavior": "velocity", "n_units": 24, "mean_rate": (0.5, 8.0), "sampling_rate": 20.0}
+POPULATION = {
+    "behavior": "position", "pace": 0.5, "n_units": 50, "tuning": "place", "mean_rate": (0.3, 3.0), "max_lag": 0.1,
+    "sampling_rate": 20.0,
+}  # fmt: skip
 METHODS = ("scratch, all labels", "scratch, 1 min", "unit identification, 1 min", "fit from core, 1 min")
 
 Samples = tuple[SpikeSamples, np.ndarray]
 
 
 def simulated(number: int) -> tuple[Any, Any]:
-    """Sorting and velocity of one session."""
+    """Sorting and position of one session."""
     return simulate_session(DURATION, random_state=1000 + number, **POPULATION)
 
 
@@ -49,9 +52,9 @@ def session(number: int) -> dict[str, Samples]:
 def train_core(left_out: list[int], folder: str) -> None:
     """A decoder of all sessions but those left out."""
     numbers = [number for number in range(N_SESSIONS) if number not in left_out]
-    sortings, velocities = map(list, zip(*map(simulated, numbers), strict=True))
+    sortings, positions = map(list, zip(*map(simulated, numbers), strict=True))
     names = [f"simulated_{number}" for number in numbers]
-    POYODecoder(random_state=0).fit(sortings, velocities, session_id=names).save_pretrained(folder)
+    POYODecoder(random_state=0).fit(sortings, positions, session_id=names).save_pretrained(folder)
 
 
 def fold(left_out: list[int], done: set[tuple[int, str]], threads: int) -> list[dict[str, Any]]:
