@@ -20,6 +20,7 @@ from .targets import Targets
 from .training import TrainingRecord, TrainingSettings, train
 from .training_data import TrainingData, hold_out
 from .training_job import Job, training_job
+from .unit_noise import UNIT_NOISE
 from .vocabulary import Vocabulary
 
 LEADING_STEPS = 300  # gradient steps of one session alone, where there are several
@@ -94,7 +95,10 @@ def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRec
         attend_to_near_times(network)
         network.to(job.device)
         settings = choose_training(decoder, labels.X, data, config, job.device)
-        record = TrainingRecord() if len(vocabulary.sessions) == 1 else start_with_one(network, data, settings, job)
+        record = TrainingRecord()
+        if len(vocabulary.sessions) > 1:
+            record = start_with_one(network, data, settings, job)
+            settings = replace(settings, unit_noise=UNIT_NOISE)
         if not record.interrupted:
             record = record.followed_by(run(decoder, network, data, settings, job))
     return Learned(network, vocabulary), record

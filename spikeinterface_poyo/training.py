@@ -33,6 +33,7 @@ from .prediction import to_batch
 from .sampling import WindowSampler
 from .stored_spikes import is_stored
 from .training_state import TrainingRecord, TrainingSettings, TrainingState
+from .unit_noise import UnitNoise
 from .windows import BehaviorColumns, Block, tokenize
 
 CLIP_NORM = 1.0
@@ -48,6 +49,7 @@ class Batch(NamedTuple):
     weight: Tensor
     layout: Layout
     seeds: np.ndarray
+    unit_noise: UnitNoise | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,8 @@ class BatchSource:
         session, columns = self.session_rows[block], self.columns[block]
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
         seeds = rng.integers(2**63, size=settings.batch_size)[mine]
-        return Batch(batch, self.targets[position], self.weights[position], self.layout(block), seeds)
+        noise = UnitNoise(settings.unit_noise, int(rng.integers(2**63))) if settings.unit_noise else None
+        return Batch(batch, self.targets[position], self.weights[position], self.layout(block), seeds, noise)
 
     def layout(self, block: np.ndarray) -> Layout:
         """What the columns are of windows of these blocks; behaviours that none of them has are there too."""
@@ -225,10 +228,13 @@ def accumulate_gradient(network: POYO, batch: Batch, factors: Tensor, autocast: 
     Part by part where that is quicker. The embeddings of the batch's units are taken from their table once, because the
     gradient of a table of all units, as large as the table and most of it zeros, would be made anew for each part.
     """
-    windows, target, weight, layout, seeds = batch
+    windows, target, weight, layout, seeds, noise = batch
     sums = torch.zeros_like(factors)
     table, units = network.unit_emb.weight, windows.unit_rows
-    embeddings = table.detach()[units].requires_grad_(table.requires_grad)
+    embeddings = table.detach()[units]
+    if noise is not None:
+        embeddings += noise.draw(table.detach(), len(units))
+    embeddings.requires_grad_(table.requires_grad)
     windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))
 
     def answer(part: WindowBatch) -> Tensor:

@@ -15,6 +15,7 @@ from spikeinterface_poyo.parts import parts, windows_in_cache
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import Batch, accumulate_gradient, training_losses
+from spikeinterface_poyo.unit_noise import UnitNoise
 from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
@@ -61,6 +62,20 @@ def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
     torch.testing.assert_close(sums / total, expected.detach())
     for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_noise_reaches_every_part_and_its_gradient_goes_to_the_units(monkeypatch):
+    noisy, moved = make_network(), make_network()
+    batch, target, weight, layout = make_batch()
+    noise, ones = UnitNoise(0.5, seed=4), torch.ones(1)
+    with torch.no_grad():
+        table = moved.unit_emb.weight
+        table[batch.unit_rows] += noise.draw(table, len(batch.unit_rows))
+    monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
+    accumulate_gradient(noisy, Batch(batch, target, weight, layout, SEEDS, noise), ones, autocast=False)
+    accumulate_gradient(moved, Batch(batch, target, weight, layout, SEEDS), ones, autocast=False)
+    for one, other in zip(noisy.parameters(), moved.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
 
 
 def test_parts_hold_each_window_once_and_similar_ones_together(monkeypatch):

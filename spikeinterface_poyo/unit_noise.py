@@ -1,0 +1,28 @@
+"""Noise on the embeddings of units while a core learns from several sessions.
+
+Embeddings that are exact let a core know its units by heart. Where each is a cloud instead, the core gives similar
+answers for similar units, so that a new unit, whose embedding is not exact after a minute of labels, is read well.
+Numbers are in docs/defaults.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+UNIT_NOISE = 0.5  # standard deviations of the embeddings of all units
+
+
+class UnitNoise(NamedTuple):
+    """Normal noise on the embeddings of a batch's units."""
+
+    scale: float  # in standard deviations of the embeddings of all units
+    seed: int  # processes that share a batch have all its units, and so the same noise
+
+    def draw(self, table: Tensor, n_units: int) -> Tensor:
+        """Noise (n_units, dim); ``table`` holds the embeddings of all units after row 0, which is none."""
+        source = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(n_units, table.shape[1], generator=source).to(table.device)
+        return self.scale * table[1:].std(dim=0, correction=0) * noise
