@@ -8,8 +8,6 @@ and moved into place, so that at any moment there is a whole one. A fit is a seq
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping
@@ -21,11 +19,11 @@ import safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from .replacing import replace_file
 from .training_state import TrainingRecord, TrainingState
 
 FORMAT_VERSION = 1
 CHECKPOINT_SECONDS = 60.0  # between checkpoints
-UNFINISHED = ".part"  # ends the name of a file that is being written
 
 
 class Saved(NamedTuple):
@@ -137,23 +135,6 @@ class Checkpoint:
         self.last_write = time.monotonic()
 
 
-def replace_file(file: Path, contents: bytes) -> None:
-    """Write a file such that, whenever the machine stops, the old or the new one is there and whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in file.parent.glob(f".{file.name}-*{UNFINISHED}"):  # of a process that died
-        leftover.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-", suffix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(contents)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
 def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
     """What is saved of the fit with that fingerprint, if anything is; see `Checkpoint`."""
     if not file.exists():
@@ -173,8 +154,9 @@ def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
         return saved
     if ended:
         return None
-    differs = [f"{name} ({theirs.get(name)!r} there, {mine!r} here)"
-               for name, mine in fingerprint.items() if theirs.get(name) != mine]  # fmt: skip
+    there, here = ({"format_version": v, **f} for v, f in ((version, theirs), (FORMAT_VERSION, fingerprint)))
+    differs = [f"{name} ({there.get(name)!r} there, {mine!r} here)"
+               for name, mine in here.items() if there.get(name) != mine]  # fmt: skip
     raise ValueError(f"{file} is the checkpoint of another fit that has not ended: it differs in {', '.join(differs)}. "
                      "Give checkpoint= another name, or delete the file to give that fit up")  # fmt: skip
 

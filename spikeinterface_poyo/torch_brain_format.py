@@ -8,9 +8,8 @@ session's: ``"<session>/<unit>"``.
 
 from __future__ import annotations
 
-import os
+import io
 import re
-import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from .network import POYO, NetworkConfig
+from .replacing import replace_file
 from .torch_brain_config import OMEGA, infer_config, torch_brain_arguments
 from .torch_file import load_plain
 
@@ -264,8 +264,6 @@ def write_checkpoint(
     sessions: Mapping[str, Sequence[str]],
 ) -> None:
     """Write `to_torch_brain` to a file for ``POYO.load_pretrained``. An older file stays whole until it is complete."""
-    target = Path(path)
-    checkpoint = to_torch_brain(config, state, sessions)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".saving-") as aside:
-        torch.save(checkpoint, Path(aside, target.name))
-        os.replace(Path(aside, target.name), target)
+    contents = io.BytesIO()
+    torch.save(to_torch_brain(config, state, sessions), contents)
+    replace_file(Path(path), contents.getvalue())

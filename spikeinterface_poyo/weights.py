@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from safetensors.torch import save_file
+from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from .calibration import calibration_from_json, calibration_to_json
 from .fingerprints import add_tensors
 from .fitting import Learned, keep, record_of
 from .network import POYO, NetworkConfig
+from .replacing import replace_file
 from .training import TrainingRecord
 from .vocabulary import Vocabulary
 
@@ -38,21 +37,15 @@ DESCRIPTION = "decoder.json"
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
     """Write a fitted decoder. An older one in ``folder`` stays whole until the new one is complete."""
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
     text = json.dumps(describe(decoder), indent=1, default=plain_number)
     digest = digest_of(json.loads(text), state)
-    aside = Path(tempfile.mkdtemp(dir=target, prefix=".saving-"))
-    try:
-        save_file(state, aside / "weights", metadata={"description": text, "digest": digest})
-        name = f"model-{hashlib.sha256((aside / 'weights').read_bytes()).hexdigest()[:12]}.safetensors"
-        named = json.loads(text) | {"weights": name, "digest": digest}
-        (aside / DESCRIPTION).write_text(json.dumps(named, indent=1), encoding="utf-8")
-        older = weights_file(target)
-        os.replace(aside / "weights", target / name)
-        os.replace(aside / DESCRIPTION, target / DESCRIPTION)
-    finally:
-        shutil.rmtree(aside)
+    contents = to_safetensors(state, metadata={"description": text, "digest": digest})
+    name = f"model-{hashlib.sha256(contents).hexdigest()[:12]}.safetensors"
+    named = json.loads(text) | {"weights": name, "digest": digest}
+    older = weights_file(target)
+    replace_file(target / name, contents)
+    replace_file(target / DESCRIPTION, json.dumps(named, indent=1).encode())
     if older is not None and older.name != name:
         older.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from spikeinterface_poyo import POYODecoder, checkpoints, training
-from spikeinterface_poyo.checkpoints import replace_file
+from spikeinterface_poyo.replacing import replace_file
 
 
 class Died(BaseException):
@@ -177,6 +177,18 @@ def test_a_checkpoint_of_another_fit_is_refused_and_stays(session, small_decoder
     with pytest.raises(ValueError, match=rf"another fit that has not ended: it differs in {differs} \("):
         decoder.fit(spikes, (session.times, values), session_id=name)
     assert file.read_bytes() == contents
+
+
+def test_a_checkpoint_of_another_version_is_refused_and_stays(session, small_decoder, die_at, tmp_path, monkeypatch):
+    file = tmp_path / "state"
+    die_at(5)
+    with pytest.raises(Died):
+        small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
+    die_at(None)
+    monkeypatch.setattr(checkpoints, "FORMAT_VERSION", checkpoints.FORMAT_VERSION + 1)
+    with pytest.raises(ValueError, match=r"it differs in format_version \(1 there, 2 here\)\. Give"):
+        small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
+    assert file.exists()
 
 
 @pytest.mark.parametrize("contents", [b"", b"no safetensors at all", "truncated", "weights"])

@@ -248,8 +248,7 @@ def test_what_is_uploaded_comes_back(repository, run, folder):
     repository.files = {"model-0.safetensors": b"older", "notes.txt": b"the user's"}
     (folder / "recording.nwb").write_bytes(b"private")
     (folder / "model-other.safetensors").write_bytes(b"not of this decoder")
-    (folder / ".saving-1").mkdir()
-    (folder / ".saving-1" / "weights").write_bytes(b"half")
+    (folder / ".decoder.json-1.part").write_bytes(b"half")
     given = "private=True, token='hf_token', commit_message='First'"
     address, found = run(f"tried(hub.push, {str(folder)!r}, 'me/decoder', {given}); tried(hub.download, 'me/decoder')")
     assert address == f"{repository.endpoint}/me/decoder"

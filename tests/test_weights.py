@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,11 +141,11 @@ def test_saving_replaces_an_older_decoder(session, fitted, folder, small_decoder
     assert len(list(folder.iterdir())) == 2
 
 
-@pytest.mark.parametrize("failing", ["save_file", "json.dumps", "first move", "second move"])
+@pytest.mark.parametrize("failing", ["safetensors", "json.dumps", "first move", "second move"])
 def test_a_failed_save_leaves_the_older_decoder_whole(session, fitted, folder, small_decoder, monkeypatch, failing):
     other = small_decoder(dim=24, random_state=1).fit(session.spikes, session.behavior, session_id="tuesday")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    calls, real_replace = [], weights.os.replace
+    calls, real_replace = [], os.replace
 
     def fail(*args, **kwargs):
         raise OSError("no space left on device")
@@ -155,12 +156,12 @@ def test_a_failed_save_leaves_the_older_decoder_whole(session, fitted, folder, s
             fail()
         return real_replace(*args, **kwargs)
 
-    if failing == "save_file":
-        monkeypatch.setattr(weights, "save_file", fail)
+    if failing == "safetensors":
+        monkeypatch.setattr(weights, "to_safetensors", fail)
     elif failing == "json.dumps":
         monkeypatch.setattr(weights.json, "dumps", fail)
     else:
-        monkeypatch.setattr(weights.os, "replace", fail_at_a_move)
+        monkeypatch.setattr(os, "replace", fail_at_a_move)
     with pytest.raises(OSError, match="no space"):
         other.save_pretrained(folder)
     monkeypatch.undo()
