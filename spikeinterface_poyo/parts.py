@@ -1,4 +1,4 @@
-"""Work through a batch in parts whose activations stay in a CPU's cache, each without the padding of longer windows."""
+"""Work through a batch in parts whose activations fit the device, each without the padding of longer windows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ from torch import Tensor
 
 from .network import NetworkConfig, WindowBatch
 
-CACHED_VALUES = 2_400_000  # of the largest activations of one part: projected tokens, and latents of a layer
+CACHED_VALUES = 2_400_000  # of the largest activations of a part, which then stay in a CPU's cache
+GPU_SHARE = 0.5  # of its memory that training may take for a part
+GPU_BYTES = 3  # that training takes for each of these values and each layer, four more than the processor has
 
 
-def windows_in_cache(config: NetworkConfig, n_tokens: float) -> int:
-    """Number of windows of so many tokens that a part has."""
+def windows_at_once(config: NetworkConfig, n_tokens: float, device: torch.device) -> int:
+    """Number of windows of so many tokens that a part has; the largest activations are projected tokens and latents."""
     latents = config.n_steps * config.num_latents_per_step * 3 * config.self_heads * config.dim_head
     tokens = n_tokens * 2 * config.cross_heads * config.dim_head
-    return max(1, int(CACHED_VALUES / (latents + tokens)))
+    if device.type == "cpu":
+        most_values: float = CACHED_VALUES
+    else:
+        most_values = GPU_SHARE * memory(device) / (GPU_BYTES * (config.depth + 4))
+    return max(1, int(most_values / (latents + tokens)))
+
+
+def memory(device: torch.device) -> int:
+    """Bytes that a GPU has."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return torch.mps.recommended_max_memory()
 
 
 def parts(config: NetworkConfig, batch: WindowBatch) -> list[Tensor]:
-    """Rows of the windows of each part, windows with about as many tokens together; on other devices all in one."""
-    if batch.token.device.type != "cpu":
-        return [torch.arange(len(batch.token), device=batch.token.device)]
+    """Rows of the windows of each part, windows with about as many tokens together."""
     n_tokens = batch.n_tokens()
-    n_parts = -(-len(n_tokens) // windows_in_cache(config, float(n_tokens.double().mean())))
+    n_parts = -(-len(n_tokens) // windows_at_once(config, float(n_tokens.float().mean()), n_tokens.device))
     return list(n_tokens.argsort(stable=True).tensor_split(n_parts))

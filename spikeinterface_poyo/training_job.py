@@ -15,7 +15,7 @@ from .checkpoints import Checkpoint
 from .distributed import Team, present_team
 from .fingerprints import fingerprint
 from .network import POYO
-from .runtime import find_device, generator
+from .runtime import deterministic, find_device, generator
 
 if TYPE_CHECKING:
     from .fitting import Labels
@@ -48,7 +48,7 @@ def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iter
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
     job = Job(device, rng, checkpoint, team)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device):
         seed = int(rng.integers(2**63))
         torch.manual_seed(seed)
         if device.type == "cuda":  # its only random numbers are those of dropout, which differ between processes

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--device cuda`` runs on a GPU what else runs on the CPU."""
+    parser.addoption("--device", default="cpu", help="where the small decoders of the tests are trained")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _heed_interrupts() -> None:
     """A shell's background job is started with SIGINT ignored: tests that wait for a Ctrl-C would wait for ever."""
@@ -85,13 +90,14 @@ def simulate() -> Callable[..., Simulated]:
 
 
 @pytest.fixture(scope="session")
-def small_decoder() -> Callable[..., POYODecoder]:
+def small_decoder(request: pytest.FixtureRequest) -> Callable[..., POYODecoder]:
     """Function that makes a decoder small enough to fit in a fraction of a second."""
     from spikeinterface_poyo import POYODecoder
 
     small = {"dim": 16, "depth": 1, "dim_head": 8, "cross_heads": 1, "self_heads": 2, "num_latents_per_step": 2}
     short = {"n_latent_steps": 4, "window_length": 1.0, "batch_size": 8, "max_iter": 1, "random_state": 0}
-    return lambda **parameters: POYODecoder(**{**small, **short, "device": "cpu", **parameters})
+    where = {"device": request.config.getoption("--device")}
+    return lambda **parameters: POYODecoder(**{**small, **short, **where, **parameters})
 
 
 LENGTHS = {

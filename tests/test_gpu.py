@@ -1,7 +1,12 @@
-"""What runs on a GPU gives a decoder as good as the CPU's, and one that a machine without a GPU can load."""
+"""What runs on a GPU gives a decoder as good as the CPU's, and one that a machine without a GPU can load.
+
+What other modules test of small decoders is tested there with ``pytest --device cuda``, as in test_checkpoints.py,
+test_training.py and test_uncertainty.py; a test that compares bits with a decoder loaded on the CPU fails then.
+"""
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -29,7 +34,7 @@ def on_gpu(split, small_decoder):
 
 def test_scores_are_near_the_cpus(split, small_decoder, on_gpu):
     assert next(on_gpu.network_.parameters()).is_cuda
-    on_cpu = small_decoder(max_iter=8, learning_rate_init=5e-3).fit(*split[0])
+    on_cpu = small_decoder(max_iter=8, learning_rate_init=5e-3, device="cpu").fit(*split[0])
     assert on_gpu.score(*split[1]) > on_cpu.score(*split[1]) - 0.05
 
 
@@ -42,6 +47,27 @@ def test_predictions_on_the_gpu_are_those_on_the_cpu(split, on_gpu, tmp_path):
 def test_equal_random_states_give_equal_bits(split, small_decoder):
     one, other = (small_decoder(device="cuda").fit(*split[0]).predict(split[1][0]) for _ in range(2))
     np.testing.assert_array_equal(one, other)
+
+
+def test_equal_random_states_give_equal_bits_at_full_size(mouse):
+    X, y = align(*mouse)
+    one, other = (
+        POYODecoder(device="cuda", max_iter=1, random_state=0).fit(X[:2000], y[:2000]).predict(X[2000:3000])
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_torch_is_as_deterministic_afterwards_as_before(split, small_decoder):
+    small_decoder(device="cuda").fit(*split[0])
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_parts_that_fit_the_memory_change_nothing_but_rounding(split, on_gpu, monkeypatch):
+    expected = on_gpu.predict(split[1][0])
+    monkeypatch.setattr("spikeinterface_poyo.parts.GPU_SHARE", 0.0)  # a window at a time
+    np.testing.assert_allclose(on_gpu.predict(split[1][0]), expected, atol=1e-4)
 
 
 def test_the_global_cuda_generator_is_left_alone(split, small_decoder):
@@ -63,5 +89,5 @@ def test_pickles_load_without_a_gpu(split, on_gpu, tmp_path):
         "np.save(sys.argv[3], decoder.predict(X))"
     )
     names = [str(tmp_path / name) for name in ("decoder.pkl", "samples.pkl", "out.npy")]
-    subprocess.run([sys.executable, "-c", code, *names], check=True, env={"CUDA_VISIBLE_DEVICES": "", "PATH": ""})
+    subprocess.run([sys.executable, "-c", code, *names], check=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
     np.testing.assert_allclose(np.load(names[2]), on_gpu.predict(split[1][0]), atol=1e-3)

@@ -35,8 +35,8 @@ def fitted(request, samples, small_decoder):
 
 def read_out(decoder, vectors: np.ndarray) -> np.ndarray:
     """Behaviour from vectors, by the last layer and the user's units."""
-    layer = decoder.network_.readout
-    columns = vectors @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
+    weight, bias = (parameter.detach().double().cpu().numpy() for parameter in decoder.network_.readout.parameters())
+    columns = vectors @ weight.T + bias
     (readout,) = decoder.sessions_.readouts.values()
     return readout.decode(columns)
 

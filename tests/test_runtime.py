@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.runtime import find_device, generator, rotates
+from spikeinterface_poyo.runtime import deterministic, find_device, generator, rotates
 
 
 def test_auto_takes_what_is_there():
@@ -32,3 +34,20 @@ def test_the_global_generator_is_left_alone():
     generator(None)
     generator(0)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("mode", ["default", "warn", "error"])
+def test_torch_is_deterministic_for_cuda_and_then_as_before(monkeypatch, mode):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")  # the user's, which stays
+    modes = {"default": 0, "warn": 1, "error": 2}
+    torch.set_deterministic_debug_mode(mode)
+    try:
+        with deterministic(torch.device("cpu")):
+            assert torch.get_deterministic_debug_mode() == modes[mode]
+        with deterministic(torch.device("cuda")):
+            assert torch.get_deterministic_debug_mode() == modes["error"]
+        assert torch.get_deterministic_debug_mode() == modes[mode]
+    finally:
+        torch.set_deterministic_debug_mode("default")
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"

@@ -165,7 +165,7 @@ class TestCalibrate:
     def test_it_is_saved(self, fitted, samples, tmp_path):
         assert calibration_from_json(calibration_to_json(fitted.calibration_)) == fitted.calibration_
         fitted.save_pretrained(tmp_path)
-        loaded = POYODecoder.from_pretrained(tmp_path, device="cpu")
+        loaded = POYODecoder.from_pretrained(tmp_path, device=fitted.device)
         for one, other in zip(loaded.predict_interval(samples[0]), fitted.predict_interval(samples[0]), strict=True):
             assert_array_equal(one, other)
 
