@@ -4,6 +4,7 @@
 
     python examples/benchmarks/throughput.py --units 30 100 --threads 2
     python examples/benchmarks/throughput.py --parts memory training --sizes 11.8M --batch 8 --repeats 2
+    python examples/benchmarks/throughput.py --device cuda --sizes 11.8M --batch 1024 --peer-at-once 128
 
 Both must give the same predictions before anything is timed. Windows last 1 s; at 100 units of 14 Hz, of which
 torch_brain's unit dropout leaves 86 on average, one has 1,381 tokens. Times are medians; ratios are medians of the
@@ -45,6 +46,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--peer-at-once", type=int, help="windows of a batch that torch_brain works on together")
     parser.add_argument("--peak-of", choices=PEERS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -60,8 +62,10 @@ def peers(options: argparse.Namespace, size: str, n_units: int, only: str = "") 
         folder = Path(name)
         write_session(session, folder)
         sides = {
-            "torch_brain": lambda: TorchBrain(session, size, device, folder),
-            "torch_brain, no attention dropout": lambda: TorchBrain(session, size, device, folder, 0.0),
+            "torch_brain": lambda: TorchBrain(session, size, device, folder, 0.2, options.peer_at_once),
+            "torch_brain, no attention dropout": lambda: TorchBrain(
+                session, size, device, folder, 0.0, options.peer_at_once
+            ),
             "ours": lambda: Ours(session, size, device),
             "ours, Muon": lambda: Ours(session, size, device, muon=True),
         }
@@ -123,8 +127,8 @@ def timed_functions(part: str, sides: dict[str, Any], n_windows: int, has_bf16: 
     return functions, n_tokens, gflop
 
 
-def measure(options: argparse.Namespace, size: str, n_units: int, peak: float, has_bf16: bool) -> list[str]:
-    """Table rows of one network and number of units."""
+def measure(options: argparse.Namespace, size: str, n_units: int, peaks: dict[str, float]) -> list[str]:
+    """Table rows of one network and number of units; ``peaks`` as from `matmul_peaks`."""
     from throughput_peers import DURATION
 
     rows = []
@@ -133,13 +137,14 @@ def measure(options: argparse.Namespace, size: str, n_units: int, peak: float, h
         for part in options.parts:
             if part == "memory":
                 continue
-            functions, n_tokens, gflop = timed_functions(part, sides, options.batch, has_bf16)
+            functions, n_tokens, gflop = timed_functions(part, sides, options.batch, "bf16" in peaks)
             seconds = interleaved(functions, options.repeats, options.device)
             n_windows = int(DURATION) // options.batch * options.batch if part == "epoch" else options.batch
             work = {"training": 3 * gflop, "inference": gflop}.get(part)
             for name, measured in seconds.items():
                 median = statistics.median(measured)
                 ratio = statistics.median(a / b for a, b in zip(seconds[REFERENCE], measured, strict=True))
+                peak = peaks["bf16" if name.endswith("bf16") else "float32"]
                 share = f"{100 * work * n_windows / median / peak:.0f} %" if work else ""
                 cells = [part, size, f"{n_units}", f"{n_tokens:.0f}", name, f"{n_windows / median:.1f}", f"{ratio:.2f}"]
                 rows.append("| " + " | ".join([*cells, share]) + " |")
@@ -147,8 +152,12 @@ def measure(options: argparse.Namespace, size: str, n_units: int, peak: float, h
     return rows
 
 
-def peak_memory() -> float:
-    """Peak resident memory of this process, MB."""
+def peak_memory(device: str) -> float:
+    """Peak memory of this process, MB: resident, or what torch has allocated on the GPU."""
+    if device != "cpu":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
@@ -160,10 +169,10 @@ def measure_peak(options: argparse.Namespace) -> dict[str, float]:
     torch.set_num_threads(options.threads)
     with peers(options, options.sizes[0], options.units[0], options.peak_of) as sides:
         side = sides[options.peak_of]
-        before = peak_memory()
+        before = peak_memory(options.device)
         for _ in range(3):
             side.training_step(*side.build(options.batch))
-        return {"mb": peak_memory() - before}
+        return {"mb": peak_memory(options.device) - before}
 
 
 def memory_rows(options: argparse.Namespace) -> list[str]:
@@ -175,6 +184,8 @@ def memory_rows(options: argparse.Namespace) -> list[str]:
             for peer in PEERS:
                 command = [sys.executable, str(Path(__file__).resolve()), "--peak-of", peer, "--sizes", size]
                 command += ["--units", str(n_units), "--batch", str(options.batch), "--threads", str(options.threads)]
+                command += ["--device", options.device]
+                command += ["--peer-at-once", str(options.peer_at_once)] if options.peer_at_once else []
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
                 peak[peer] = json.loads(done.stdout)["mb"]
             rows += [
@@ -183,35 +194,32 @@ def memory_rows(options: argparse.Namespace) -> list[str]:
     return rows
 
 
-def matmul_peak(device: str) -> float:
-    """GFLOP/s of the best float32 matrix product that torch makes here."""
+def matmul_peaks(device: str) -> dict[str, float]:
+    """GFLOP/s of the best matrix product that torch makes here, in float32 and where it is fast in bfloat16."""
     import torch
 
-    best = 0.0
-    for size in (512, 1024, 2048) if device == "cpu" else (4096, 8192):
-        a, b = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
-        seconds = interleaved({"product": lambda a=a, b=b: a @ b}, 10, device)["product"]
-        best = max(best, 2 * size**3 / min(seconds) / 1e9)
-    return best
+    has_bf16 = device != "cpu" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    peaks = dict.fromkeys(("float32", "bf16") if has_bf16 else ("float32",), 0.0)
+    for name in peaks:
+        dtype = torch.bfloat16 if name == "bf16" else torch.float32
+        for size in (512, 1024, 2048) if device == "cpu" else (4096, 8192):
+            a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+            seconds = interleaved({name: lambda a=a, b=b: a @ b}, 10, device)[name]
+            peaks[name] = max(peaks[name], 2 * size**3 / min(seconds) / 1e9)
+    return peaks
 
 
-def has_fast_bf16(device: str) -> bool:
-    """Whether bfloat16 products are built into the device."""
-    import torch
-
-    return device != "cpu" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-
-
-def machine(options: argparse.Namespace, peak: float) -> str:
+def machine(options: argparse.Namespace, peaks: dict[str, float]) -> str:
     """Date, machine and versions."""
     import torch
     from compare import cpu_model, version
 
     flags = [name for name in ("avx512_f", "avx512_bf16", "amx_tile") if torch.cpu.get_capabilities().get(name)]
+    products = " and ".join(f"{peak:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
     where = torch.cuda.get_device_name() if options.device != "cpu" else f"{cpu_model()} ({', '.join(flags)})"
     return (
         f"{datetime.date.today().isoformat()}; {where}, {os.cpu_count()} cores, {options.threads} threads, best "
-        f"float32 product {peak:.0f} GFLOP/s; Python {platform.python_version()}, torch {torch.__version__}, "
+        f"products {products}; Python {platform.python_version()}, torch {torch.__version__}, "
         f"torch_brain {version('torch_brain')}; batches of {options.batch} windows, {options.repeats} repeats"
     )
 
@@ -227,9 +235,9 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    peak, has_bf16 = matmul_peak(options.device), has_fast_bf16(options.device)
-    rows = [row for size in options.sizes for n in options.units for row in measure(options, size, n, peak, has_bf16)]
-    print(machine(options, peak))
+    peaks = matmul_peaks(options.device)
+    rows = [row for size in options.sizes for n in options.units for row in measure(options, size, n, peaks)]
+    print(machine(options, peaks))
     if rows:
         print("\n| part | network | units | tokens a window | | windows/s | ratio | of peak |")
         print("|---|---|---|---|---|---|---|---|")

@@ -140,11 +140,18 @@ class Ours:
 class TorchBrain:
     """torch_brain's dataset (HDF5 in ``folder``), sampler, transforms, collation and POYO, as in its examples.
 
-    ``attention_dropout`` is what its configurations have; ours has no dropout of attention.
+    ``attention_dropout`` is what its configurations have; ours has no dropout of attention. ``at_once`` windows go
+    through the network together; a batch of more is worked through in turns, for batches that no memory would hold.
     """
 
     def __init__(
-        self, session: Session, size: str, device: torch.device, folder: Path, attention_dropout: float = 0.2
+        self,
+        session: Session,
+        size: str,
+        device: torch.device,
+        folder: Path,
+        attention_dropout: float = 0.2,
+        at_once: int | None = None,
     ) -> None:
         from torch_brain import models
 
@@ -155,7 +162,7 @@ class TorchBrain:
         self.network = models.POYO(**arguments, dim_out=2)
         self.network.load_state_dict(checkpoint["state_dict"])
         self.network.to(device)
-        self.device = device
+        self.device, self.at_once = device, at_once
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=LEARNING_RATE)
         self.dataset = open_dataset(folder, self.network)
         self.windows = self.random_windows()
@@ -178,22 +185,33 @@ class TorchBrain:
         # float32 as its training loops make it: they move nothing but float32 to the network
         return {name: value.float() if value.is_floating_point() else value for name, value in batch.items()}, target
 
+    def turns(self, n_windows: int) -> list[slice]:
+        """The windows of a batch that go through the network together."""
+        size = self.at_once or n_windows
+        return [slice(first, first + size) for first in range(0, n_windows, size)]
+
+    def answer(self, batch: dict[str, Tensor], rows: slice, bf16: bool) -> Tensor:
+        """Predictions of some windows of a batch."""
+        with precision(self.device, bf16):
+            return self.network(**{name: value[rows] for name, value in batch.items()}).float()
+
     def training_step(self, batch: dict[str, Tensor], target: Tensor, bf16: bool = False) -> None:
         """One gradient step on a batch."""
         self.network.train()
-        with precision(self.device, bf16):
-            predicted = self.network(**batch)
-        mask = batch["output_mask"]
-        loss = torch.nn.functional.mse_loss(predicted.float()[mask], target[mask])
         self.optimizer.zero_grad()
-        loss.backward()
+        mask = batch["output_mask"]
+        n_values = mask.sum() * target.shape[-1]
+        for rows in self.turns(len(target)):
+            predicted, real = self.answer(batch, rows, bf16), mask[rows]
+            loss = torch.nn.functional.mse_loss(predicted[real], target[rows][real], reduction="sum")
+            (loss / n_values).backward()
         self.optimizer.step()
 
     def infer(self, batch: dict[str, Tensor], bf16: bool = False) -> Tensor:
         """Predictions of a batch."""
         self.network.eval()
-        with torch.inference_mode(), precision(self.device, bf16):
-            return self.network(**batch).float()
+        with torch.inference_mode():
+            return torch.cat([self.answer(batch, rows, bf16) for rows in self.turns(len(batch["output_mask"]))])
 
     def epoch(self, n_windows: int) -> None:
         """As many windows as the session has seconds, drawn and trained on."""
