@@ -1,7 +1,8 @@
 """Several processes that train one network: every batch of windows is shared out, gradients are added up.
 
 Each process draws the plan of the whole batch from the same random numbers, reads and computes its share of the
-windows, and takes the same step. So the result depends on their number only by the rounding of sums.
+windows, and takes the same step. So the result depends on their number only by the rounding of sums, and on a CPU not
+at all where each has whole groups of windows (`parts.GROUP`).
 """
 
 from __future__ import annotations

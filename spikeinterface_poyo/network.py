@@ -25,8 +25,6 @@ from .dropout import dropout, geglu
 from .rotary import gather_rotated, phases, rotary_frequencies, rotate, rotate_
 from .windows import N_TOKEN_TYPES, SPIKE
 
-READ_TOGETHER = 8  # windows padded to one length in the encoder; similar ones come together (`parts.parts`)
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -258,16 +256,9 @@ class POYO(nn.Module):
         q = rotate_(atn.queries(latents), phase)
         words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
         table = atn.keys_values(words.flatten(0, 1))
-        read = [self.read(part, q, table, latent_time) for part in self.read_together(batch)]
-        latents = latents + atn.to_out(rotate(torch.cat(read), phase.conj()))
+        read = self.read(batch, q, table, latent_time)
+        latents = latents + atn.to_out(rotate(read, phase.conj()))
         return latents + self.enc_ffn(latents)
-
-    def read_together(self, batch: WindowBatch) -> list[WindowBatch]:
-        """Windows whose tokens are padded to the same length: a few at a time, but all on a GPU, which likes it so."""
-        n_windows = len(batch.token)
-        if batch.token.device.type != "cpu" or n_windows <= READ_TOGETHER:
-            return [batch]
-        return [batch.take(slice(i, i + READ_TOGETHER)) for i in range(0, n_windows, READ_TOGETHER)]
 
     def read(self, batch: WindowBatch, q: Tensor, table: Tensor, latent_time: Tensor) -> Tensor:
         """What queries (n_latents, heads * dim_head) find in tokens; ``table`` has keys and values before rotation."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .network import NetworkConfig, WindowBatch
 
+GROUP = 8  # windows in a row that make parts by themselves on a CPU, so that processes with whole groups make the same
 CACHED_VALUES = 2_400_000  # of the largest activations of a part, which then stay in a CPU's cache
 GPU_SHARE = 0.5  # of its memory that training may take for a part
 GPU_BYTES = 3  # that training takes for each of these values and each layer, four more than the processor has
@@ -32,6 +33,9 @@ def memory(device: torch.device) -> int:
 
 def parts(config: NetworkConfig, batch: WindowBatch) -> list[Tensor]:
     """Rows of the windows of each part, windows with about as many tokens together."""
-    n_tokens = batch.n_tokens()
-    n_parts = -(-len(n_tokens) // windows_at_once(config, float(n_tokens.float().mean()), n_tokens.device))
-    return list(n_tokens.argsort(stable=True).tensor_split(n_parts))
+    n_tokens, rows = batch.n_tokens(), []
+    on_cpu = n_tokens.device.type == "cpu"
+    for first, group in enumerate(n_tokens.split(GROUP if on_cpu else len(n_tokens))):
+        n_parts = -(-len(group) // windows_at_once(config, float(group.float().mean()), group.device))
+        rows += (first * GROUP + group.argsort(stable=True)).tensor_split(n_parts)
+    return rows

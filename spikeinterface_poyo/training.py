@@ -213,29 +213,30 @@ def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
     weights = team.total(loss_weights(batch.target, batch.weight, batch.layout))
     if state.levels is None:
         state.levels = torch.ones_like(weights)
-    network.zero_grad(set_to_none=True)
-    sums = accumulate_gradient(
-        network, batch, balance(state.levels) / weights.sum().clamp_min(1e-12), settings.autocast
-    )
-    team.add_up([*(p.grad for p in network.parameters() if p.grad is not None), sums])
+    factors = balance(state.levels) / weights.sum().clamp_min(1e-12)
+    sums = set_gradients(network, batch, factors, settings.autocast, team)
     torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
     state.descend(sums, weights)
 
 
-def accumulate_gradient(network: POYO, batch: Batch, factors: Tensor, autocast: bool) -> Tensor:
-    """Losses of one batch, summed by behaviour; the gradient of their sum times ``factors`` is added to the network's.
+def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, team: Team = ALONE) -> Tensor:
+    """Losses of one batch, summed by behaviour; the network's gradients become that of their sum times ``factors``.
 
-    Part by part where that is quicker. The embeddings of the batch's units are taken from their table once, because the
-    gradient of a table of all units, as large as the table and most of it zeros, would be made anew for each part.
+    Part by part where that is quicker. On a CPU parts are added up in float64, whose rounding is lost when a sum
+    becomes float32 again: so it does not matter which process of a team has computed which part. The embeddings of the
+    batch's units are taken from their table once, because the gradient of a table of all units, as large as the table
+    and most of it zeros, would be made anew for each part.
     """
     windows, target, weight, layout, seeds, noise = batch
-    sums = torch.zeros_like(factors)
     table, units = network.unit_emb.weight, windows.unit_rows
     embeddings = table.detach()[units]
     if noise is not None:
         embeddings += noise.draw(table.detach(), len(units))
     embeddings.requires_grad_(table.requires_grad)
     windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))
+    learned = [p for p in (*network.parameters(), embeddings) if p.requires_grad and p is not table]
+    exact = torch.float64 if units.device.type == "cpu" else torch.float32
+    totals = [torch.zeros_like(value, dtype=exact) for value in (factors, *learned)]
 
     def answer(part: WindowBatch) -> Tensor:
         return functional_call(network, {"unit_emb.weight": embeddings}, (part,))
@@ -244,12 +245,16 @@ def accumulate_gradient(network: POYO, batch: Batch, factors: Tensor, autocast: 
         with seeded_by_window(seeds[rows.cpu().numpy()]):
             some = windows.by_itself(rows), target[rows], weight[rows], of_windows(layout, rows)
             part = training_losses(answer, *some, autocast)
-        (part * factors).sum().backward()
-        sums += part.detach()
+        gradients = torch.autograd.grad((part * factors).sum(), learned, allow_unused=True, materialize_grads=True)
+        for total, value in zip(totals, (part.detach(), *gradients), strict=True):
+            total += value
+    team.add_up(totals)
+    sums, *of_learned = (total.to(factors.dtype) for total in totals)
+    network.zero_grad(set_to_none=True)  # those of weights that learned in an earlier stage
+    for parameter, gradient in zip(learned, of_learned, strict=True):
+        parameter.grad = gradient
     if embeddings.grad is not None:
-        if table.grad is None:
-            table.grad = torch.zeros_like(table)
-        table.grad.index_add_(0, units, embeddings.grad)
+        table.grad = torch.zeros_like(table).index_copy_(0, units, embeddings.grad)
     return sums
 
 

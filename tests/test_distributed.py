@@ -47,10 +47,11 @@ def test_two_processes_train_as_one_does(sessions, tmp_path):
     assert ended.returncode == 0, ended.stderr
     losses = [np.load(folder / "losses.npy") for folder in (one, two)]
     assert len(losses[0]) == 150  # in three stages
-    np.testing.assert_allclose(losses[1][:50], losses[0][:50], rtol=1e-4)
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)  # rounding of sums grows from step to step
+    np.testing.assert_array_equal(losses[1], losses[0])
     decoders = [POYODecoder.from_pretrained(folder) for folder in (one, two)]
-    np.testing.assert_allclose(*(decoder.validation_scores_ for decoder in decoders), rtol=1e-3)
+    np.testing.assert_allclose(*(decoder.validation_scores_ for decoder in decoders), rtol=1e-6)
+    for mine, other in zip(*(decoder.network_.parameters() for decoder in decoders), strict=True):
+        assert torch.equal(mine, other)
     assert set(decoders[0].sessions_.sessions) == {"monday", "tuesday"}
     assert not (one / CHECKPOINT).exists()
 

@@ -14,12 +14,12 @@ from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.parts import parts, windows_at_once
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training import Batch, accumulate_gradient, training_losses
+from spikeinterface_poyo.training import Batch, set_gradients, training_losses
 from spikeinterface_poyo.unit_noise import UnitNoise
 from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
-N_WINDOWS, N_QUERIES = 20, 5  # more windows than the encoder reads at once
+N_WINDOWS, N_QUERIES = 20, 5
 SEEDS = np.arange(N_WINDOWS)  # of their dropout
 
 
@@ -58,7 +58,7 @@ def test_gradient_of_parts_is_that_of_the_batch(monkeypatch):
     expected.backward()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
     assert len(parts(CONFIG, batch)) > 3
-    sums = accumulate_gradient(by_part, Batch(batch, target, weight, layout, SEEDS), 1 / total, autocast=False)
+    sums = set_gradients(by_part, Batch(batch, target, weight, layout, SEEDS), 1 / total, autocast=False)
     torch.testing.assert_close(sums / total, expected.detach())
     for one, other in zip(whole.parameters(), by_part.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-7)
@@ -72,8 +72,8 @@ def test_noise_reaches_every_part_and_its_gradient_goes_to_the_units(monkeypatch
         table = moved.unit_emb.weight
         table[batch.unit_rows] += noise.draw(table, len(batch.unit_rows))
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
-    accumulate_gradient(noisy, Batch(batch, target, weight, layout, SEEDS, noise), ones, autocast=False)
-    accumulate_gradient(moved, Batch(batch, target, weight, layout, SEEDS), ones, autocast=False)
+    set_gradients(noisy, Batch(batch, target, weight, layout, SEEDS, noise), ones, autocast=False)
+    set_gradients(moved, Batch(batch, target, weight, layout, SEEDS), ones, autocast=False)
     for one, other in zip(noisy.parameters(), moved.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
 
@@ -84,7 +84,19 @@ def test_parts_hold_each_window_once_and_similar_ones_together(monkeypatch):
     assert windows_at_once(CONFIG, 1e6, torch.device("cpu")) == 1
     rows = torch.cat(parts(CONFIG, batch))
     assert rows.sort().values.tolist() == list(range(N_WINDOWS))
-    assert (batch.n_tokens()[rows].diff() >= 0).all()
+    for group in rows.split(parts_module.GROUP):
+        assert (batch.n_tokens()[group].diff() >= 0).all()
+
+
+@pytest.mark.parametrize("values", [1, 3 * 8 * 3 * 16, 1_000_000])
+def test_parts_of_whole_groups_are_those_of_the_batch(monkeypatch, values):
+    batch, *_ = make_batch()
+    monkeypatch.setattr(parts_module, "CACHED_VALUES", values)
+    middle = parts_module.GROUP
+    shares = [(first, parts(CONFIG, batch.take(slice(first, first + middle)))) for first in (0, middle)]
+    found = [first + rows for first, share in shares for rows in share]
+    expected = parts(CONFIG, batch.take(slice(2 * middle)))
+    assert [rows.tolist() for rows in found] == [rows.tolist() for rows in expected]
 
 
 def test_predictions_do_not_depend_on_parts(monkeypatch):
@@ -102,7 +114,7 @@ def test_bfloat16_gradient_is_near_that_of_float32(causal):
     gradients = []
     for autocast in (False, True):
         network = make_network(replace(CONFIG, causal=causal))
-        accumulate_gradient(network, Batch(*make_batch(), SEEDS), torch.ones(1), autocast=autocast)
+        set_gradients(network, Batch(*make_batch(), SEEDS), torch.ones(1), autocast=autocast)
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.999
 

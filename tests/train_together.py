@@ -14,7 +14,7 @@ from spikeinterface_poyo.pretrain import main
 from spikeinterface_poyo.training_state import TrainingState
 
 SMALL = {"dim": 16, "depth": 1, "dim-head": 8, "cross-heads": 1, "self-heads": 2, "num-latents-per-step": 2,
-         "n-latent-steps": 4, "window-length": 1.0, "batch-size": 7, "max-iter": 1, "early-stopping": "true",
+         "n-latent-steps": 4, "window-length": 1.0, "batch-size": 16, "max-iter": 1, "early-stopping": "true",
          "device": "cpu", "verbose": "false"}  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from spikeinterface_poyo.parts import parts
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.torch_brain_format import to_torch_brain
-from spikeinterface_poyo.training import Batch, BatchSource, accumulate_gradient
+from spikeinterface_poyo.training import Batch, BatchSource, set_gradients
 from spikeinterface_poyo.training_state import TrainingSettings
 from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 
@@ -115,10 +115,9 @@ class Ours:
     def training_step(self, *batch: Any, bf16: bool = False) -> None:
         """One gradient step on the fields of a `Batch`."""
         self.network.train()
-        self.network.zero_grad(set_to_none=True)
         made = Batch(*batch)
         weights = loss_weights(made.target, made.weight, made.layout)
-        accumulate_gradient(self.network, made, 1 / weights, autocast=bf16)
+        set_gradients(self.network, made, 1 / weights, autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 
