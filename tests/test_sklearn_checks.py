@@ -62,5 +62,5 @@ def one_thread() -> Iterator[None]:
 )
 def test_scikit_learns_check(estimator: Any, check: Any):
     if check.func.__name__ in LEARNING:
-        estimator.set_params(max_iter=8, unit_dropout=0.0)
+        estimator.set_params(max_iter=12, unit_dropout=0.0)
     check(estimator)
