@@ -73,7 +73,7 @@ class WindowBatch(NamedTuple):
         position = torch.arange(1, 1 + self.token.shape[1], device=self.token.device)
         return torch.where(self.token_log_weight > -torch.inf, position, 0).amax(dim=1)
 
-    def take(self, rows: Tensor | slice) -> WindowBatch:
+    def take(self, rows: Tensor) -> WindowBatch:
         """Some of the windows, padded to the longest of them."""
         some = self._replace(**{name: getattr(self, name)[rows] for name in self._fields if name != "unit_rows"})
         longest = int(some.n_tokens().max())

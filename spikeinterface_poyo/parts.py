@@ -33,9 +33,10 @@ def memory(device: torch.device) -> int:
 
 def parts(config: NetworkConfig, batch: WindowBatch) -> list[Tensor]:
     """Rows of the windows of each part, windows with about as many tokens together."""
-    n_tokens, rows = batch.n_tokens(), []
-    on_cpu = n_tokens.device.type == "cpu"
-    for first, group in enumerate(n_tokens.split(GROUP if on_cpu else len(n_tokens))):
-        n_parts = -(-len(group) // windows_at_once(config, float(group.float().mean()), group.device))
-        rows += (first * GROUP + group.argsort(stable=True)).tensor_split(n_parts)
-    return rows
+    n_tokens, found = batch.n_tokens(), []
+    every = torch.arange(len(n_tokens), device=n_tokens.device)
+    for group in every.split(GROUP if every.device.type == "cpu" else len(every)):
+        in_group = n_tokens[group]
+        n_parts = -(-len(group) // windows_at_once(config, float(in_group.float().mean()), every.device))
+        found += group[in_group.argsort(stable=True)].tensor_split(n_parts)
+    return found

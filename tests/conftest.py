@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.datasets import load_mouse_head_direction
@@ -127,6 +128,15 @@ def full_training(brief_training, monkeypatch) -> None:
     """Training as it is, for the one test of such a module that asks what it reaches, or what it must never see."""
     for name, length in brief_training.items():
         monkeypatch.setattr(name, length)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread in this process: sums over several are rounded otherwise."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture

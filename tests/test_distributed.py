@@ -34,14 +34,12 @@ def sessions(simulate, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("one_thread")  # as the two have
 def test_two_processes_train_as_one_does(sessions, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the two have
     train_together.train(sessions, one)
-    torch.set_num_threads(n_threads)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [train_together.__file__, str(sessions), str(two)]
     ended = subprocess.run(

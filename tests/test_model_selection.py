@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
@@ -43,13 +42,10 @@ def decoder(small_decoder) -> POYODecoder:
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """In this process; joblib's workers have one each, by `two_workers`."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+def one_thread_each(one_thread):
+    """In this process and in joblib's workers."""
     with parallel_config("loky", inner_max_num_threads=1):
         yield
-    torch.set_num_threads(n_threads)
 
 
 def test_two_processes_score_as_one_does(samples, decoder):

@@ -93,9 +93,9 @@ def test_parts_of_whole_groups_are_those_of_the_batch(monkeypatch, values):
     batch, *_ = make_batch()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", values)
     middle = parts_module.GROUP
-    shares = [(first, parts(CONFIG, batch.take(slice(first, first + middle)))) for first in (0, middle)]
-    found = [first + rows for first, share in shares for rows in share]
-    expected = parts(CONFIG, batch.take(slice(2 * middle)))
+    shares = torch.arange(2 * middle).split(middle)
+    found = [share[rows] for share in shares for rows in parts(CONFIG, batch.take(share))]
+    expected = parts(CONFIG, batch.take(torch.arange(2 * middle)))
     assert [rows.tolist() for rows in found] == [rows.tolist() for rows in expected]
 
 

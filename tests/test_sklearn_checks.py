@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, SelectUnits
 
-pytestmark = pytest.mark.usefixtures("brief_training")
+# Sums over several threads are rounded otherwise for another order of samples; checks allow 1e-9.
+pytestmark = pytest.mark.usefixtures("brief_training", "one_thread")
 
 DECODER = POYODecoder(
     dim=16,
@@ -46,15 +45,6 @@ def expected_to_fail(estimator: Any) -> dict[str, str]:
         "check_methods_subset_invariance": "wants embeddings equal within 1e-7, the rounding of float32 in batches of "
         "another size; see test_latents.py::test_they_do_not_depend_on_which_others_are_asked_for",
     }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Sums over several threads are rounded otherwise for another order of samples; checks allow 1e-9."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 @parametrize_with_checks(

@@ -4,7 +4,7 @@
 
     python examples/benchmarks/throughput.py --units 30 100 --threads 2
     python examples/benchmarks/throughput.py --parts memory training --sizes 11.8M --batch 8 --repeats 2
-    python examples/benchmarks/throughput.py --device cuda --sizes 11.8M --batch 1024 --peer-at-once 128
+    python examples/benchmarks/throughput.py --device cuda --sizes 11.8M --batch 1024 --peer-at-once 512
 
 Both must give the same predictions before anything is timed. Windows last 1 s; at 100 units of 14 Hz, of which
 torch_brain's unit dropout leaves 86 on average, one has 1,381 tokens. Times are medians; ratios are medians of the
@@ -26,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,12 @@ def peers(options: argparse.Namespace, size: str, n_units: int, only: str = "") 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_session(session, folder)
+        theirs = partial(TorchBrain, session, size, device, folder, at_once=options.peer_at_once)
         sides = {
-            "torch_brain": lambda: TorchBrain(session, size, device, folder, 0.2, options.peer_at_once),
-            "torch_brain, no attention dropout": lambda: TorchBrain(
-                session, size, device, folder, 0.0, options.peer_at_once
-            ),
-            "ours": lambda: Ours(session, size, device),
-            "ours, Muon": lambda: Ours(session, size, device, muon=True),
+            "torch_brain": theirs,
+            "torch_brain, no attention dropout": partial(theirs, attention_dropout=0.0),
+            "ours": partial(Ours, session, size, device),
+            "ours, Muon": partial(Ours, session, size, device, muon=True),
         }
         yield {name: make() for name, make in sides.items() if only in ("", name)}
 
