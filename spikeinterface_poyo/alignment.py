@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ from .samples import SpikeSamples
 from .session import Segment, Session, within
 from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale, with_kinds
 from .spikes_in import as_seconds, as_session, is_spiketrain_list
+from .warning import warn
 
 
 def align(
@@ -252,11 +252,10 @@ def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> n
         return np.ones_like(inside)
     if not inside.all():
         gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
-        warnings.warn(
+        warn(
             f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({signal.times.min():.3f} to "
             f"{signal.times.max():.3f} s) lie outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s"
             f"{gaps} and are left out",
-            stacklevel=4,
         )
     return inside
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .samples import SpikeSamples
 from .session import Segment
+from .warning import warn
 
 EDGE = 1e-6  # share of a bin by which edges lie late, so that rounding cannot move what lies on an edge
 SMOOTHING_REACH = 4.0  # standard deviations at which the smoothing kernel ends
@@ -170,8 +170,7 @@ class BinnedCounts(TransformerMixin, BaseEstimator):
                              f"{list(column)}); leave them out with SelectUnits")  # fmt: skip
         missing = sorted(set(column) - set(session.unit_names))
         if missing:
-            warnings.warn(f"session {name!r} lacks units {missing} that were there at fit; they count zero",
-                          stacklevel=4)  # fmt: skip
+            warn(f"session {name!r} lacks units {missing} that were there at fit; they count zero")
         return np.array([column[unit] for unit in session.unit_names], dtype=np.intp)
 
     def _count(self, spikes: Segment, n_units: int, times: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor
 
 from .replacing import replace_file
 from .training_state import TrainingRecord, TrainingState
+from .warning import warn
 
 FORMAT_VERSION = 1
 CHECKPOINT_SECONDS = 60.0  # between checkpoints
@@ -131,7 +131,7 @@ class Checkpoint:
             problem = f"no checkpoint could be written to {self.file}: {error}"
             if self.last_write is None:
                 raise OSError(f"{problem}. Nothing was trained; give checkpoint= another place or None") from error
-            warnings.warn(f"{problem}. Training goes on; the former checkpoint stays", stacklevel=2)
+            warn(f"{problem}. Training goes on; the former checkpoint stays")
         self.last_write = time.monotonic()
 
 

@@ -5,7 +5,6 @@ Importing this module registers it; what is heavy is imported when something is 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +14,7 @@ from spikeinterface.core import SortingAnalyzer
 from spikeinterface.core.sortinganalyzer import register_result_extension
 
 from .extension_storage import KeptUntilReplaced
+from .warning import warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,10 +189,9 @@ class ComputePOYODecoding(KeptUntilReplaced):
         to_recompute = [plain(unit) for unit in unit_ids if plain(unit) in stale]
         data["curation"] = {"units_to_recompute": to_recompute, "events": events}
         if len(changed):
-            warnings.warn(
+            warn(
                 f"{NAME}: decoded behaviour, scores and decoder are still those of the units before ({event}); the new "
                 f"units have no importance and no embedding. analyzer.compute({NAME!r}, ...) computes them again",
-                stacklevel=5,
             )
         return data
 

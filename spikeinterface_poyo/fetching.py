@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import sys
-import warnings
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +22,7 @@ from tqdm.auto import tqdm
 
 from . import __version__, hub, registry
 from .registry import PretrainedEntry
+from .warning import warn
 
 CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # by which the loader knows the format
@@ -102,7 +102,7 @@ def warn_of_unknowns(entry: PretrainedEntry, file: Path) -> None:
     if "SHA-256" in entry.unknown:
         message += (" Whether the file is the authors' cannot be checked; to get the same one everywhere, give "
                     f"pretrained='{entry.address}#sha256={sha256_of(file)}', the hash of your copy.")  # fmt: skip
-    warnings.warn(message, stacklevel=2)
+    warn(message)
 
 
 def from_address(address: str) -> Path:

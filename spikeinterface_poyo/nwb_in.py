@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -13,6 +12,7 @@ import numpy as np
 from .epochs_in import as_intervals
 from .signals import Signal
 from .spikes_in import is_a
+from .warning import warn
 
 # What NWB files write where a quantity has no unit of measure, in lower case.
 NO_UNIT = {"", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
@@ -169,5 +169,5 @@ def known_unit(unit: str | None, name: str) -> str | None:
             return pq.Quantity(1.0, spelling).dimensionality.string
         except (LookupError, SyntaxError, TypeError):
             continue
-    warnings.warn(f"the unit {unit!r} of the NWB series {name!r} is unknown to quantities: taken as none", stacklevel=2)
+    warn(f"the unit {unit!r} of the NWB series {name!r} is unknown to quantities: taken as none")
     return None

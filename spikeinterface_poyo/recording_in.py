@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .signals import Signal
+from .warning import warn
 
 FAST = 1000.0  # Hz; behaviour that is sampled faster is mostly raw
 
@@ -31,10 +31,9 @@ def from_recording(recording: Any, index: int) -> Signal:
     n_samples = recording.get_num_samples(segment_index=index)
     rate = recording.get_sampling_frequency()
     if rate > FAST:
-        warnings.warn(
+        warn(
             f"behaviour from a recording at {rate:g} Hz makes {n_samples} samples, one a frame; "
             "spikeinterface.preprocessing.resample(recording, resample_rate=100) keeps its clock and makes far fewer",
-            stacklevel=2,
         )
     times = np.asarray(recording.sample_index_to_time(np.arange(n_samples), segment_index=index), dtype=np.float64)
     values, units = scaled(recording, recording.get_traces(segment_index=index))

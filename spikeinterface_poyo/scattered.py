@@ -7,12 +7,12 @@ a few (dropped frames), or have no grid (irregular behaviour).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from .samples import SpikeSamples, stretches
+from .warning import warn
 
 LEAST_GAPS = 30  # fewer gaps than this may be chance
 FEWEST_MISSING, MOST_MISSING = 1 / 15, 0.75  # 10-fold leaves out 1 in 10; dropped frames are fewer, events sparser
@@ -92,9 +92,8 @@ def warn_if_scattered(X: SpikeSamples) -> None:
         Where samples look like a random subset of regular ones, see `is_scattered`.
     """
     if is_scattered(X):
-        warnings.warn(
+        warn(
             "training samples are scattered as by a shuffled splitter: single samples of a regular signal are left out "
             "at random. Behaviour is smooth in time, so held-out samples have nearly equal neighbours in training, and "
             "their score is too high. Split in blocks: BlockedKFold(5, gap=2.0)",
-            stacklevel=4,  # whoever called fit
         )

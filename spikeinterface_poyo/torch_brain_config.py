@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from .network import NetworkConfig
 from .rotary import rotary_frequencies
+from .warning import warn
 
 OMEGA = "rotary_emb.omega"  # (dim_head / 2,), of which the second half is 0: not rotated
 SAME_NAME = ("num_latents_per_step", "dim", "depth", "dim_head", "cross_heads", "self_heads", "ffn_dropout",
@@ -80,8 +80,8 @@ def duration(model: Mapping[str, Any], name: str, given: float | None) -> float:
     if given is not None and given != value:
         raise ValueError(f"{argument}={given} was given, but its hyper-parameters say {name}={value!r}")
     if given is None and name not in model:
-        warnings.warn(f"the checkpoint does not say its {name}; assuming {value} s, as in the published models. Give "
-                      f"{argument}= if it was another", stacklevel=4)  # fmt: skip
+        warn(f"the checkpoint does not say its {name}; assuming {value} s, as in the published models. Give "
+             f"{argument}= if it was another")  # fmt: skip
     return float(value)
 
 

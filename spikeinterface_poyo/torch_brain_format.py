@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from .network import POYO, NetworkConfig
 from .replacing import replace_file
 from .torch_brain_config import OMEGA, infer_config, torch_brain_arguments
 from .torch_file import load_plain
+from .warning import warn
 
 PADDING_WORD = "NA"
 
@@ -109,9 +109,8 @@ def read_checkpoint(
     order = [0] + [row[word] for words in grouped.values() for word in words]
     if len(order) < len(units):
         lost = sorted(set(units[1:]).difference(*grouped.values()))
-        warnings.warn(f"{source}: {len(lost)} of {len(units) - 1} units belong to none of its {len(grouped)} sessions, "
-                      f"going by '<session>/<unit>' (first: {lost[0]!r}); their embeddings are left out",
-                      stacklevel=2)  # fmt: skip
+        warn(f"{source}: {len(lost)} of {len(units) - 1} units belong to none of its {len(grouped)} sessions, "
+             f"going by '<session>/<unit>' (first: {lost[0]!r}); their embeddings are left out")  # fmt: skip
     weights["unit_emb.weight"] = weights["unit_emb.weight"][order]
     return Checkpoint(config, weights, grouped)
 
@@ -247,8 +246,8 @@ def to_torch_brain(
     weights: dict[str, Any] = float_tensors(state)
     check_weights(weights, config, 1 + len(units), 1 + len(sessions))
     if config.token_bin:
-        warnings.warn(f"this network merges a unit's spikes within {config.token_bin} s and torch_brain's reads each "
-                      "by itself: its predictions will differ a little", stacklevel=2)  # fmt: skip
+        warn(f"this network merges a unit's spikes within {config.token_bin} s and torch_brain's reads each "
+             "by itself: its predictions will differ a little")  # fmt: skip
     omega = weights.pop("omega")
     weights[OMEGA] = torch.cat([omega, torch.zeros_like(omega)])
     vocabularies = {"unit_emb.vocab": units, "session_emb.vocab": sessions}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from .sampling import WindowSampler
 from .stored_spikes import is_stored
 from .training_state import TrainingRecord, TrainingSettings, TrainingState
 from .unit_noise import UnitNoise
+from .warning import warn
 from .windows import BehaviorColumns, Block, tokenize
 
 CLIP_NORM = 1.0
@@ -204,7 +204,7 @@ def interruptible(record: TrainingRecord) -> Iterator[None]:
         if _last_interrupt - before < SECOND_INTERRUPT:
             raise
         record.interrupted = True
-        warnings.warn("training was interrupted; the best weights so far are kept", stacklevel=4)
+        warn("training was interrupted; the best weights so far are kept")
 
 
 def training_step(state: TrainingState, batch: Batch, team: Team) -> None:

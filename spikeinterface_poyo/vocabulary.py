@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -19,6 +18,7 @@ from .samples import SpikeSamples, seconds_covered
 from .session import Session
 from .signals import UNNAMED
 from .unit_selection import units_that_fire, without_units
+from .warning import warn
 from .windows import Block
 
 REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
@@ -298,15 +298,13 @@ class Vocabulary:
         if len(missing) == len(known.unit_names):
             raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
         if missing:
-            warnings.warn(f"session {name!r} lacks units {missing} that were there at fit; predicting without them",
-                          stacklevel=4)  # fmt: skip
+            warn(f"session {name!r} lacks units {missing} that were there at fit; predicting without them")
         lost = {"recording", "native"}.intersection(known.clocks)
         if lost and any(segment.clock == "frames" for segment in session.segments):
             clock = "the clock of a recording" if "recording" in lost else "a clock of its own"
-            warnings.warn(
+            warn(
                 f"at fit, session {name!r} was on {clock}; this sorting has none, so its spike times are sample index "
                 "/ sampling rate and may be shifted. sorting.register_recording(recording) restores the clock",
-                stacklevel=4,
             )
 
     def to_json(self) -> dict[str, Any]:
