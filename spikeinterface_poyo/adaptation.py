@@ -115,7 +115,7 @@ def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float
                      token_bin=token_bin)  # fmt: skip
     data = labels.data(vocabulary, config)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
-    network = graft(base, vocabulary, shared, config, prior).to(job.device)
+    network = graft(base, vocabulary, shared, config, prior, job.seed).to(job.device)
     settings = choose_training(decoder, labels.X, data, config, job.device)
     n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
@@ -150,13 +150,19 @@ def fine_tuning(settings: TrainingSettings, data: TrainingData) -> TrainingSetti
 
 
 def graft(
-    base: Learned, vocabulary: Vocabulary, shared: Mapping[str, Readout], config: NetworkConfig, prior: UnitPrior | None
+    base: Learned,
+    vocabulary: Vocabulary,
+    shared: Mapping[str, Readout],
+    config: NetworkConfig,
+    prior: UnitPrior | None,
+    seed: int,
 ) -> POYO:
     """A network with the base's core and tables for the sessions of ``vocabulary``, in which units are as expected.
 
-    Units of a session that the base knows under the same id, and the ``shared`` readouts, begin with what it learned.
+    Units of a session that the base knows under the same id, and the ``shared`` readouts, begin with what it learned;
+    what is new is drawn from ``seed``.
     """
-    network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+    network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, seed)
     learned = base.network.state_dict()
     core = {name: tensor for name, tensor in learned.items() if name.split(".")[0] not in TABLES}
     network.load_state_dict(core, strict=False)
@@ -188,6 +194,6 @@ def join(known: Learned, new: Identified) -> Learned:
     }
     state |= {name: torch.cat([state[name].cpu(), added[name][row:].cpu()]) for name, row in first.items()}
     config = replace(known.network.config, n_outputs=len(state["readout.bias"]))
-    network = POYO(config, len(state["unit_emb.weight"]), len(state["session_emb.weight"]))
+    network = POYO.fresh(config, len(state["unit_emb.weight"]), len(state["session_emb.weight"]))
     network.load_state_dict(state)
     return Learned(network.eval(), known.vocabulary.joined(new.learned.vocabulary))

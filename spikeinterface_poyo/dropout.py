@@ -5,7 +5,8 @@ In training each window has random numbers of its own, whichever windows are com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -14,20 +15,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_present: _Seeds | None = None  # of the windows that are computed
+from .random_numbers import CPU, seed_device
+
 LANES = 4  # values decided by one number of 64 bits, so that probabilities are multiples of 2**-16
 
 
 class _Seeds:
     """Random numbers of a batch of windows, which cost nothing until they are drawn."""
 
-    def __init__(self, seeds: Iterable[int]) -> None:
+    def __init__(self, seeds: Sequence[int]) -> None:
         self.seeds = seeds
 
     @cached_property
     def sources(self) -> list[torch.Generator]:
         """One generator a window."""
-        return [torch.Generator().manual_seed(int(seed)) for seed in self.seeds]
+        return [torch.Generator(CPU).manual_seed(int(seed)) for seed in self.seeds]
+
+
+class _Present(threading.local):
+    """Of the windows that this thread computes: fits may run side by side in threads."""
+
+    seeds: _Seeds | None = None
+
+
+_present = _Present()
 
 
 class _Dropout(torch.autograd.Function):
@@ -64,24 +75,27 @@ class _GEGLU(torch.autograd.Function):
 
 
 @contextmanager
-def seeded_by_window(seeds: Iterable[int]) -> Iterator[None]:
-    """Context in which networks on a CPU draw dropout for a batch of windows from one seed a window."""
-    global _present
-    _present = _Seeds(seeds)
+def seeded_by_window(seeds: Sequence[int], device: torch.device = CPU) -> Iterator[None]:
+    """Context in which networks draw dropout for a batch of windows from one seed a window.
+
+    Devices other than a CPU draw for all windows from the first one's, with the device's own generator.
+    """
+    seed_device(device, int(seeds[0]))
+    _present.seeds = _Seeds(seeds)
     try:
         yield
     finally:
-        _present = None
+        _present.seeds = None
 
 
 def draw_kept(x: Tensor, p: float) -> Tensor:
     """Which values of ``x`` (B, ...) stay, bool: each with probability ``1 - p``."""
     n_a_window = x[0].numel()
-    numbers = torch.empty(len(x), -(-n_a_window // LANES), dtype=torch.int64)
-    if _present is None:
+    numbers = torch.empty(len(x), -(-n_a_window // LANES), dtype=torch.int64, device=CPU)
+    if _present.seeds is None:
         numbers.random_(-(2**63), None)
     else:
-        for row, source in zip(numbers, _present.sources, strict=True):
+        for row, source in zip(numbers, _present.seeds.sources, strict=True):
             row.random_(-(2**63), None, generator=source)
     lanes = numbers.view(torch.int16)[:, :n_a_window].reshape(x.shape)
     return lanes >= round(p * 2**16) - 2**15

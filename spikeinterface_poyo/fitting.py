@@ -91,7 +91,7 @@ def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRec
     config = choose_network(decoder, labels.X, vocabulary.n_columns)
     data = labels.data(vocabulary, config)
     with training_job(decoder, labels) as job:
-        network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+        network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
         network.to(job.device)
         settings = choose_training(decoder, labels.X, data, config, job.device)

@@ -27,9 +27,9 @@ def add_constant(attention: CrossAttention, gain: float) -> None:
     inner, dim = attention.to_q.weight.shape
     dim_head = inner // attention.heads
     n_pairs = dim_head // 4
-    slow = torch.arange(n_pairs // 2, n_pairs)
+    slow = torch.arange(n_pairs // 2, n_pairs, device="cpu")
     # The first of each pair carries it: rotated by both times, its score is the cosine of their difference.
-    first_of_pairs = torch.zeros(attention.heads, dim_head)
+    first_of_pairs = torch.zeros(attention.heads, dim_head, device="cpu")
     first_of_pairs[:, 2 * slow] = (gain * dim_head**0.5 / len(slow)) ** 0.5
     constant = first_of_pairs.flatten()[:, None].to(attention.to_q.weight) / dim
     attention.norm.bias.fill_(1.0)

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .dropout import dropout, geglu
+from .random_numbers import first_weights
 from .rotary import gather_rotated, phases, rotary_frequencies, rotate, rotate_
 from .windows import N_TOKEN_TYPES, SPIKE
 
@@ -223,6 +224,12 @@ class POYO(nn.Module):
         self.dec_ffn = feed_forward_block(c.dim, c.ffn_dropout)
         self.readout = nn.Linear(c.dim, c.n_outputs)
 
+    @classmethod
+    def fresh(cls, config: NetworkConfig, n_units: int, n_sessions: int, seed: int = 0) -> POYO:
+        """A network in float32 on the CPU, whatever torch's defaults are, with first weights drawn from ``seed``."""
+        with first_weights(seed):
+            return cls(config, n_units, n_sessions)
+
     def forward(self, batch: WindowBatch) -> Tensor:
         """Predict behaviour (standardised), shape (B, Q, W), at each window's query times."""
         # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
@@ -242,7 +249,7 @@ class POYO(nn.Module):
     def latent_times(self, device: torch.device) -> Tensor:
         """Times (n_steps * num_latents_per_step,) of the latents: the centres of their steps."""
         c = self.config
-        centres = torch.arange(c.n_steps, dtype=torch.float64) * c.latent_step + c.latent_step / 2
+        centres = torch.arange(c.n_steps, dtype=torch.float64, device="cpu") * c.latent_step + c.latent_step / 2
         return centres.float().repeat_interleave(c.num_latents_per_step).to(device)
 
     def latent_mask(self, latent_time: Tensor) -> Tensor | None:

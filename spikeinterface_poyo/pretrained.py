@@ -46,7 +46,7 @@ def from_checkpoint(checkpoint: Checkpoint) -> Learned:
 
     Its checkpoints do not say what was read out; targets are taken to have been used as they are.
     """
-    network = POYO(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
+    network = POYO.fresh(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
     network.load_state_dict(checkpoint.state)
     n_outputs = checkpoint.config.n_outputs
     mean, scale = (0.0,) * n_outputs, (1.0,) * n_outputs

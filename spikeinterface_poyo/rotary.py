@@ -19,7 +19,8 @@ def rotary_frequencies(n_pairs: int, t_min: float, t_max: float) -> Tensor:
     if not 0 < t_min < t_max:
         raise ValueError(f"rotary periods need 0 < t_min < t_max, got t_min={t_min}, t_max={t_max}")
     steps = torch.linspace(0, 1, n_pairs, dtype=torch.float32)
-    periods = torch.exp(torch.lerp(torch.tensor(t_min).log(), torch.tensor(t_max).log(), steps))
+    shortest, longest = (torch.tensor(period, dtype=torch.float32).log() for period in (t_min, t_max))
+    periods = torch.exp(torch.lerp(shortest, longest, steps))
     return 2 * torch.pi / periods
 
 

@@ -242,7 +242,7 @@ def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, 
         return functional_call(network, {"unit_emb.weight": embeddings}, (part,))
 
     for rows in parts(network.config, windows):
-        with seeded_by_window(seeds[rows.cpu().numpy()]):
+        with seeded_by_window(seeds[rows.cpu().numpy()], units.device):
             some = windows.by_itself(rows), target[rows], weight[rows], of_windows(layout, rows)
             part = training_losses(answer, *some, autocast)
         gradients = torch.autograd.grad((part * factors).sum(), learned, allow_unused=True, materialize_grads=True)

@@ -102,7 +102,7 @@ class TrainingData:
 
         Each process of a team predicts some of the blocks.
         """
-        sums = torch.zeros(2, dtype=torch.float64)
+        sums = torch.zeros(2, dtype=torch.float64, device="cpu")
         rows = list(zip(self.blocks, self.times, self.targets, self.weights, strict=True))
         for block, times, *labels in rows[team.rank :: team.size]:
             predicted = torch.from_numpy(predict_block(network, block, times, self.centred))

@@ -15,6 +15,7 @@ from .checkpoints import Checkpoint
 from .distributed import Team, present_team
 from .fingerprints import fingerprint
 from .network import POYO
+from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Job:
 
     device: torch.device
     rng: np.random.Generator
+    seed: int  # of a fresh network
     checkpoint: Checkpoint | None
     team: Team
     interrupted: bool = False
@@ -36,8 +38,7 @@ class Job:
 def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iterator[Job]:
     """Context of one fit, which starts from the weights of ``base`` or from none.
 
-    The decoder's generator seeds torch's own; the global ones are as they were afterwards. A fit that comes to its end
-    closes its checkpoint.
+    All random numbers come from the decoder's generator. A fit that comes to its end closes its checkpoint.
     """
     team, checkpoint = present_team(), None
     if team.size > 1 and decoder.random_state is None:
@@ -47,12 +48,8 @@ def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iter
         checkpoint = Checkpoint(Path(decoder.checkpoint), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
-    job = Job(device, rng, checkpoint, team)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), deterministic(device):
-        seed = int(rng.integers(2**63))
-        torch.manual_seed(seed)
-        if device.type == "cuda":  # its only random numbers are those of dropout, which differ between processes
-            torch.cuda.manual_seed((seed + team.rank) % 2**63)
+    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team)
+    with device_restored(device), deterministic(device):
         yield job
     if checkpoint is not None and not job.interrupted:
         checkpoint.close()

@@ -152,7 +152,7 @@ class TrainingState:
         set_weights(self.network, self.result() if self.kept is None else self.kept)
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Everything that changes in training, torch's own random state included: tensors, and plain data."""
+        """Everything that changes in training: tensors, and plain data."""
         groups = {"network": copy_of_weights(self.network), "average": self.average.weights, "kept": self.kept or [],
                   "start": self.start or []}  # fmt: skip
         tensors = {f"{group}.{i}": weight for group, weights in groups.items() for i, weight in enumerate(weights)}
@@ -163,9 +163,6 @@ class TrainingState:
             tensors["losses"] = torch.stack(self.losses)
         if self.levels is not None:
             tensors["levels"] = self.levels
-        tensors["torch_rng"] = torch.get_rng_state()
-        if self.network.omega.is_cuda:
-            tensors["cuda_rng"] = torch.cuda.get_rng_state(self.network.omega.device)
         facts = {
             "stage": self.settings.stage,
             "step": self.step,
@@ -205,6 +202,3 @@ class TrainingState:
                     state.setdefault(int(parameter), {})[key] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         self.rng.bit_generator.state = self.rng_state = facts["rng"]
-        torch.set_rng_state(tensors["torch_rng"])
-        if "cuda_rng" in tensors and device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["cuda_rng"], device)

@@ -23,6 +23,6 @@ class UnitNoise(NamedTuple):
 
     def draw(self, table: Tensor, n_units: int) -> Tensor:
         """Noise (n_units, dim); ``table`` holds the embeddings of all units after row 0, which is none."""
-        source = torch.Generator().manual_seed(self.seed)
-        noise = torch.randn(n_units, table.shape[1], generator=source).to(table.device)
+        source = torch.Generator("cpu").manual_seed(self.seed)
+        noise = torch.randn(n_units, table.shape[1], generator=source, dtype=torch.float32, device="cpu").to(table)
         return self.scale * table[1:].std(dim=0, correction=0) * noise

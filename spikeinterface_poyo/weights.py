@@ -197,7 +197,7 @@ def read_learned(source: Path) -> tuple[Learned, dict[str, Any]]:
     try:
         vocabulary = Vocabulary.from_json(description["vocabulary"])
         config = NetworkConfig(**description["network"])
-        network = POYO(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+        network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
         network.load_state_dict(state)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise damaged(source, error) from error
