@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -59,6 +60,21 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         if readout is None:
             raise AttributeError("classes_ are there after fit")
         return readout.labels
+
+    @classmethod
+    def from_pretrained(cls, source: str | PathLike[str], device: str = "auto") -> Self:
+        """As `POYODecoder.from_pretrained`.
+
+        Raises
+        ------
+        ValueError
+            For weights that know no labels.
+        """
+        classifier = super().from_pretrained(source, device)
+        if classifier._readout() is None:
+            raise ValueError(f"the weights {str(source)!r} know no labels: load them with POYODecoder.from_pretrained, "
+                             "or adapt them with POYOClassifier(pretrained=...).fit")  # fmt: skip
+        return classifier
 
     def partial_fit(
         self,

@@ -129,7 +129,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
         from .estimator import POYODecoder
         from .weights import from_bytes
 
-        return from_bytes(POYODecoder, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
+        decoder = from_bytes(POYODecoder, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
+        return decoder.set_params(device="auto")  # where it was trained may be another machine
 
     @property
     def r2(self) -> float:

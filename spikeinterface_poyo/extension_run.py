@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ from .runtime import find_device
 from .samples import SpikeSamples
 from .splitters import BlockedKFold
 from .stored_behavior import StoredBehavior, as_parameter, signals_of
-from .weights import plain_seed, to_bytes
+from .weights import plain_number, plain_seed, to_bytes
 
 VERSIONS = ("spikeinterface_poyo", "spikeinterface", "torch", "numpy")
 
@@ -142,19 +145,26 @@ def make_decoder(given: Any, random_state: int) -> tuple[Any, POYODecoder]:
     if given is None:
         decoder = POYODecoder(random_state=random_state)
     elif isinstance(given, (str, PathLike)):
-        kept, decoder = str(given), POYODecoder(pretrained=str(given), random_state=random_state)
+        kept = lasting(given)
+        decoder = POYODecoder(pretrained=kept, random_state=random_state)
     elif isinstance(given, (POYODecoder, Mapping)):
         parameters = dict(given) if isinstance(given, Mapping) else given.get_params()
         if parameters.get("random_state") is not None and plain_seed(parameters["random_state"]) is None:
             raise ValueError(f"random_state of the decoder must be an integer or None to be kept, got "
                              f"{parameters['random_state']!r}")  # fmt: skip
+        if "device" in parameters:
+            parameters["device"] = str(parameters["device"])
         if parameters.get("pretrained") is not None:
-            parameters["pretrained"] = str(parameters["pretrained"])
+            parameters["pretrained"] = lasting(parameters["pretrained"])
         default = POYODecoder().get_params()
         unknown = sorted(set(parameters) - set(default))
         if unknown:
             raise ValueError(f"decoder has unknown parameters {unknown}; POYODecoder has {sorted(default)}")
         kept = {name: value for name, value in parameters.items() if value != default[name]}
+        try:
+            json.dumps(kept, default=plain_number)
+        except TypeError as error:
+            raise TypeError(f"parameters of the decoder are kept as JSON, and {error}") from error
         decoder = POYODecoder(**kept)
     else:
         raise TypeError("decoder must be a POYODecoder, a dict of its parameters, pretrained weights by name or path, "
@@ -164,6 +174,11 @@ def make_decoder(given: Any, random_state: int) -> tuple[Any, POYODecoder]:
     if decoder.pretrained is not None:
         load_pretrained(decoder.pretrained)
     return kept, clone(decoder)
+
+
+def lasting(source: Any) -> str:
+    """Pretrained weights by a name that holds in other working directories too."""
+    return str(Path(source).absolute()) if os.path.exists(source) else str(source)
 
 
 def unit_embeddings(decoder: POYODecoder, unit_names: list[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from .readouts import readout_from_json
 from .registry import POYO_CITATION
+from .signals import Kind
 
 NOT_GIVEN = "not given"
 TAGS = ("spikeinterface", "neuroscience", "neural-decoding", "spikes", "poyo")
@@ -30,6 +31,7 @@ class CardReadout(NamedTuple):
     n_outputs: int
     output_names: Sequence[str] | None
     units: str | None
+    kind: Kind = "continuous"
 
 
 @dataclass(frozen=True)
@@ -78,20 +80,21 @@ def card_facts(description: Mapping[str, Any], **given: Any) -> CardFacts:
     Parameters
     ----------
     description : mapping
-        Contents of its ``decoder.json``, of format version 2.
+        Contents of its ``decoder.json``.
     **given : Any
         Fields of `CardFacts` that the description does not have: ``n_parameters``, ``model_name``, ``licence``,
         ``data_licence``, ``metrics``.
     """
     known, network = description["vocabulary"], description["network"]
+    readouts = {name: readout_from_json(readout) for name, readout in known["readouts"].items()}
     return CardFacts(
         sessions=[
             CardSession(name, len(session["unit_names"]), session["labelled_seconds"], ", ".join(session["readouts"]))
             for name, session in known["sessions"].items()
         ],
         readouts=[
-            CardReadout(name, readout_from_json(readout).n_outputs, readout["output_names"], readout["units"])
-            for name, readout in known["readouts"].items()
+            CardReadout(name, readout.n_outputs, readout.output_names, readout.units, readout.kind)
+            for name, readout in readouts.items()
         ],
         window_length=network["window_length"],
         causal=network["causal"],
@@ -158,11 +161,13 @@ def front_matter(facts: CardFacts) -> str:
 def use(facts: CardFacts) -> list[str]:
     """How to use it, and what it cannot do."""
     source = facts.model_name if facts.model_name and "/" in facts.model_name else "<this folder or owner/name>"
+    labels_alone = {readout.kind for readout in facts.readouts} == {"categorical"}
+    estimator = "POYOClassifier" if labels_alone else "POYODecoder"
     return [
         "```python",
-        "from spikeinterface_poyo import POYODecoder",
+        f"from spikeinterface_poyo import {estimator}",
         "",
-        f"decoder = POYODecoder(pretrained={json.dumps(source)})",
+        f"decoder = {estimator}(pretrained={json.dumps(source)})",
         "decoder.fit(sorting, behavior)  # adapts it to your recording",
         "```",
         "",
@@ -174,10 +179,10 @@ def use(facts: CardFacts) -> list[str]:
 def readout_table(facts: CardFacts) -> list[str]:
     """Behaviours, their outputs and units of measure."""
     return table(
-        ("behaviour", "outputs", "names of the outputs", "units"),
+        ("behaviour", "kind", "outputs", "names of the outputs", "units"),
         [
-            (name, str(n_outputs), ", ".join(names) if names else NOT_GIVEN, units or NOT_GIVEN)
-            for name, n_outputs, names, units in facts.readouts
+            (name, kind, str(n_outputs), ", ".join(names) if names else NOT_GIVEN, units or NOT_GIVEN)
+            for name, n_outputs, names, units, kind in facts.readouts
         ],
     )
 

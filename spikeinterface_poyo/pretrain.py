@@ -6,8 +6,8 @@
 SESSIONS has a folder for each session, called by its id. In it are ``sorting``, a folder that SpikeInterface saved
 (``sorting.save(folder=...)``), and one file of behaviour, called by the behaviour's name, such as ``velocity.npz``: an
 archive of times (s), values, units and names, or an NWB file with one time series. Spikes stay on disk. OUT gets what
-``save_pretrained`` writes. Training that was stopped goes on when it is called again. Options are the parameters of
-``POYODecoder``.
+``save_pretrained`` writes, once training has ended: where it was stopped, the same call goes on with it. Options are
+the parameters of ``POYODecoder``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ def pretrain(sessions: Path, out: Path, **parameters: Any) -> None:
         sortings, behaviors, behavior_names = map(list, zip(*read.values(), strict=True))
         decoder = POYODecoder(**parameters, checkpoint=out / CHECKPOINT)
         decoder.fit(sortings, behaviors, session_id=list(read), behavior_name=behavior_names)
+        if decoder.interrupted_:
+            raise KeyboardInterrupt
         if present.leads:
             decoder.save_pretrained(out)
             (out / CHECKPOINT).unlink()
@@ -78,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name not in GIVEN:
             default = OTHER_DEFAULTS.get(name, parameter.default)
             parser.add_argument(f"--{name.replace('_', '-')}", type=value, default=default, help=f"default: {default}")
-    pretrain(**vars(parser.parse_args(arguments)))
+    try:
+        pretrain(**vars(parser.parse_args(arguments)))
+    except KeyboardInterrupt:
+        sys.exit("Training was stopped before its end and nothing was saved; the same command goes on with it.")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,14 @@ def load_pretrained(source: str | os.PathLike[str]) -> Learned:
         Where there is nothing, or it is damaged or of another kind.
     """
     path = locate(source)
-    if path.suffix in TORCH_SUFFIXES:
+    if is_torch_file(path):
         return from_checkpoint(read_checkpoint(path))
     return weights.read_learned(path)[0]
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether it is to be read as a checkpoint of torch_brain; a folder that was saved here may have any name."""
+    return path.suffix in TORCH_SUFFIXES and not path.is_dir()
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Learned:
@@ -91,7 +96,7 @@ class PretrainedMixin:
             As the parameter.
         """
         path = locate(source)
-        if path.suffix in TORCH_SUFFIXES:
+        if is_torch_file(path):
             decoder: Any = cls()
             keep(decoder, from_checkpoint(read_checkpoint(path)), TrainingRecord())
         else:

@@ -160,6 +160,8 @@ def float_tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
         if not isinstance(value, Tensor) or not value.is_floating_point() or value.is_sparse or value.is_meta:
             raise ValueError(f"expected a dense tensor of floats in {name}, found {type(value).__name__} of "
                              f"{getattr(value, 'dtype', 'another type')}")  # fmt: skip
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError(f"{name} has more entries, {value.numel()}, than are stored for it")
         weights[name] = value.detach().to("cpu", torch.float32, copy=True).contiguous()
         if not weights[name].isfinite().all():
             raise ValueError(f"{name} has entries that are not finite. Take a checkpoint from before training diverged")

@@ -64,11 +64,14 @@ def verify_archive(source: Path) -> None:
                          f"or only part of one. {AGAIN}")  # fmt: skip
     try:
         with zipfile.ZipFile(source) as archive:
-            damaged = archive.testzip()
-            names = archive.namelist()
+            entries = archive.infolist()
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+            damaged = None if packed else archive.testzip()
     except Exception as error:  # of many kinds, after where the damage is
         raise ValueError(f"its archive is damaged ({type(error).__name__}: {error}). {AGAIN}") from error
+    if packed:  # a small file could then fill the memory
+        raise ValueError("expected the zip archive that torch.save writes, found one with compressed entries")
     if damaged is not None:
         raise ValueError(f"it is damaged: the bytes of {damaged} do not match their checksum. {AGAIN}")
-    if not any(name.endswith("/data.pkl") for name in names):
+    if not any(entry.filename.endswith("/data.pkl") for entry in entries):
         raise ValueError("expected the zip archive that torch.save writes, found one without a data.pkl")

@@ -26,12 +26,13 @@ from .calibration import calibration_from_json, calibration_to_json
 from .fingerprints import add_tensors
 from .fitting import Learned, keep, record_of
 from .network import POYO, NetworkConfig
-from .replacing import replace_file
+from .replacing import is_abandoned, replace_file
 from .training import TrainingRecord
 from .vocabulary import Vocabulary
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 DESCRIPTION = "decoder.json"
+WEIGHTS = f"model-{12 * '[0-9a-f]'}.safetensors"  # twelve digits of a hash
 
 
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
@@ -46,8 +47,9 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     older = weights_file(target)
     replace_file(target / name, contents)
     replace_file(target / DESCRIPTION, json.dumps(named, indent=1).encode())
-    if older is not None and older.name != name:
-        older.unlink(missing_ok=True)
+    for file in target.glob(WEIGHTS):
+        if file.name != name and (file == older or is_abandoned(file)):
+            file.unlink(missing_ok=True)
 
 
 def describe(decoder: Any) -> dict[str, Any]:
@@ -55,9 +57,7 @@ def describe(decoder: Any) -> dict[str, Any]:
     record = record_of(decoder)
     return {
         "format_version": FORMAT_VERSION,
-        # Paths may be private, and whoever loads these weights starts from them.
-        "parameters": decoder.get_params()
-        | {"random_state": plain_seed(decoder.random_state), "pretrained": None, "checkpoint": None},
+        "parameters": plain_parameters(decoder),
         "network": asdict(decoder.network_.config),
         "vocabulary": decoder.sessions_.to_json(),
         "features": {
@@ -68,6 +68,20 @@ def describe(decoder: Any) -> dict[str, Any]:
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
         "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},
+    }
+
+
+def plain_parameters(decoder: Any) -> dict[str, Any]:
+    """Parameters as JSON holds them. Paths may be private, and whoever loads the weights starts from them."""
+    weights = decoder.class_weight
+    if isinstance(weights, Mapping):
+        weights = list(weights.items())  # labels that are keys would become strings
+    return decoder.get_params() | {
+        "class_weight": weights,
+        "device": str(decoder.device),
+        "random_state": plain_seed(decoder.random_state),
+        "pretrained": None,
+        "checkpoint": None,
     }
 
 
@@ -209,6 +223,8 @@ def load(cls: type, source: Path) -> Any:
     learned, description = read_learned(source)
     try:
         decoder = cls(**description["parameters"])
+        if isinstance(decoder.class_weight, list):
+            decoder.class_weight = dict(decoder.class_weight)
         training = description["training"]
         record = TrainingRecord(training["losses"], training["scores"], training["interrupted"])
         keep(decoder, learned, record)

@@ -13,7 +13,7 @@ import torch
 import train_together
 from spikeinterface.core import NumpySorting
 
-from spikeinterface_poyo import POYODecoder, distributed
+from spikeinterface_poyo import POYODecoder, distributed, training, weights
 from spikeinterface_poyo.distributed import Team, team
 from spikeinterface_poyo.dropout import dropout, seeded_by_window
 from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
@@ -67,6 +67,26 @@ def test_pretraining_that_died_goes_on(sessions, tmp_path, monkeypatch):
     monkeypatch.setattr("spikeinterface_poyo.training.training_step", lambda *_: pytest.fail("was trained already"))
     main([str(sessions), str(tmp_path), *options])
     assert POYODecoder.from_pretrained(tmp_path).n_iter_ > 0
+
+
+@pytest.mark.usefixtures("short_stages")
+def test_pretraining_that_was_interrupted_goes_on_and_saves_nothing_before_its_end(sessions, tmp_path, monkeypatch):
+    options = [f"--{name}={value}" for name, value in train_together.SMALL.items()]
+    step, steps = training.training_step, []
+
+    def interrupted(*arguments):
+        steps.append(step(*arguments))
+        if len(steps) == 60:
+            raise KeyboardInterrupt
+
+    (tmp_path / weights.DESCRIPTION).write_text("an older decoder's")
+    monkeypatch.setattr("spikeinterface_poyo.training.training_step", interrupted)
+    with pytest.raises(SystemExit, match="the same command goes on"), pytest.warns(UserWarning, match="interrupted"):
+        main([str(sessions), str(tmp_path), *options])
+    assert (tmp_path / weights.DESCRIPTION).read_text() == "an older decoder's"
+    assert (tmp_path / CHECKPOINT).exists()
+    main([str(sessions), str(tmp_path), *options])
+    assert not POYODecoder.from_pretrained(tmp_path).interrupted_
 
 
 def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):

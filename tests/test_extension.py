@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from pathlib import Path
 
 import neo
 import numpy as np
@@ -107,13 +108,15 @@ def test_the_function_is_the_method(recorded, velocity, extension):
     assert again.params["decoder"] == extension.params["decoder"]
 
 
-def test_pretrained_weights_by_path_and_behaviour_by_path(recorded, simulated, extension, tmp_path):
+def test_pretrained_weights_by_path_and_behaviour_by_path(recorded, simulated, extension, tmp_path, monkeypatch):
     extension.get_decoder().save_pretrained(tmp_path / "decoder")
     np.savez(tmp_path / "velocity.npz", times=simulated.times + T_START, values=simulated.values, units="cm/s",
              names=["v_x", "v_y"])  # fmt: skip
     analyzer = make_analyzer(*recorded, "zarr", tmp_path)
     paths = {"behavior": tmp_path / "velocity.npz", "decoder": tmp_path / "decoder"}
-    analyzer.compute({"poyo_decoding": {**paths, "n_folds": 2, "importance": False}}, progress_bar=False)
+    monkeypatch.chdir(tmp_path)
+    relative = {name: path.name for name, path in paths.items()}
+    analyzer.compute({"poyo_decoding": {**relative, "n_folds": 2, "importance": False}}, progress_bar=False)
     adapted = load_sorting_analyzer(analyzer.folder).get_extension("poyo_decoding")
     assert adapted.params["behavior"] == str(paths["behavior"])
     assert adapted.params["decoder"] == str(paths["decoder"])
@@ -163,6 +166,7 @@ REFUSED = {
     "importance": (tuned(importance="yes"), ValueError, "importance must be True or False"),
     "kind of decoder": (tuned(decoder=3), TypeError, "got int"),
     "decoder's parameter": (tuned(decoder={"dimm": 3}), ValueError, "dimm"),
+    "decoder's kinds": (tuned(decoder={"checkpoint": Path("here")}), TypeError, "are kept as JSON, and .*Path cannot"),
     "decoder's range": (tuned(decoder={"dim_head": 3}), ValueError, "multiple of 4"),
     "decoder's seed": (
         tuned(decoder=POYODecoder(random_state=np.random.RandomState(0))), ValueError, "random_state of the decoder"

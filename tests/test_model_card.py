@@ -42,14 +42,16 @@ def test_the_card_tells_what_is_known():
     card = model_card(FACTS)
     assert "# me/decoder" in card.splitlines()
     assert 'POYODecoder(pretrained="me/decoder")' in card
+    labels = [CardReadout("choice", 1, None, None, "categorical")]
+    assert 'POYOClassifier(pretrained="me/decoder")' in model_card(replace(FACTS, readouts=labels))
     assert "Sessions: 2; units: 1,221; labelled time: 40 minutes." in card
     assert "Licence of the recordings: CC0." in card
     assert "azabou2023unified" in card
     for row in (
         ["monday", "21", "600", "velocity"],
         ["tuesday", "1200", "1,800", "gaze"],
-        ["velocity", "2", "vx, vy", "cm/s"],
-        ["gaze", "1", "not given", "not given"],
+        ["velocity", "continuous", "2", "vx, vy", "cm/s"],
+        ["gaze", "continuous", "1", "not given", "not given"],
         ["R2, held-out end", "0.8123"],
         ["sessions better than ridge", "2 of 2"],
         ["weights", "1,254,018"],
@@ -99,7 +101,7 @@ def test_a_decoder_that_is_not_causal_says_so():
 def test_names_cannot_break_the_tables(name):
     sessions = [CardSession(name, 1, 60.0, name)]
     card = model_card(replace(FACTS, sessions=sessions, readouts=[CardReadout(name, 1, (name,), name)]))
-    assert len([row for row in rows(card) if len(row) == 4]) == 6  # two tables: head, rule and one row each
+    assert [len(row) for row in rows(card) if len(row) > 2] == 3 * [5] + 3 * [4]  # head, rule and one row of each table
     assert "<script>" not in card
 
 

@@ -355,6 +355,21 @@ def test_nothing_in_a_file_runs(state, tmp_path, place, monkeypatch):
     assert bomb.target.exists()  # it was armed
 
 
+def test_more_entries_than_are_stored_are_refused_before_any_is_made(state, tmp_path):
+    state["latent_emb.weight"] = torch.zeros(1, 1).expand(10**12, 16)
+    with pytest.raises(ValueError, match=r"latent_emb\.weight has more entries, 16000000000000, than are stored"):
+        read_checkpoint(saved(lightning(state), tmp_path))
+
+
+def test_compressed_entries_are_refused(state, tmp_path):
+    path, packed = saved(lightning(state), tmp_path), tmp_path / "packed.ckpt"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(ValueError, match="found one with compressed entries"):
+        read_checkpoint(packed)
+
+
 def test_a_pickled_configuration_is_refused_by_name(state, tmp_path):
     content = lightning(state)
     content["hyper_parameters"]["paths"] = Path("/data")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 
-from spikeinterface_poyo import POYODecoder, weights
+from spikeinterface_poyo import POYOClassifier, POYODecoder, weights
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -107,6 +108,55 @@ def test_the_folder_holds_safetensors_and_json_only(folder):
     description = json.loads((folder / weights.DESCRIPTION).read_text())
     assert description["format_version"] == weights.FORMAT_VERSION
     assert {"spikeinterface_poyo", "torch", "numpy", "spikeinterface"} <= description["provenance"].keys()
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (False, True), ("left", "right")])
+@pytest.mark.parametrize("scalar", [False, True], ids=["plain", "numpy"])
+def test_weights_of_classes_keep_their_labels(session, small_decoder, tmp_path, labels, scalar):
+    given = np.array(labels)[(session.values[:, 0] > 0).astype(int)]
+    keys = np.unique(given) if scalar else labels
+    parameters = small_decoder().get_params() | {"class_weight": dict(zip(keys, (1.0, 9.0), strict=True))}
+    POYOClassifier(**parameters).fit(session.spikes, (session.times, given)).save_pretrained(tmp_path)
+    loaded = POYOClassifier.from_pretrained(tmp_path)
+    assert loaded.class_weight == dict(zip(labels, (1.0, 9.0), strict=True))
+    loaded.partial_fit(session.spikes, (session.times, given), session_id="next", behavior_name="again")
+    assert loaded.sessions_.readouts["again"].class_weight == (1.0, 9.0)
+
+
+def test_a_classifier_needs_labels(folder):
+    with pytest.raises(ValueError, match=r"know no labels: load them with POYODecoder\.from_pretrained"):
+        POYOClassifier.from_pretrained(folder)
+
+
+def test_a_device_may_be_torchs(session, small_decoder, tmp_path):
+    small_decoder(device=torch.device("cpu")).fit(session.spikes, session.behavior).save_pretrained(tmp_path)
+    assert POYODecoder.from_pretrained(tmp_path, device="cpu").predict(session.spikes).shape[1] == 2
+
+
+def test_a_folder_may_be_called_like_a_checkpoint(session, fitted, tmp_path):
+    fitted.save_pretrained(tmp_path / "decoder.pt")
+    loaded = POYODecoder.from_pretrained(tmp_path / "decoder.pt", device="cpu")
+    np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
+
+
+def test_saving_removes_weights_that_nothing_names_when_they_are_old_and_no_other_file(fitted, folder, small_decoder):
+    kept = [folder / "notes.txt", folder / "model-000000000000.safetensors"]
+    abandoned = [folder / f"model-{12 * digit}.safetensors" for digit in "12"]
+    for file in (*kept, *abandoned):
+        file.write_text("")
+    for file in abandoned:
+        os.utime(file, (0, 0))
+    edit(folder, weights="notes.txt")
+    fitted.save_pretrained(folder)
+    assert all(file.exists() for file in kept)
+    assert not any(file.exists() for file in abandoned)
+
+
+def test_two_writers_do_not_disturb_each_other(session, fitted, small_decoder, tmp_path):
+    other = small_decoder(random_state=1).fit(session.spikes, session.behavior)
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(decoder.save_pretrained, tmp_path) for decoder in 20 * [fitted, other]]:
+            done.result()
 
 
 def test_loading_never_unpickles(folder, session, monkeypatch):
