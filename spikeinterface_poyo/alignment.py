@@ -11,10 +11,12 @@ import numpy as np
 from .behavior_in import as_signals
 from .by_name import named_columns, side_by_side, stacked
 from .epochs_in import as_segment_intervals
+from .measures import rescale
 from .samples import SpikeSamples
+from .seconds import as_seconds
 from .session import Segment, Session, within
-from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, rescale, with_kinds
-from .spikes_in import as_seconds, as_session, is_spiketrain_list
+from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, with_kinds
+from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
 

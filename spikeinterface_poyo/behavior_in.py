@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .nwb_in import from_series, read_nwb_behavior
+from .recognition import is_a
 from .recording_in import from_recording
+from .seconds import as_seconds, in_seconds
 from .signals import Signal
-from .spikes_in import as_seconds, in_seconds, is_a
 
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "

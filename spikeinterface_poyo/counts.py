@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .samples import SpikeSamples
+from .seconds import as_seconds
 from .session import Segment, Session
-from .spikes_in import as_seconds
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 ROW_SPACING = 1000.0  # seconds between rows, so that no window holds two

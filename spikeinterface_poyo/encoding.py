@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .signals import rescale
+from .measures import rescale
 
 
 def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .spikes_in import as_seconds, in_seconds, is_a
+from .recognition import is_a
+from .seconds import as_seconds, in_seconds
 
 ACCEPTED = (
     "a pynapple IntervalSet, a neo Epoch, an NWB TimeIntervals table such as nwbfile.trials, a pandas DataFrame with "

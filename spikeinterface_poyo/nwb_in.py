@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from .epochs_in import as_intervals
+from .measures import known_unit
+from .recognition import is_a
 from .signals import Signal
-from .spikes_in import is_a
-from .warning import warn
 
-# What NWB files write where a quantity has no unit of measure, in lower case.
-NO_UNIT = {"", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
 # Time series that hold no behaviour: raw data of electrodes and cameras, text, marks of begin and end.
 NOT_BEHAVIOR = ("ElectricalSeries", "ImageSeries", "AnnotationSeries", "IntervalSeries")
 
@@ -156,18 +154,3 @@ def side_by_side(signals: Mapping[str, Signal]) -> Signal:
             )
     values = np.column_stack([signal.values for signal in signals.values()])
     return Signal(first.times, values, first.units, tuple(signals))
-
-
-def known_unit(unit: str | None, name: str) -> str | None:
-    """The unit of measure as quantities writes it; None, with a warning, where it does not know it."""
-    if unit is None or unit.strip().lower() in NO_UNIT:
-        return None
-    import quantities as pq
-
-    for spelling in (unit, unit.lower()):  # "Volts" stands in many files
-        try:
-            return pq.Quantity(1.0, spelling).dimensionality.string
-        except (LookupError, SyntaxError, TypeError):
-            continue
-    warn(f"the unit {unit!r} of the NWB series {name!r} is unknown to quantities: taken as none")
-    return None

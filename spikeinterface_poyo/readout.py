@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .signals import Kind, TargetInfo, check_same_kind, rescale
+from .measures import rescale
+from .signals import Kind, TargetInfo, check_same_kind
 from .windows import BehaviorColumns
 
 

@@ -100,25 +100,6 @@ def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[st
     return {**targets, **told}
 
 
-def rescale(values: np.ndarray, units: str | None, target: str | None, what: str) -> np.ndarray:
-    """``values`` in the unit ``target``; values that came without a unit are taken to be in it.
-
-    Raises
-    ------
-    ValueError
-        Where the units cannot be converted, or only one side is dimensionless.
-    """
-    if units is None or target is None or units == target:
-        return values
-    import quantities as pq
-
-    try:
-        factor = float(pq.Quantity(1.0, units).rescale(target).magnitude)
-    except (ValueError, LookupError, SyntaxError):  # the latter two: a unit that quantities does not know
-        raise ValueError(f"{what} is in {units!r}, which cannot be converted to {target!r}") from None
-    return values * factor
-
-
 def check_same_kind(given: Signal | TargetInfo, target: TargetInfo, what: str) -> None:
     """All signals of one behaviour have units of measure, or none has; outputs of the same names come in one order.
 

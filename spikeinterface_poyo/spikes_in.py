@@ -1,8 +1,7 @@
 """Spikes in: one small adapter for each thing that holds sorted units, all ending in a `Session`.
 
-Third-party types are recognised by the names of their classes, so only the packages that the user has are needed. Each
-segment's clock is resolved here, once, to float64 seconds: pickling a SpikeInterface sorting, or reloading it, loses
-the recording that holds its clock, and with it the times.
+Each segment's clock is resolved here, once, to float64 seconds: pickling a SpikeInterface sorting, or reloading it,
+loses the recording that holds its clock, and with it the times.
 """
 
 from __future__ import annotations
@@ -15,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from .epochs_in import tidy
+from .recognition import is_a
+from .seconds import as_seconds, in_seconds
 from .session import ClockSource, Segment, Session
 from .stored_spikes import is_stored, stored_segment
 from .unit_properties import of_analyzer, of_nwb_units, of_sorting, of_table
@@ -23,11 +25,6 @@ ACCEPTED = (
     "a SpikeInterface sorting or SortingAnalyzer, the folder it was saved in, neo SpikeTrains, Segment or Block, an "
     "NWB Units table or NWBFile, a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
 )
-
-
-def is_a(obj: Any, package: str, *names: str) -> bool:
-    """Whether ``obj`` is an instance of a class of ``package`` with one of these names, without importing it."""
-    return any(cls.__module__.split(".")[0] == package and cls.__name__ in names for cls in type(obj).__mro__)
 
 
 def as_session(sorting: Any) -> Session:
@@ -125,37 +122,6 @@ def from_dict(trains: Mapping[Any, Any]) -> Session:
     return Session(np.array(list(trains)), (from_trains(arrays, None, "seconds"),))
 
 
-def as_seconds(times: Any) -> np.ndarray:
-    """Float64 seconds of times with or without a unit; plain numbers are seconds already."""
-    if is_a(times, "quantities", "Quantity"):
-        return in_seconds(times)
-    if is_a(times, "pynapple", "Ts"):
-        return np.asarray(times.t, dtype=np.float64)
-    if isinstance(times, (list, tuple)) and len(times) and is_a(times[0], "quantities", "Quantity"):
-        return np.array([in_seconds(time) for time in times])  # NumPy would drop the units without a word
-    return np.asarray(times, dtype=np.float64)
-
-
-def in_seconds(quantity: Any) -> np.ndarray:
-    """Float64 seconds of a quantity of time (spike trains included, integer ones too).
-
-    Raises
-    ------
-    ValueError
-        Where its unit is not a unit of time.
-    """
-    import quantities as pq
-
-    try:
-        factor = float(pq.Quantity(1.0, quantity.units).rescale(pq.s).magnitude)
-    except ValueError:
-        unit = quantity.dimensionality.string
-        raise ValueError(f"times must be in a unit of time such as s or ms, got {unit!r}") from None
-    magnitude = np.asarray(quantity.magnitude, dtype=np.float64)
-    # Division by 1000 is exactly rounded, the product with 0.001 is not: 1234 ms must be 1.234 s.
-    return magnitude * factor if factor >= 1 else magnitude / round(1 / factor, 6)
-
-
 def is_spiketrain_list(obj: Any) -> bool:
     """Whether ``obj`` is neo's own list of spike trains or a plain list of them."""
     if is_a(obj, "neo", "SpikeTrainList"):
@@ -223,8 +189,6 @@ def from_nwb_units(units: Any) -> Session:
     unit_index = np.arange(len(ends)).repeat(np.diff(ends, prepend=0))
     segment = make_segment(times, unit_index, None, "native")
     if "obs_intervals" in units.colnames and len(intervals := units["obs_intervals"].target.data[:]):
-        from .epochs_in import tidy  # which imports this module
-
         observed = tidy(intervals)
         start, stop = min(segment.t_start, observed[0, 0]), max(segment.t_stop, observed[-1, 1])
         segment = replace(segment, t_start=float(start), t_stop=float(stop), observed=observed)

@@ -8,7 +8,7 @@ import pytest
 import quantities as pq
 
 from spikeinterface_poyo.behavior_in import as_signal, as_signals
-from spikeinterface_poyo.signals import rescale
+from spikeinterface_poyo.measures import rescale
 
 TIMES = np.array([10.0, 10.5, 11.0])
 VALUES = np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]])

@@ -1,0 +1,10 @@
+"""Third-party types by the names of their classes, so that only the packages that the user has are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def is_a(obj: Any, package: str, *names: str) -> bool:
+    """Whether ``obj`` is an instance of a class of ``package`` with one of these names, without importing it."""
+    return any(cls.__module__.split(".")[0] == package and cls.__name__ in names for cls in type(obj).__mro__)
