@@ -19,6 +19,8 @@ from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, with_kinds
 from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
+ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
+
 
 def align(
     sorting: Any,
@@ -216,7 +218,7 @@ def inside_epochs(signal: Signal, intervals: np.ndarray | None, where: str) -> S
     """The signal's samples inside the intervals; all where there are none to go by."""
     if intervals is None:
         return signal
-    inside = within(signal.times, intervals)
+    inside = within(signal.times, intervals, slack=ROUNDING)
     if len(intervals) and not inside.any():
         raise ValueError(
             f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {signal.times.min():.3f} to "
@@ -250,16 +252,18 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.nd
 def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> np.ndarray:
     """Which of the signal's samples to use: all, or those inside the recording, with a warning if some are not."""
     inside = overlap(segment, signal.times, where, "behaviour")
-    if not leave_out:
-        return np.ones_like(inside)
-    if not inside.all():
-        gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
-        warn(
-            f"{np.sum(~inside)} of {len(inside)} behaviour samples of {where} ({signal.times.min():.3f} to "
-            f"{signal.times.max():.3f} s) lie outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s"
-            f"{gaps} and are left out",
-        )
-    return inside
+    what = f"behaviour samples of {where}"
+    warn_of_outside(segment, signal.times, inside, what, " and are left out" if leave_out else "")
+    return inside if leave_out else np.ones_like(inside)
+
+
+def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, what: str, then: str = "") -> None:
+    """Say how many of ``times`` lie outside the recording, and what is done ``then``."""
+    if inside.all():
+        return
+    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
+    warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie outside the "
+         f"spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}")  # fmt: skip
 
 
 def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
@@ -304,6 +308,7 @@ def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
                 f"times of {describe(sessions, i, j)} must be a one-dimensional array of finite seconds, at least one; "
                 f"got shape {seconds.shape}, {np.sum(~np.isfinite(seconds))} of them NaN or infinite"
             )
-        overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times")
+        inside = overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times")
+        warn_of_outside(sessions[i].segments[j], seconds, inside, f"times of {describe(sessions, i, j)}")
         parts.append((i, j, seconds))
     return SpikeSamples.from_segments(sessions, parts)

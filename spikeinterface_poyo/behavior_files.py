@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .behavior_in import as_signal
+from .measures import known_unit
 from .nwb_in import read_nwb_behavior
 from .signals import Signal
 
@@ -51,7 +52,7 @@ def read_npz(path: Path) -> Signal:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip
         times, values = (np.asarray(archive[name], dtype=np.float64) for name in ("times", "values"))
-        units = str(archive["units"]) if "units" in archive else None
+        units = known_unit(str(archive["units"]), path.name) if "units" in archive else None
         names = tuple(map(str, archive["names"])) if "names" in archive else None
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "

@@ -20,6 +20,9 @@ ACCEPTED = (
 )
 
 
+TIME_COLUMNS = ("t", "time", "times", "timestamp", "timestamps")  # of a table that has its times in no index
+
+
 def as_signals(behavior: Any) -> list[Signal]:
     """Adapt one signal, or a list, neo Block or SpikeInterface recording with one signal a segment."""
     if is_a(behavior, "neo", "Block"):
@@ -78,7 +81,7 @@ def check_signal(signal: Signal) -> Signal:
 def from_pair(times: Any, values: Any) -> Signal:
     """``(times, values)``; plain times are seconds, quantities are rescaled."""
     seconds = as_seconds(times)
-    units = None
+    units, values = None, with_one_unit(values)
     if is_a(values, "quantities", "Quantity"):
         units, values = values.dimensionality.string, values.magnitude
     array = as_values(values)
@@ -89,16 +92,36 @@ def from_pair(times: Any, values: Any) -> Signal:
     return Signal(seconds, array, units)
 
 
+def with_one_unit(values: Any) -> Any:
+    """A list of quantities as one; all else as it is."""
+    if not isinstance(values, (list, tuple)):
+        return values
+    with_unit = [is_a(value, "quantities", "Quantity") for value in values]
+    if not any(with_unit):
+        return values
+    if not all(with_unit):
+        raise ValueError("some of the behaviour's values have a unit of measure and some have none; give all with one, "
+                         "or none")  # fmt: skip
+    import quantities as pq
+
+    units = values[0].units
+    return pq.Quantity([value.rescale(units).magnitude for value in values], units)
+
+
 def as_values(values: Any) -> np.ndarray:
     """Numbers as float64; labels, which are text, truth values or objects that are no numbers, as they are.
+
+    What is masked, or pandas' NA, becomes NaN, of labels None.
 
     Raises
     ------
     ValueError
-        For several columns of labels: each is a behaviour of its own.
+        For several columns of labels: each is a behaviour of its own; and for complex numbers, times and dates.
     """
-    array = np.asarray(values)
-    if array.dtype.kind == "O":
+    array = without_missing(values)
+    if array.dtype.kind in "cmM":
+        raise ValueError(f"behaviour must be real numbers or labels, got values of type {array.dtype}")
+    if array.dtype.kind == "O" and not any(isinstance(value, (str, bytes, bool, np.bool_)) for value in array.flat):
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError):
@@ -109,6 +132,20 @@ def as_values(values: Any) -> np.ndarray:
         raise ValueError(f"labels must have shape (n,), got {array.shape}; give each column as a behaviour of its own, "
                          "in a dict by name")  # fmt: skip
     return array.astype(np.str_) if array.dtype.kind == "S" else array
+
+
+def without_missing(values: Any) -> np.ndarray:
+    """An array, in which entries that are masked, or pandas' NA, are NaN, or None where it holds no plain numbers."""
+    array = np.asarray(values)
+    if np.ma.is_masked(values):
+        array = array.astype(np.float64 if array.dtype.kind in "iuf" else object)
+        array[np.ma.getmaskarray(values)] = None  # in float64 NaN
+    if array.dtype.kind == "O":
+        missing = np.array([type(value).__name__ == "NAType" for value in array.flat], dtype=bool).reshape(array.shape)
+        if missing.any():
+            array = array.copy()
+            array[missing] = None
+    return array
 
 
 def from_labels(marks: Any) -> Signal:
@@ -150,7 +187,7 @@ def from_neo_segment(segment: Any) -> Signal:
 
 def from_pandas(frame: Any) -> Signal:
     """Pandas ``Series`` or ``DataFrame`` indexed by seconds or by time differences."""
-    index = frame.index
+    index, columns = frame.index, frame.columns if frame.ndim == 2 else ()
     if is_a(index, "pandas", "TimedeltaIndex"):
         times = index.total_seconds().to_numpy(dtype=np.float64)
     elif is_a(index, "pandas", "DatetimeIndex"):
@@ -158,10 +195,12 @@ def from_pandas(frame: Any) -> Signal:
             "dates on the clock cannot be compared with spike times; give an index in seconds of the recording's "
             "clock, for instance frame.set_index((frame.index - recording_start).total_seconds())"
         )
+    elif is_a(index, "pandas", "RangeIndex") and any(str(name).lower() in TIME_COLUMNS for name in columns):
+        raise ValueError(f"the table's index must be times in seconds; it has row numbers, and the columns "
+                         f"{list(map(str, columns))}: frame.set_index(...) makes one of them the index")  # fmt: skip
     else:
         times = index.to_numpy(dtype=np.float64)
-    names = tuple(str(column) for column in frame.columns) if frame.ndim == 2 else None
-    return Signal(times, as_values(frame.to_numpy()), None, names)
+    return Signal(times, as_values(frame.to_numpy()), None, tuple(map(str, columns)) if frame.ndim == 2 else None)
 
 
 def from_tsd(series: Any) -> Signal:

@@ -182,13 +182,17 @@ class BinnedCounts(TransformerMixin, BaseEstimator):
             edges = np.minimum(edges, times[:, None])
         past = np.searchsorted(spikes.spike_times, edges, side="right")
         first, last = np.searchsorted(number, bins), np.searchsorted(number, bins + 1)
-        weights = np.ones(len(spikes.spike_times)) if spikes.weights is None else spikes.weights
         out = np.empty((len(times), n_units, len(self.lags_)))
-        total = np.zeros(len(spikes.spike_times) + 1)
+        lowest, highest = past.min(initial=len(spikes.spike_times)), past.max(initial=0)
+        units = np.asarray(spikes.unit_index[lowest:highest])
+        weights = np.ones(len(units)) if spikes.weights is None else spikes.weights[lowest:highest]
+        by_unit = np.argsort(units, kind="stable")
+        ends = np.searchsorted(units[by_unit], np.arange(n_units + 1))
         for unit in range(n_units):
+            mine = by_unit[ends[unit] : ends[unit + 1]]  # ascending, as spikes are in order of time
             # In float64, running sums of integers and of float32 weights are exact as far as counts go.
-            np.cumsum(np.where(spikes.unit_index == unit, weights, 0.0), out=total[1:])
-            up_to = total[past]
+            total = np.concatenate([[0.0], np.cumsum(weights[mine], dtype=np.float64)])
+            up_to = total[np.searchsorted(mine, past - lowest)]
             counts = up_to[:, last] - up_to[:, first]
             out[:, unit] = counts if kernel is None else counts @ kernel
         return out

@@ -26,7 +26,8 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     counts : array_like, shape (n_bins, n_units)
         Any numbers from zero up (weights); a fraction is a fraction of a spike.
     times : array_like, shape (n_bins,)
-        Centres of the bins in seconds, in any order.
+        Centres of the bins in seconds, in any order. A causal decoder reads a bin from its centre on; give the bins'
+        ends for one that reads no bin before it is over.
     bin_size : float
         Width of a bin in seconds.
     unit_ids : sequence, optional

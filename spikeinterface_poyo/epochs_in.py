@@ -94,7 +94,7 @@ def from_frame(frame: Any) -> np.ndarray:
     """Pandas table of intervals, as NWB and pynapple write them."""
     for start, stop in (("start_time", "stop_time"), ("start", "end")):
         if start in frame.columns and stop in frame.columns:
-            return frame[[start, stop]].to_numpy(dtype=np.float64)
+            return np.column_stack([as_seconds(frame[start]), as_seconds(frame[stop])])
     raise ValueError(f"a table of epochs needs the columns start_time and stop_time; it has {list(frame.columns)}")
 
 

@@ -6,22 +6,23 @@ import numpy as np
 
 from .warning import warn
 
-# What NWB files write where a quantity has no unit of measure, in lower case.
-NO_UNIT = {"", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
+# What files write where a quantity has no unit of measure, in lower case.
+NO_UNIT = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
 
 
-def known_unit(unit: str | None, name: str) -> str | None:
-    """The unit of measure as quantities writes it; None, with a warning, where it does not know it."""
+def known_unit(unit: str | None, what: str) -> str | None:
+    """The unit of measure that a file states, as quantities writes it; None, with a warning, where it is unknown."""
     if unit is None or unit.strip().lower() in NO_UNIT:
         return None
     import quantities as pq
 
-    for spelling in (unit, unit.lower()):  # "Volts" stands in many files
+    latin = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign and the Greek letter
+    for spelling in (latin, latin.lower()):  # "Volts" stands in many files
         try:
             return pq.Quantity(1.0, spelling).dimensionality.string
-        except (LookupError, SyntaxError, TypeError):
-            continue
-    warn(f"the unit {unit!r} of the NWB series {name!r} is unknown to quantities: taken as none")
+        except (LookupError, SyntaxError, TypeError, ValueError, AttributeError, ArithmeticError):
+            continue  # which of them depends on how far quantities gets with it
+    warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")
     return None
 
 

@@ -138,7 +138,9 @@ def from_series(series: Any) -> Signal:
             f"the NWB series {series.name!r} must have data of shape (n,) or (n, n_outputs) and n timestamps; it has "
             f"{data.shape} and {len(times)}"
         )
-    return Signal(times, data * series.conversion + series.offset, known_unit(series.unit, series.name))
+    return Signal(
+        times, data * series.conversion + series.offset, known_unit(series.unit, f"the NWB series {series.name!r}")
+    )
 
 
 def side_by_side(signals: Mapping[str, Signal]) -> Signal:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .measures import known_unit
 from .signals import Signal
 from .warning import warn
 
@@ -50,7 +51,8 @@ def scaled(recording: Any, traces: np.ndarray) -> tuple[np.ndarray, str | None]:
             raise ValueError(f"the channels of a recording given as behaviour have the units {units}; choose those of "
                              "one unit with recording.select_channels(...)")  # fmt: skip
         offset = recording.get_property("offset_to_physical_unit") if "offset_to_physical_unit" in known else 0.0
-        return values * recording.get_property("gain_to_physical_unit") + offset, units[0]
+        unit = known_unit(units[0], "the recording given as behaviour")
+        return values * recording.get_property("gain_to_physical_unit") + offset, unit
     if recording.has_scaleable_traces():
         return values * recording.get_property("gain_to_uV") + recording.get_property("offset_to_uV"), "uV"
     return values, None

@@ -8,16 +8,37 @@ import numpy as np
 
 from .recognition import is_a
 
+ROUNDING = 1e-12  # relative, of a unit that is a whole part of a second
+
 
 def as_seconds(times: Any) -> np.ndarray:
-    """Float64 seconds of times with or without a unit; plain numbers are seconds already."""
+    """Float64 seconds of times with or without a unit; plain numbers are seconds already.
+
+    Raises
+    ------
+    ValueError
+        For units that are none of time, units on some of the times only, dates, and masked times.
+    """
     if is_a(times, "quantities", "Quantity"):
         return in_seconds(times)
     if is_a(times, "pynapple", "Ts"):
         return np.asarray(times.t, dtype=np.float64)
-    if isinstance(times, (list, tuple)) and len(times) and is_a(times[0], "quantities", "Quantity"):
-        return np.array([in_seconds(time) for time in times])  # NumPy would drop the units without a word
-    return np.asarray(times, dtype=np.float64)
+    if isinstance(times, (list, tuple)):
+        with_unit = [is_a(time, "quantities", "Quantity") for time in times]
+        if any(with_unit):  # NumPy would drop the units without a word
+            if not all(with_unit):
+                raise ValueError("some of the times have a unit and some have none; give all with a unit, or plain "
+                                 "seconds")  # fmt: skip
+            return np.array([in_seconds(time) for time in times])
+    if np.ma.is_masked(times):
+        raise ValueError("times must be known; some are masked: leave them out, for instance times.compressed()")
+    array = np.asarray(times)
+    if array.dtype.kind == "M":
+        raise ValueError("dates on the clock cannot be compared with spike times; give seconds of the recording's "
+                         "clock, for instance (dates - recording_start).total_seconds()")  # fmt: skip
+    if array.dtype.kind == "m":
+        return array / np.timedelta64(1, "s")
+    return array.astype(np.float64)
 
 
 def in_seconds(quantity: Any) -> np.ndarray:
@@ -37,4 +58,5 @@ def in_seconds(quantity: Any) -> np.ndarray:
         raise ValueError(f"times must be in a unit of time such as s or ms, got {unit!r}") from None
     magnitude = np.asarray(quantity.magnitude, dtype=np.float64)
     # Division by 1000 is exactly rounded, the product with 0.001 is not: 1234 ms must be 1.234 s.
-    return magnitude * factor if factor >= 1 else magnitude / round(1 / factor, 6)
+    parts = round(1 / factor)
+    return magnitude / parts if abs(parts * factor - 1) < ROUNDING else magnitude * factor

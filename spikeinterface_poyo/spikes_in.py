@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from .clocks import forgets_clock
 from .epochs_in import tidy
 from .recognition import is_a
 from .seconds import as_seconds, in_seconds
 from .session import ClockSource, Segment, Session
 from .stored_spikes import is_stored, stored_segment
 from .unit_properties import of_analyzer, of_nwb_units, of_sorting, of_table
+from .warning import warn
 
+N_CHUNKS, CHUNK = 64, 256  # in how many places, of so many spikes each, the order of a saved file is looked at
 ACCEPTED = (
     "a SpikeInterface sorting or SortingAnalyzer, the folder it was saved in, neo SpikeTrains, Segment or Block, an "
     "NWB Units table or NWBFile, a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
@@ -198,7 +201,11 @@ def from_nwb_units(units: Any) -> Session:
 def from_analyzer(analyzer: Any) -> Session:
     """``SortingAnalyzer``. Its sorting forgets the recording's clock when it is reloaded, so the recording is asked."""
     recording = analyzer.recording if analyzer.has_recording() or analyzer.has_temporary_recording() else None
-    return replace(from_spikeinterface(analyzer.sorting, recording), properties=of_analyzer(analyzer))
+    session = from_spikeinterface(analyzer.sorting, recording)
+    if recording is None and any(segment.clock == "frames" for segment in session.segments):
+        warn("the SortingAnalyzer has no recording, so spike times count from its first sample; where the recording's "
+             "clock does not start there, give it with analyzer.set_temporary_recording(recording)")  # fmt: skip
+    return replace(session, properties=of_analyzer(analyzer))
 
 
 def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
@@ -208,10 +215,16 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
     sampling rate.
     """
     has_recording = recording is not None or sorting.has_recording()
-    if not has_recording and is_mapped(sorting):
+    if not has_recording and is_mapped(sorting) and is_in_order(sorting.spikes):
         return from_mapped(sorting)
     if not has_recording and is_a(sorting, "spikeinterface", "UnitsSelectionSorting"):
         return from_selection(sorting)
+    if not has_recording and is_a(sorting, "spikeinterface", "SelectSegmentSorting"):
+        return from_segments(sorting)
+    if not has_recording and forgets_clock(sorting):
+        warn(f"SpikeInterface's {type(sorting).__name__} does not hand on the clock of the sorting that it was made "
+             "from, so spike times are off by that one's start: sorting.register_recording(recording) restores the "
+             "clock")  # fmt: skip
     vector = None
     segments = []
     for index in range(sorting.get_num_segments()):
@@ -219,7 +232,8 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
             trains = [sorting.get_unit_spike_train_in_seconds(unit, segment_index=index) for unit in sorting.unit_ids]
             segments.append(from_trains(trains, None, "native"))
             continue
-        vector = sorting.to_spike_vector() if vector is None else vector
+        if vector is None:
+            vector = in_order_of_segments(sorting.to_spike_vector())
         first, past = np.searchsorted(vector["segment_index"], [index, index + 1])
         frames = vector["sample_index"][first:past]
         units = vector["unit_index"][first:past]
@@ -232,9 +246,36 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
+def in_order_of_segments(vector: np.ndarray) -> np.ndarray:
+    """A spike vector by segments, which SpikeInterface leaves as it was given."""
+    index = vector["segment_index"]
+    return vector if (index[1:] >= index[:-1]).all() else vector[np.argsort(index, kind="stable")]
+
+
+def from_segments(sorting: Any) -> Session:
+    """``select_segment_sorting(...)`` on its parent's clock: SpikeInterface drops the parent's recording."""
+    parent = from_spikeinterface(sorting._kwargs["sorting"])
+    segments = tuple(parent.segments[index] for index in sorting._kwargs["segment_indices"])
+    return replace(parent, segments=segments, properties=of_sorting(sorting))
+
+
 def is_mapped(sorting: Any) -> bool:
     """Whether ``sorting`` is a folder that SpikeInterface saved, its spikes mapped into memory."""
     return is_a(sorting, "spikeinterface", "NumpyFolderSorting") and isinstance(sorting.spikes, np.memmap)
+
+
+def is_in_order(spikes: np.ndarray) -> bool:
+    """Whether a saved spike vector is in order of segments and time, in which windows are looked up.
+
+    SpikeInterface saves what it is given. The order is looked at in places spread over the vector, since reading all of
+    a large file takes long.
+    """
+    first = np.linspace(0, len(spikes), N_CHUNKS, endpoint=False).astype(np.int64)
+    index = np.unique(first[:, None] + np.arange(CHUNK))
+    some = spikes[index[index < len(spikes)]]
+    segment, frame = some["segment_index"], some["sample_index"]
+    later = (segment[1:] > segment[:-1]) | ((segment[1:] == segment[:-1]) & (frame[1:] >= frame[:-1]))
+    return bool(later.all())
 
 
 def from_mapped(sorting: Any) -> Session:

@@ -7,16 +7,19 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .behavior_in import as_values
+from .behavior_in import as_values, with_one_unit, without_missing
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
+from .measures import rescale
 from .readout import Readout
 from .readouts import CategoricalReadout
+from .recognition import is_a
 from .samples import SpikeSamples
-from .signals import TargetInfo, with_kinds
+from .signals import TargetInfo, check_same_kind, with_kinds
 
 
 class Targets(NamedTuple):
@@ -62,7 +65,7 @@ def as_targets(
         return by_itself(X, y, "categorical" if labels else behavior_type, known, labels, classes)
     if classes is not None:
         raise ValueError("classes= are those of labels that come by themselves; these targets come by name")
-    columns = {str(name): y[name] for name in (y if isinstance(y, Mapping) else y.dtype.names)}
+    columns = {str(name): with_one_unit(y[name]) for name in (y if isinstance(y, Mapping) else y.dtype.names)}
     for name, values in columns.items():
         check_length(X, np.asarray(values), f"y[{name!r}]")
     infos = {info.name: info for session in X.targets for info in session}
@@ -79,10 +82,11 @@ def by_itself(
     if several:
         raise ValueError(f"samples have the behaviours {several[0]}: y must come by name, as align gives it")
     infos = {session[0].name: session[0] for session in X.targets}
-    infos = with_kinds(infos, behavior_type)
+    infos, y = in_units_of(X, with_kinds(infos, behavior_type), with_one_unit(y))
     if labels:
         return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known))
-    if as_values(y).dtype.kind != "f" and np.asarray(y).dtype.kind != "b":
+    y = y if issparse(y) else without_missing(y)
+    if as_values(y).dtype.kind != "f" and y.dtype.kind != "b":
         raise ValueError("y holds labels: POYOClassifier learns them; among several behaviours, give them by name")
     if any(info.kind == "categorical" for info in infos.values()):
         raise ValueError("categorical targets by themselves are for POYOClassifier; among several, give them by name")
@@ -103,14 +107,44 @@ def by_itself(
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
 
 
+def in_units_of(X: SpikeSamples, infos: Mapping[str, TargetInfo], y: Any) -> tuple[dict[str, TargetInfo], Any]:
+    """Targets that come as a quantity as plain numbers, in the units of measure that the samples' behaviours have."""
+    if not is_a(y, "quantities", "Quantity"):
+        return dict(infos), y
+    check_length(X, y, "y")
+    told, plain = dict(infos), np.array(y.magnitude, dtype=np.float64)
+    for position, mine in X.by_session():
+        info = infos[X.targets[position][0].name]
+        told[info.name], plain[mine] = measured(info, y[mine])
+    return told, plain
+
+
+def measured(info: TargetInfo, values: Any) -> tuple[TargetInfo, Any]:
+    """Values in the behaviour's unit of measure, or in their own where nothing is known of it; plain ones as they are.
+
+    Raises
+    ------
+    ValueError
+        Where the behaviour has no unit of measure, or one that these cannot be converted to.
+    """
+    if not is_a(values, "quantities", "Quantity"):
+        return info, values
+    given = replace(info, units=values.dimensionality.string, bare=False)
+    if info.bare:
+        return given, values.magnitude
+    what = f"y of behaviour {info.name!r}"
+    check_same_kind(given, info, what)
+    return info, rescale(values.magnitude, given.units, info.units, what)
+
+
 def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classes: tuple[Any, ...] | None) -> Targets:
     """Labels that come by themselves, as scikit-learn's classifiers take them; ``classes`` are all that there are."""
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(without_missing(y), warn=True)
     check_length(X, y, "y")
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity")
     known = known_labels(y)
-    check_classification_targets(y[known])
+    check_classification_targets(np.array(y[known].tolist()) if y.dtype.kind == "O" else y[known])
     codes, classes = encode(y, "y", classes)
     told = {name: replace(info, n_outputs=1, classes=classes, one_dimensional=True) for name, info in infos.items()}
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
@@ -118,6 +152,7 @@ def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classe
 
 def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetInfo, np.ndarray]:
     """One behaviour of several: all that is known of it, and its columns (n_samples, n_outputs)."""
+    info, values = measured(info, values)
     values = as_values(values)
     kind = info.kind or (known.kind if known is not None else None)
     kind = kind or ("continuous" if values.dtype.kind == "f" else "categorical")

@@ -287,7 +287,7 @@ class Vocabulary:
             was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
             raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
         all_known = [*known.unit_names, *known.silent_units]
-        unknown = [unit for unit in session.unit_names if unit not in set(all_known)]
+        unknown = sorted(set(session.unit_names).difference(all_known))
         if unknown:
             raise ValueError(
                 f"session {name!r} has units {unknown} that were not there at fit (known: {all_known}). Leave them "

@@ -219,5 +219,8 @@ class TestTimes:
         with pytest.raises(ValueError, match=r"times of session_0 do not overlap.*9\.900 s, the times 500\.000"):
             grid_samples(as_sessions(SPIKES), [500.0])
 
-    def test_partly_outside_the_recording_are_all_kept(self):
-        assert len(grid_samples(as_sessions(SPIKES), [5.0, 500.0])) == 2
+    def test_partly_outside_the_recording_are_all_kept_with_a_warning(self):
+        with pytest.warns(
+            UserWarning, match=r"1 of 2 times of session_0 \(5\.000 to 500\.000 s\) lie outside the spikes'"
+        ):
+            assert len(grid_samples(as_sessions(SPIKES), [5.0, 500.0])) == 2

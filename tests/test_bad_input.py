@@ -62,6 +62,39 @@ def is_fitted(decoder: POYODecoder) -> bool:
     return hasattr(decoder, "network_")
 
 
+class TestUnitsOfTargets:
+    def test_targets_are_rescaled_to_those_of_the_samples(self, small_decoder):
+        X, y = align(SPIKES, (TIMES, VALUES * pq.m))
+        plain, scaled = (small_decoder().fit(X, given) for given in (y, y * 100 * pq.cm))
+        assert scaled.sessions_.readouts["behavior"].units == "m"
+        np.testing.assert_allclose(scaled.predict(X), plain.predict(X), atol=1e-5)
+        assert scaled.score(X, y * 100 * pq.cm) == pytest.approx(scaled.score(X, y))
+
+    def test_targets_by_name_are_rescaled(self, small_decoder):
+        X, y = align(SPIKES, {"x": (TIMES, VALUES * pq.m)})
+        fitted = small_decoder().fit(X, {"x": y["x"] * 100 * pq.cm})
+        assert fitted.score(X, y) == pytest.approx(fitted.score(X, {"x": y["x"] * 1000 * pq.mm}))
+
+    def test_those_of_counts_are_their_own(self, small_decoder):
+        counts = np.random.default_rng(0).poisson(2.0, (200, 3))
+        fitted = small_decoder().fit(counts, VALUES * pq.m)
+        assert fitted.sessions_.readouts["behavior"].units == "m"
+        assert fitted.score(counts, VALUES * 100 * pq.cm) == pytest.approx(fitted.score(counts, VALUES))
+
+    @pytest.mark.parametrize("unit", [None, pq.m])
+    def test_those_that_do_not_fit_are_refused(self, decoder, unit):
+        X, y = align(SPIKES, (TIMES, VALUES if unit is None else VALUES * unit))
+        with refused("none" if unit is None else "cannot be converted to 'm'"):
+            decoder.fit(X, y * pq.s)
+
+    def test_masked_targets_are_unknown(self, small_decoder):
+        X, y = align(SPIKES, BEHAVIOUR)
+        hidden = np.arange(len(y)) % 7 == 0
+        masked = np.ma.array(np.where(hidden, -999.0, y), mask=hidden)
+        fitted = [small_decoder().fit(X, given) for given in (masked, np.where(hidden, np.nan, y))]
+        np.testing.assert_array_equal(*(one.predict(X) for one in fitted))
+
+
 class TestTime:
     def test_no_overlap_names_both_ranges(self, decoder):
         with refused(

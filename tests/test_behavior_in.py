@@ -147,3 +147,40 @@ def test_rescale(unit, target, factor):
 def test_rescale_refuses_another_kind_of_quantity(unit, target):
     with pytest.raises(ValueError, match=f"^speed is in '{unit}', which cannot be converted to '{target}'"):
         rescale(VALUES, unit, target, "speed")
+
+
+def test_masked_values_are_unknown():
+    values = np.ma.masked_equal([1.0, -999.0, 3.0], -999.0)
+    np.testing.assert_array_equal(as_signal((np.arange(3.0), values)).values, [1.0, np.nan, 3.0])
+    labels = np.ma.array(["a", "b", "a"], mask=[False, True, False])
+    assert as_signal((np.arange(3.0), labels)).values.tolist() == ["a", None, "a"]
+
+
+@pytest.mark.parametrize("missing", ["NA", "masked column"])
+def test_what_pandas_does_not_know_is_unknown(missing):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": pd.array([1.0, None], dtype="Float64"), "b": [3.0, 4.0]}, index=[0.0, 0.5])
+    if missing == "NA":
+        frame = frame.astype(object)
+    np.testing.assert_array_equal(as_signal(frame).values, [[1.0, 3.0], [np.nan, 4.0]])
+    labels = pd.Series(["go", None], dtype="string", index=[0.0, 0.5])
+    assert as_signal(labels).values.tolist() == ["go", None]
+
+
+def test_a_table_whose_index_is_no_time_is_refused():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match=r"the columns \['time', 'x'\]: frame.set_index"):
+        as_signal(pd.DataFrame({"time": [10.0, 10.5], "x": [1.0, 2.0]}))
+
+
+def test_a_list_of_quantities_has_one_unit():
+    signal = as_signal(([0.0, 1.0], [1 * pq.m, 50 * pq.cm]))
+    assert (signal.values.tolist(), signal.units) == ([1.0, 0.5], "m")
+    with pytest.raises(ValueError, match="some have none"):
+        as_signal(([0.0, 1.0], [1 * pq.m, 50.0]))
+
+
+@pytest.mark.parametrize("values", [[1 + 1j, 2.0], np.array([0, 1], "m8[s]"), np.array([0, 1], "M8[s]")])
+def test_values_that_are_no_real_numbers_are_refused(values):
+    with pytest.raises(ValueError, match="real numbers or labels"):
+        as_signal(([0.0, 1.0], values))

@@ -184,6 +184,21 @@ class TestLabels:
         assert balanced.chance_loss == pytest.approx(np.log(2))
         np.testing.assert_array_equal(given.encode(y)[3:], [[0, 3], [np.nan, np.nan]])
 
+    @pytest.mark.parametrize("labels", [("1", "2"), (True, False)], ids=["digits", "truth values"])
+    def test_they_stay_labels_among_several(self, session, sides, small_decoder, labels):
+        given = np.where(sides == "east", *labels)
+        X, y = align(session.spikes, {"velocity": session.behavior, "side": (session.times, given)})
+        decoder = small_decoder().fit(X, y)
+        assert decoder.sessions_.readouts["side"].kind == "categorical"
+        assert set(decoder.predict(X)["side"].tolist()) <= set(labels)
+
+    @pytest.mark.parametrize("labels", [("1", "2"), (True, False)], ids=["digits", "truth values"])
+    def test_they_stay_labels_where_some_are_unknown(self, session, sides, small_decoder, labels):
+        given = np.where(sides == "east", *labels).astype(object)
+        given[:3] = None
+        fitted = POYOClassifier(**small_decoder().get_params()).fit(session.spikes, (session.times, given))
+        assert fitted.classes_.tolist() == sorted(labels)
+
     def test_a_decoder_asks_for_a_name(self, session, sides, small_decoder):
         with pytest.raises(ValueError, match="POYOClassifier learns them"):
             small_decoder().fit(session.spikes, (session.times, sides))

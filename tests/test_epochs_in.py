@@ -75,6 +75,21 @@ def test_only_samples_inside_count_ends_included(kind):
     np.testing.assert_array_equal(y, np.sin(INSIDE))
 
 
+def test_ends_are_included_although_sums_of_steps_round():
+    times = np.arange(0, 1, 0.1)  # 0.3 and 0.7 a little late
+    for epochs in ([(0.1, 0.3), (0.6, 0.7)], neo.Epoch([0.1, 0.6] * pq.s, durations=[0.2, 0.1] * pq.s)):
+        X, _ = align(SPIKES, (times, times), epochs=epochs)
+        np.testing.assert_allclose(X.times, [0.1, 0.2, 0.3, 0.6, 0.7])
+
+
+def test_a_table_of_time_differences():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(
+        {"start_time": pd.to_timedelta([1, 4], unit="s"), "stop_time": pd.to_timedelta([3, 5], unit="s")}
+    )
+    np.testing.assert_array_equal(as_intervals(table), [[1.0, 3.0], [4.0, 5.0]])
+
+
 def test_spikes_outside_stay_readable():
     X, _ = align(SPIKES, BEHAVIOUR, epochs=INTERVALS)
     np.testing.assert_array_equal(X.sessions[0].segments[0].spike_times, np.sort(np.concatenate([*SPIKES.values()])))

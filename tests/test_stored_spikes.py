@@ -177,3 +177,26 @@ def test_a_saved_sorting_without_spikes_in_a_segment(tmp_path):
     segments = as_session(tmp_path / "sorting").segments
     assert [len(segment.spike_times) for segment in segments] == [0, 2]
     np.testing.assert_array_equal(segments[0].span(np.array([0.0]), np.array([1.0])), [[0], [0]])
+
+
+@pytest.mark.parametrize("order", ["random", "by unit"])
+@pytest.mark.parametrize("where", ["folder", "memory"])
+def test_spikes_in_another_order_are_read_whole(folder, tmp_path, order, where):
+    given = NumpyFolderSorting(folder)
+    spikes = np.array(given.spikes)
+    key = np.random.default_rng(0).permutation(6000) if order == "random" else spikes["unit_index"]
+    spikes = spikes[np.lexsort((key, spikes["segment_index"]))]
+    sorting = NumpySorting(spikes, RATE, given.unit_ids)
+    if where == "folder":
+        sorting = sorting.save(folder=tmp_path / "sorting")
+    for there, here in zip(as_session(sorting).segments, as_session(folder).segments, strict=True):
+        np.testing.assert_array_equal(np.asarray(there.spike_times), np.asarray(here.spike_times))
+        np.testing.assert_array_equal(np.asarray(there.unit_index), np.asarray(here.unit_index))
+
+
+def test_spikes_by_unit_in_memory_keep_their_segments(folder):
+    given = NumpyFolderSorting(folder)
+    spikes = np.array(given.spikes)
+    spikes = spikes[np.lexsort((spikes["sample_index"], -spikes["segment_index"], spikes["unit_index"]))]
+    sorting = NumpySorting(spikes[::-1], RATE, given.unit_ids)
+    assert [len(segment.spike_times) for segment in as_session(sorting).segments] == [4000, 2000]

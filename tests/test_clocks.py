@@ -1,0 +1,101 @@
+"""Clocks of SpikeInterface's sortings: kept where they can be told, and never lost without a word."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from spikeinterface.core import (
+    NumpyRecording,
+    NumpySorting,
+    aggregate_units,
+    create_sorting_analyzer,
+    select_segment_sorting,
+)
+
+from spikeinterface_poyo.spikes_in import as_session
+
+FS = 1000.0
+FRAMES = {"a": np.array([3, 500, 1999]), "b": np.array([0, 7, 500])}
+START = 100.0
+
+
+@pytest.fixture
+def shifted() -> NumpySorting:
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    sorting.shift_times(START)
+    return sorting
+
+
+@pytest.fixture
+def registered() -> NumpySorting:
+    """Two segments on the time vectors of a recording, which drift."""
+    sorting = NumpySorting.from_unit_dict([FRAMES, FRAMES], FS)
+    recording = NumpyRecording([np.zeros((4000, 1))] * 2, FS)
+    for segment, start in enumerate((10.0, 50.0)):
+        recording.set_times(start + np.arange(4000) / FS * 1.001, segment_index=segment, with_warning=False)
+    sorting.register_recording(recording)
+    return sorting
+
+
+def first_spike(sorting) -> float:
+    return float(as_session(sorting).segments[0].spike_times[0])
+
+
+@pytest.mark.parametrize("chosen", [[0], [1], [1, 0]])
+def test_a_selected_segment_keeps_the_recordings_clock(registered, chosen):
+    given = as_session(registered).segments
+    selected = as_session(select_segment_sorting(registered, chosen)).segments
+    for index, segment in zip(chosen, selected, strict=True):
+        assert segment.clock == "recording"
+        np.testing.assert_array_equal(segment.spike_times, given[index].spike_times)
+
+
+KEPT = {
+    "itself": lambda sorting: sorting,
+    "units": lambda sorting: sorting.select_units(["a"]),
+    "slice": lambda sorting: sorting.frame_slice(0, 1500),
+    "units of a slice": lambda sorting: sorting.frame_slice(0, 1500).select_units(["a"]),
+}
+LOST = {
+    "a slice of units": lambda sorting: sorting.select_units(["a"]).frame_slice(0, 1500),
+    "units side by side": lambda sorting: aggregate_units([sorting, sorting.rename_units(["c", "d"])]),
+}
+
+
+@pytest.mark.parametrize("how", KEPT)
+def test_a_start_is_kept_without_a_word(shifted, how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first_spike(KEPT[how](shifted)) >= START
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_start_that_spikeinterface_loses_is_told_of(shifted, how):
+    with pytest.warns(UserWarning, match="does not hand on the clock"):
+        assert first_spike(LOST[how](shifted)) < START
+
+
+def test_a_slice_that_loses_its_start_is_told_of():
+    slices = NumpySorting.from_unit_dict(FRAMES, FS).frame_slice(400, 2000)
+    assert first_spike(slices) == 0.5
+    with pytest.warns(UserWarning, match="does not hand on the clock"):
+        assert first_spike(aggregate_units([slices])) == 0.1
+
+
+def test_what_never_had_a_clock_loses_none():
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_session(aggregate_units([sorting, sorting.rename_units(["c", "d"])]))
+
+
+def test_an_analyzer_without_its_recording_is_told_of():
+    recording = NumpyRecording([np.zeros((2000, 2), dtype=np.float32)], FS, t_starts=[START])
+    recording.set_dummy_probe_from_locations(np.array([[0.0, 0], [0, 20]]))
+    analyzer = create_sorting_analyzer(NumpySorting.from_unit_dict(FRAMES, FS), recording, sparse=False)
+    assert first_spike(analyzer) == START
+    analyzer._recording = None
+    with pytest.warns(UserWarning, match="has no recording"):
+        assert first_spike(analyzer) == 0.0

@@ -1,0 +1,51 @@
+"""Times of any kind as seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import quantities as pq
+
+from spikeinterface_poyo.seconds import as_seconds
+
+
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])
+def test_time_differences(unit):
+    steps = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1000, "s": 1}[unit]
+    given = (np.array([0, 3, 60]) * steps).astype(f"timedelta64[{unit}]")
+    np.testing.assert_array_equal(as_seconds(given), [0.0, 3.0, 60.0])
+
+
+def test_time_differences_of_pandas():
+    pd = pytest.importorskip("pandas")
+    np.testing.assert_array_equal(as_seconds(pd.to_timedelta([0.0, 1.234], unit="s")), [0.0, 1.234])
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (np.array(["2020-01-01"], dtype="datetime64[s]"), "dates on the clock"),
+        (np.ma.masked_less([-1.0, 1.0], 0), "some are masked"),
+        ([1.0, 2 * pq.ms], "some of the times have a unit"),
+        ([2 * pq.ms, 1.0], "some of the times have a unit"),
+    ],
+)
+def test_what_cannot_be_compared_with_spike_times_is_refused(times, words):
+    with pytest.raises(ValueError, match=words):
+        as_seconds(times)
+
+
+def test_a_masked_array_without_masked_times_will_do():
+    np.testing.assert_array_equal(as_seconds(np.ma.masked_less([0.0, 1.0], 0)), [0.0, 1.0])
+
+
+@pytest.mark.parametrize(("unit", "seconds"), [(pq.ms, 1e-3), (pq.us, 1e-6), (pq.min, 60.0), (pq.ns, 1e-9)])
+def test_units_of_time_are_exact(unit, seconds):
+    given = np.arange(5000)
+    wanted = given * seconds if seconds >= 1 else given / round(1 / seconds)
+    np.testing.assert_array_equal(as_seconds(given * unit), wanted)
+
+
+def test_a_unit_that_is_no_whole_part_of_a_second():
+    frame = pq.UnitTime("frame", 0.7 * pq.s)
+    np.testing.assert_allclose(as_seconds(np.array([3600]) * frame), [2520.0], rtol=1e-12)
