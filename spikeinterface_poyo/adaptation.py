@@ -8,15 +8,16 @@ The learning rates and numbers of steps are ours: see docs/defaults.md.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .defaults import check_fits, choose_token_bin, choose_training
-from .fitting import Labels, Learned, fit_from_scratch, run
+from .fitting import Labels, Learned, fit_from_scratch, run, train_stage
 from .identification import TABLES, frozen_core, identification
 from .network import POYO, NetworkConfig
 from .readout import Readout
@@ -31,16 +32,29 @@ FINE_TUNING_RATE = 0.5  # share of learning_rate_init with which all weights go 
 FINE_TUNING_SECONDS = 60.0  # of labels, with which weights are kept halfway from identified to fine-tuned ones
 
 
-def learn(decoder: Any, base: Learned | None, labels: Labels) -> tuple[Learned, TrainingRecord]:
-    """What `POYODecoder.fit` does: train from scratch, or adapt a base."""
-    return fit_from_scratch(decoder, labels) if base is None else adapt(decoder, base, labels)
+def learn(
+    decoder: Any, base: Learned | None, labels: Labels, same: Collection[str] | None = None
+) -> tuple[Learned, TrainingRecord]:
+    """What `POYODecoder.fit` does: train from scratch, or adapt a base, to which sessions are the ``same``."""
+    if base is None:
+        return fit_from_scratch(decoder, labels)
+    return adapt(decoder, base, labels, named_sessions(labels) if same is None else same)
 
 
-def adapt(decoder: Any, base: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
+def named_sessions(labels: Labels) -> set[str]:
+    """Sessions that a base may know under their ids: those that the user named, and rows of counts, which need no name.
+
+    The first unnamed session of one decoder has nothing to do with the first unnamed one of another.
+    """
+    sessions = {name: labels.X.sessions[position] for position, name in labels.names.items()}
+    return {name for name, session in sessions.items() if session.session_id is not None or session.isolated_rows}
+
+
+def adapt(decoder: Any, base: Learned, labels: Labels, same: Collection[str]) -> tuple[Learned, TrainingRecord]:
     """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
     token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
-    with training_job(decoder, labels, base.network) as job:
-        new = identify_units(decoder, base, labels, token_bin, job)
+    with training_job(decoder, labels, "adapt", base.network) as job:
+        new = identify_units(decoder, base, labels, token_bin, job, same)
         record = new.record
         if not record.interrupted:
             settings = fine_tuning(new.settings, new.data)
@@ -83,7 +97,7 @@ def add_sessions(
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
-    with training_job(decoder, labels, known.network) as job:
+    with training_job(decoder, labels, how, known.network) as job:
         # Known sessions are to be read as before, so tokens stay as fine as they were.
         new = identify_units(decoder, known, labels, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
@@ -105,8 +119,13 @@ class Identified:
     record: TrainingRecord
 
 
-def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float, job: Job) -> Identified:
-    """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen."""
+def identify_units(
+    decoder: Any, base: Learned, labels: Labels, token_bin: float, job: Job, same: Collection[str] = ()
+) -> Identified:
+    """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen.
+
+    Sessions that are the ``same`` as the base's of that id begin with what it learned.
+    """
     shared = shared_readouts(labels.X, labels.y, base.vocabulary.readouts)
     readouts = make_readouts(labels.X, labels.y, labels.weight, shared, decoder.class_weight)
     vocabulary = labels.vocabulary(readouts)
@@ -115,7 +134,7 @@ def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float
                      token_bin=token_bin)  # fmt: skip
     data = labels.data(vocabulary, config)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
-    network = graft(base, vocabulary, shared, config, prior, job.seed).to(job.device)
+    network = graft(base, vocabulary, shared, config, prior, job.seed, same).to(job.device)
     settings = choose_training(decoder, labels.X, data, config, job.device)
     n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
@@ -124,13 +143,16 @@ def identify_units(decoder: Any, base: Learned, labels: Labels, token_bin: float
 
 
 def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
-    """One more iteration over known sessions, over all weights."""
+    """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
+    check_fits(decoder, config, known.vocabulary.reads_rows, labels.X)
     data = labels.data(known.vocabulary, config)
-    with training_job(decoder, labels, known.network) as job:
+    with training_job(decoder, labels, "go on", known.network) as job:
+        # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
+        job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)
         settings = replace(choose_training(decoder, labels.X, data, config, job.device), n_iterations=1)
-        record = run(decoder, network, data, going_on(settings), job)
+        record = train_stage(network, data, going_on(settings), job)
     return Learned(network, known.vocabulary), record
 
 
@@ -156,11 +178,12 @@ def graft(
     config: NetworkConfig,
     prior: UnitPrior | None,
     seed: int,
+    same: Collection[str],
 ) -> POYO:
     """A network with the base's core and tables for the sessions of ``vocabulary``, in which units are as expected.
 
-    Units of a session that the base knows under the same id, and the ``shared`` readouts, begin with what it learned;
-    what is new is drawn from ``seed``.
+    Units of sessions that are the ``same`` as the base's of that id, and the ``shared`` readouts, begin with what it
+    learned; what is new is drawn from ``seed``.
     """
     network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, seed)
     learned = base.network.state_dict()
@@ -173,7 +196,7 @@ def graft(
             columns = torch.from_numpy(vocabulary.readouts[name].columns)
             network.readout.weight[columns] = base.network.readout.weight[readout.columns].cpu()
             network.readout.bias[columns] = base.network.readout.bias[readout.columns].cpu()
-        for name in vocabulary.sessions.keys() & base.vocabulary.sessions.keys():
+        for name in base.vocabulary.sessions.keys() & set(same):
             new, old = vocabulary.sessions[name], base.vocabulary.sessions[name]
             known_rows = old.unit_rows
             for unit, row in new.unit_rows.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -29,6 +30,28 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+FEATURES = ("n_features_in_", "feature_names_in_")
+
+
+@contextmanager
+def features_as_before_on_failure(decoder: Any) -> Iterator[None]:
+    """Context in which the decoder may take note of other features, which it forgets if anything fails."""
+    before = {name: getattr(decoder, name) for name in FEATURES if hasattr(decoder, name)}
+    try:
+        yield
+    except BaseException:
+        forget_features(decoder)
+        for name, value in before.items():
+            setattr(decoder, name, value)
+        raise
+
+
+def forget_features(decoder: Any) -> None:
+    """Leave the decoder without the features of an array of counts."""
+    for name in FEATURES:
+        decoder.__dict__.pop(name, None)
+
+
 class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
@@ -50,6 +73,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         learning_rate_init: float | Literal["auto"] = "auto",
         alpha: float = 0.01,
         class_weight: Any = None,
+        warm_start: bool = False,
         batch_size: int | Literal["auto"] = "auto",
         max_iter: int | Literal["auto"] = "auto",
         early_stopping: bool | Literal["auto"] = "auto",
@@ -75,6 +99,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.class_weight = class_weight
+        self.warm_start = warm_start
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.early_stopping = early_stopping
@@ -134,13 +159,20 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
 
     def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
         door.check_parameters(self)
-        base = None if self.pretrained is None else load_pretrained(self.pretrained)
-        given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
-        warn_if_scattered(given.X)
-        names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
-        labels = Labels.of(given, sample_weight, names)
-        keep(self, *adaptation.learn(self, base, labels))
+        base, same = self._base()
+        with features_as_before_on_failure(self):
+            given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
+            warn_if_scattered(given.X)
+            names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
+            labels = Labels.of(given, sample_weight, names)
+            keep(self, *adaptation.learn(self, base, labels, same))
         return self
+
+    def _base(self) -> tuple[Learned | None, Collection[str] | None]:
+        """What `fit` starts from, and the sessions that it is known to know; None where their names must tell."""
+        if self.warm_start and hasattr(self, "network_"):
+            return Learned(self.network_, self.sessions_), list(self.sessions_.sessions)
+        return None if self.pretrained is None else load_pretrained(self.pretrained), None
 
     def partial_fit(
         self,
@@ -166,7 +198,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
             As in `fit`.
         session_id : str or list of str, optional
             Names of the sessions. Where omitted, they are new (``session_<k>``, the next that is free), except that an
-            array of counts is always of the same session.
+            array of counts is always of the same session, and samples of several sessions bear their ``session_ids``.
         adapt : {"units", "all"}, default: "units"
             "all" trains all weights on the new sessions after unit identification. Older sessions then change.
 
@@ -194,10 +226,12 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         if is_first and self.pretrained is None:
             return self._fit(X, y, raw_inputs, sample_weight)
         learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
-        given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
-        labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X))
-        is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)
-        learned, record = adaptation.learn_more(self, learned, labels, adapt)
+        with features_as_before_on_failure(self):
+            given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
+            numbered = isinstance(X, SpikeSamples) and len(X.sessions) > 1
+            labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
+            is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)
+            learned, record = adaptation.learn_more(self, learned, labels, adapt)
         # Where only new units are learned, known sessions are decoded as before, and their errors stay what they were.
         calibration: Calibration = self.calibration_ if is_new and adapt == "units" and not is_first else {}
         if not is_first:
@@ -251,8 +285,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         if door.is_array(X):
             X = self._rows(X, reset)
         elif reset:  # an earlier fit may have been on an array
-            self.__dict__.pop("n_features_in_", None)
-            self.__dict__.pop("feature_names_in_", None)
+            forget_features(self)
         return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out)
 
     def _enter_known(self, X: Any, y: Any, session_id: Any, epochs: Any, leave_out: bool) -> Targets:
@@ -273,12 +306,13 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         check_is_fitted(self, "network_")
-        if door.is_array(X):
+        if door.is_array(X) and times is None and session_id is None:
             return self._rows(X, reset=False)
-        if not isinstance(X, SpikeSamples):
+        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
             return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
         if times is not None or session_id is not None:
-            raise ValueError("SpikeSamples have their own times and sessions; times= and session_id= are for sortings")
+            raise ValueError("SpikeSamples have their own times and sessions, and arrays of counts have none; times= "
+                             "and session_id= are for sortings")  # fmt: skip
         return X
 
     def _rows(self, X: Any, reset: bool) -> SpikeSamples:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from .readout import Readout
-from .readouts import KINDS
+from .readouts import KINDS, CategoricalReadout
 from .samples import SpikeSamples
 from .signals import TargetInfo
+from .warning import warn
 from .windows import BehaviorColumns
 
 
@@ -82,10 +83,21 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
 
 
 def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]) -> dict[str, Readout]:
-    """Those of the ``known`` readouts that read out what these samples have under the same name."""
-    return {name: known[name] for name, (info, values) in behaviors_of(X, y).items()
-            if name in known and known[name].mismatch(info, values.shape[1]) is None
-            and not known[name].unknown_labels(info)}  # fmt: skip
+    """Those of the ``known`` readouts that read out what these samples have under the same name.
+
+    Warns
+    -----
+    UserWarning
+        Where numbers are taken for angles because they were angles under that name.
+    """
+    shared = {name: known[name] for name, (info, values) in behaviors_of(X, y).items()
+              if name in known and known[name].mismatch(info, values.shape[1]) is None
+              and not known[name].unknown_labels(info)}  # fmt: skip
+    for name, (info, _) in behaviors_of(X, y).items():
+        if name in shared and shared[name].kind == "circular" and info.kind is None:
+            warn(f"behaviour {name!r} is taken for angles, which it was in the weights to start from; say "
+                 "behavior_type='circular' where it is, else 'continuous'")  # fmt: skip
+    return shared
 
 
 def make_readouts(
@@ -107,9 +119,13 @@ def make_readouts(
         Weights of the classes of labels.
     """
     readouts: dict[str, Readout] = {}
+    behaviors = behaviors_of(X, y)
     for name, readout in shared.items():
+        if isinstance(readout, CategoricalReadout):
+            info, values = behaviors[name]
+            readout = readout.reweighed(values, weight, info, class_weight)
         readouts[name] = replace(readout, first_column=n_columns(readouts.values()))
-    for name, (info, values) in behaviors_of(X, y).items():
+    for name, (info, values) in behaviors.items():
         if name in shared:
             continue
         names = info.names if info.names is not None and len(info.names) == values.shape[1] else None
@@ -117,7 +133,25 @@ def make_readouts(
                   "output_names": names, "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
+    check_class_weight(class_weight, readouts.values())
     return readouts
+
+
+def check_class_weight(class_weight: Any, readouts: Iterable[Readout]) -> None:
+    """Refuse weights of labels that there are not.
+
+    Raises
+    ------
+    ValueError
+        Naming them.
+    """
+    if not isinstance(class_weight, Mapping):
+        return
+    labels = {label for readout in readouts if isinstance(readout, CategoricalReadout) for label in readout.classes}
+    strange = [label for label in class_weight if label not in labels]
+    if strange:
+        raise ValueError(f"class_weight= has the labels {strange}, which are not among those to learn: "
+                         f"{sorted(labels, key=str)}")  # fmt: skip
 
 
 def n_columns(readouts: Iterable[Readout]) -> int:

@@ -12,7 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from . import door
 from .base import BasePOYO
 from .decoding import predict_probabilities
+from .encoding import as_label_array
 from .readouts import CategoricalReadout
+from .targets import in_order
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,7 +29,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     pretrained, window_length, causal, dim, depth, dim_head, cross_heads, self_heads, num_latents_per_step,
-    n_latent_steps, dropout, unit_dropout, learning_rate_init, alpha, class_weight, batch_size, max_iter,
+    n_latent_steps, dropout, unit_dropout, learning_rate_init, alpha, class_weight, warm_start, batch_size, max_iter,
     early_stopping, validation_fraction, n_iter_no_change, device, random_state, checkpoint, verbose
         As in `POYODecoder`.
 
@@ -55,11 +57,13 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        """Labels, shape (n_classes,)."""
-        readout = self._readout()
-        if readout is None:
+        """Labels, shape (n_classes,); of all behaviours where sessions have different ones."""
+        readouts = self._label_readouts()
+        if not readouts:
             raise AttributeError("classes_ are there after fit")
-        return readout.labels
+        if len(readouts) == 1:
+            return readouts[0].labels
+        return as_label_array(in_order((label for readout in readouts for label in readout.classes), "all sessions"))
 
     @classmethod
     def from_pretrained(cls, source: str | PathLike[str], device: str = "auto") -> Self:
@@ -71,7 +75,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
             For weights that know no labels.
         """
         classifier = super().from_pretrained(source, device)
-        if classifier._readout() is None:
+        if not classifier._label_readouts():
             raise ValueError(f"the weights {str(source)!r} know no labels: load them with POYODecoder.from_pretrained, "
                              "or adapt them with POYOClassifier(pretrained=...).fit")  # fmt: skip
         return classifier
@@ -133,8 +137,8 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         """Logarithm of `predict_proba`."""
         return np.log(self.predict_proba(X, times, session_id=session_id))
 
-    def _readout(self) -> CategoricalReadout | None:
-        """Readout of the labels, which all sessions share; None before fit."""
+    def _label_readouts(self) -> list[CategoricalReadout]:
+        """Readouts of labels: one that sessions share, or several; none before fit."""
         known = getattr(self, "sessions_", None)
         readouts = [] if known is None else list(known.readouts.values())
-        return next((readout for readout in readouts if isinstance(readout, CategoricalReadout)), None)
+        return [readout for readout in readouts if isinstance(readout, CategoricalReadout)]

@@ -12,6 +12,7 @@ from torch import Tensor
 from .alignment import grid_samples
 from .behaviors import n_outputs, placed
 from .calibration import Calibration, Temperature
+from .encoding import as_label_array
 from .network import POYO, WindowBatch
 from .prediction import Read, predict_block
 from .readout import Readout
@@ -93,6 +94,11 @@ def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], val
         return users_targets(readouts, values, [mine for _, mine in X.by_session()])
     if len({readout.name for (readout,) in readouts}) == 1:
         return as_given(readouts[0][0], values)
+    if all(readout.kind == "categorical" for (readout,) in readouts):
+        labels = np.empty(len(values), dtype=object)
+        for (readout,), (_, mine) in zip(readouts, X.by_session(), strict=True):
+            labels[mine] = as_given(readout, values[mine])
+        return as_label_array(labels.tolist())
     return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values
 
 
@@ -146,10 +152,13 @@ def score_samples(
     true = vocabulary.in_units(given.X, given.y, {position: names[position] for position, _ in sessions})
     scores = []
     for position, mine in sessions:
+        mine = mine[weight[mine] > 0]
         behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
                      for readout, outputs, _ in placed(vocabulary.readouts_of(names[position]))]  # fmt: skip
         scored = [score for score in behaviors if not np.isnan(score)]
         if not scored:
+            if len(mine) == 0:  # all have weight zero
+                continue
             raise ValueError(f"session {names[position]!r} has fewer than two known targets; R2 is not defined")
         scores.append(float(np.mean(scored)))
     return float(np.mean(scores))

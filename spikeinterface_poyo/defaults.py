@@ -161,7 +161,7 @@ def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSampl
     if rows != base_rows:
         trained, given = ("spikes in time", "an array of counts")[:: 1 if rows else -1]
         raise ValueError(f"the weights were trained on {trained}; they cannot learn from {given}")
-    if decoder.window_length not in ("auto", base.window_length):
+    if decoder.window_length not in ("auto", base.window_length) and not rows:
         raise ValueError(f"window_length={decoder.window_length} s, but the weights were trained with "
                          f"{base.window_length} s; leave it at 'auto'")  # fmt: skip
     if decoder.causal and not base.causal and not rows:

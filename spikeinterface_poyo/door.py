@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -62,8 +63,8 @@ def samples_and_targets(
     if not isinstance(X, SpikeSamples):
         X, y = pair(X, y, given.session_id, given.behavior_name, given.epochs, leave_out=leave_out)
     elif given.session_id is not None or given.behavior_name is not None:
-        raise ValueError("SpikeSamples have their own session ids and behaviour names; session_id= and behavior_name= "
-                         "are for sortings: give them to align")  # fmt: skip
+        raise ValueError("samples have their own session ids and behaviour names, and arrays of counts have none; "
+                         "session_id= and behavior_name= are for sortings: give them to align")  # fmt: skip
     elif given.epochs is not None:
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
     if not np.isfinite(X.times).all():
@@ -81,6 +82,19 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     if (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must not be negative and not all zero")
     return weight
+
+
+def check_class_weight(class_weight: Any) -> None:
+    """Refuse what weighs no classes; which there are is seen when labels are there."""
+    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
+        return
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"class_weight must be a dict of weights by label, 'balanced' or None, got {class_weight!r}")
+    bad = {
+        label: weight for label, weight in class_weight.items() if not (isinstance(weight, Real) and float(weight) >= 0)
+    }
+    if bad:
+        raise ValueError(f"class_weight must hold weights of zero or more, got {bad}")
 
 
 def check_parameters(decoder: Any) -> None:
@@ -105,6 +119,7 @@ def check_parameters(decoder: Any) -> None:
     if decoder.learning_rate_init != "auto":
         check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
+    check_class_weight(decoder.class_weight)
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":
             check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)

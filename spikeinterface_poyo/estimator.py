@@ -47,6 +47,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Weight decay.
     class_weight : dict, "balanced" or None, default: None
         Weights of the classes of labels in the loss; "balanced" makes all classes count alike.
+    warm_start : bool, default: False
+        ``fit`` on a fitted decoder adapts what it has learned, as it does ``pretrained`` weights; sessions and units
+        that it knows go on from where they are.
     batch_size : int or "auto", default: "auto"
         Windows a gradient step. "auto" is 16 to 32, more for more labels; fewer where they have over 100,000 tokens.
     max_iter : int or "auto", default: "auto"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .behaviors import make_readouts, n_columns, placed
+from .behaviors import behaviors_of, make_readouts, n_columns, placed
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
 from .door import check_sample_weight
 from .identification import frozen_core, identification
@@ -60,8 +60,20 @@ class Labels:
 
     @classmethod
     def of(cls, given: Targets, sample_weight: Any, names: Mapping[int, str]) -> Labels:
-        """From what users give."""
-        return cls(given.X, given.y, check_sample_weight(sample_weight, len(given.X)), names, given.by_name)
+        """From what users give.
+
+        Raises
+        ------
+        ValueError
+            Where a session has nothing to learn from.
+        """
+        weight = check_sample_weight(sample_weight, len(given.X))
+        behaviors_of(given.X, given.y)  # each is known somewhere
+        for position, mine in given.X.by_session():
+            if np.isnan(given.y[mine][weight[mine] > 0]).all():
+                raise ValueError(f"session {names[position]!r} has nothing to learn from: none of its targets is known "
+                                 "where samples have weight; leave it out")  # fmt: skip
+        return cls(given.X, given.y, weight, names, given.by_name)
 
     def take(self, index: np.ndarray) -> Labels:
         """Some of the samples."""
@@ -90,7 +102,7 @@ def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRec
     vocabulary = labels.vocabulary(readouts)
     config = choose_network(decoder, labels.X, vocabulary.n_columns)
     data = labels.data(vocabulary, config)
-    with training_job(decoder, labels) as job:
+    with training_job(decoder, labels, "from scratch") as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
         network.to(job.device)

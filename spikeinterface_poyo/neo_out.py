@@ -32,6 +32,7 @@ def to_neo(
         Whether samples lie on the sessions' regular grids.
     """
     signals: dict[str, list[Any]] = {}
+    in_order: list[Any] = []
     by_name = False
     for position, segment, order in samples.blocks():
         known = vocabulary.sessions[names[position]]
@@ -41,9 +42,8 @@ def to_neo(
         for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
             signal = as_neo(readout, samples.times[order], values[order, outputs], period, description)
             signals.setdefault(readout.name, []).append(signal)
-    if by_name:
-        return {name: alone(mine) for name, mine in signals.items()}
-    return alone([signal for mine in signals.values() for signal in mine])
+            in_order.append(signal)
+    return {name: alone(mine) for name, mine in signals.items()} if by_name else alone(in_order)
 
 
 def as_neo(

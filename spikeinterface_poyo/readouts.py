@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score
 
 from .encoding import as_label_array, distances, full_turn, on_circle, standardisation
+from .measures import rescale
 from .readout import MeasuredReadout, Readout
 from .scoring import mean_r2
 from .signals import Kind, TargetInfo
@@ -116,6 +117,14 @@ class CircularReadout(MeasuredReadout):
         """Two an angle."""
         return len(self.mean)
 
+    def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
+        """As of `Readout`; and full turns must be the same."""
+        why = super().mismatch(info, n_outputs)
+        if why is not None or info.bare or info.kind != self.kind:
+            return why
+        turn = rescale(np.array(info.period or full_turn(info.units, info.name)), info.units, self.units, "a full turn")
+        return None if np.isclose(turn, self.period) else f"a full turn of {turn:g} against {self.period:g}"
+
     @property
     def chance_loss(self) -> float:
         """Loss of always giving the centre of the angles' points; one where they all agree and nothing is to learn."""
@@ -180,17 +189,14 @@ class CategoricalReadout(Readout):
         ``class_weight`` is None, "balanced" or a mapping of label to weight, as in scikit-learn.
         """
         assert info.classes is not None
-        n_classes, known = len(info.classes), ~np.isnan(y[:, 0])
-        mass = np.bincount(y[known, 0].astype(int), weight[known], n_classes)
-        if class_weight is None:
-            factor = np.ones(n_classes)
-        elif class_weight == "balanced":
-            factor = np.where(mass > 0, mass.sum() / (n_classes * np.maximum(mass, 1e-300)), 1.0)
-        else:
-            factor = np.array([float(class_weight.get(label, 1.0)) for label in info.classes])
-        share = mass * factor / (mass * factor).sum()
-        entropy = -float((factor * mass / mass.sum() * np.log(np.maximum(share, 1e-12))).sum())
-        return cls(classes=info.classes, class_weight=tuple(factor.tolist()), entropy=entropy, **common)
+        factor, entropy = weigh(info.classes, y[:, 0], weight, class_weight)
+        return cls(classes=info.classes, class_weight=factor, entropy=entropy, **common)
+
+    def reweighed(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any) -> CategoricalReadout:
+        """The same for samples of other labels, or with other weights of the classes; parameters as in `of`."""
+        codes = self.in_units(y, info, "labels")
+        factor, entropy = weigh(self.classes, codes[:, 0], weight, class_weight)
+        return replace(self, class_weight=factor, entropy=entropy)
 
     @property
     def n_outputs(self) -> int:
@@ -255,6 +261,23 @@ class CategoricalReadout(Readout):
         known = ~np.isnan(y)
         out[known] = translated[y[known].astype(int)]
         return out
+
+
+def weigh(
+    classes: tuple[Any, ...], codes: np.ndarray, weight: np.ndarray, class_weight: Any
+) -> tuple[tuple[float, ...], float]:
+    """Weight of each class, and entropy of the weighted classes in nats, of samples with these codes and weights."""
+    n_classes, known = len(classes), ~np.isnan(codes)
+    mass = np.bincount(codes[known].astype(int), weight[known], n_classes)
+    if class_weight is None:
+        factor = np.ones(n_classes)
+    elif class_weight == "balanced":
+        factor = np.where(mass > 0, mass.sum() / (n_classes * np.maximum(mass, 1e-300)), 1.0)
+    else:
+        factor = np.array([float(class_weight.get(label, 1.0)) for label in classes])
+    share = mass * factor / (mass * factor).sum()
+    entropy = -float((factor * mass / mass.sum() * np.log(np.maximum(share, 1e-12))).sum())
+    return tuple(factor.tolist()), entropy
 
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}

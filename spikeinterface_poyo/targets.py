@@ -145,8 +145,13 @@ def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classe
         raise ValueError("Input y contains infinity")
     known = known_labels(y)
     check_classification_targets(np.array(y[known].tolist()) if y.dtype.kind == "O" else y[known])
-    codes, classes = encode(y, "y", classes)
+    codes = np.full(len(y), np.nan)
     told = {name: replace(info, n_outputs=1, classes=classes, one_dimensional=True) for name, info in infos.items()}
+    name_of = np.array([session[0].name for session in X.targets])[X.session_index]
+    for name in np.unique(name_of).tolist():  # each behaviour has labels of its own
+        mine = name_of == name
+        codes[mine], its_classes = encode(y[mine], "y" if len(infos) == 1 else f"y of behaviour {name!r}", classes)
+        told[name] = replace(told[name], classes=its_classes)
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
 
 
@@ -163,7 +168,10 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
         if flat.shape[1] != 1:
             raise ValueError(f"behaviour {info.name!r} is categorical and has {flat.shape[1]} columns; give each as a "
                              "behaviour of its own")  # fmt: skip
-        codes, classes = encode(flat[:, 0], info.name)
+        if isinstance(known, CategoricalReadout) and not known_labels(flat[:, 0]).any():  # as in a fold to be scored
+            codes, classes = np.full(len(flat), np.nan), known.classes
+        else:
+            codes, classes = encode(flat[:, 0], info.name)
         flat = codes[:, None]
     if np.isinf(flat).any():
         raise ValueError(f"behaviour {info.name!r} must be finite or NaN; {np.isinf(flat).sum()} values are infinite")

@@ -35,8 +35,8 @@ class Job:
 
 
 @contextmanager
-def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iterator[Job]:
-    """Context of one fit, which starts from the weights of ``base`` or from none.
+def training_job(decoder: Any, labels: Labels, how: str, base: POYO | None = None) -> Iterator[Job]:
+    """Context of one fit, which starts from the weights of ``base`` or from none; ``how`` tells fits of these apart.
 
     All random numbers come from the decoder's generator. A fit that comes to its end closes its checkpoint.
     """
@@ -44,7 +44,7 @@ def training_job(decoder: Any, labels: Labels, base: POYO | None = None) -> Iter
     if team.size > 1 and decoder.random_state is None:
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
     if decoder.checkpoint is not None:
-        of_fit = fingerprint(decoder, labels.X, labels.y, labels.weight, labels.names, base)
+        of_fit = fingerprint(decoder, labels.X, labels.y, labels.weight, labels.names, base) | {"how": how}
         checkpoint = Checkpoint(Path(decoder.checkpoint), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)

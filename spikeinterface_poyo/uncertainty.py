@@ -49,7 +49,7 @@ class Evidence(NamedTuple):
 def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str], Evidence]]:
     """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment."""
     vocabulary = learned.vocabulary
-    true = vocabulary.in_units(labels.X, labels.y, labels.names)
+    true = known_targets(vocabulary, labels)
     for name, order, columns, spread in answers_with_spread(learned.network, vocabulary, labels.X, labels.names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             wanted = true[order, outputs]
@@ -61,6 +61,11 @@ def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str]
                 yield (name, readout.name), Evidence(False, columns[known, place], wanted[known, 0].astype(int))
 
 
+def known_targets(vocabulary: Vocabulary, labels: Labels) -> np.ndarray:
+    """Targets (n_samples, most outputs) in the units of the readouts, NaN where unknown or of weight zero."""
+    return np.where(labels.weight[:, None] > 0, vocabulary.in_units(labels.X, labels.y, labels.names), np.nan)
+
+
 def check_known(vocabulary: Vocabulary, labels: Labels) -> None:
     """Whether enough targets of each output are known.
 
@@ -69,7 +74,7 @@ def check_known(vocabulary: Vocabulary, labels: Labels) -> None:
     ValueError
         Where there are fewer than `FEWEST_SAMPLES`.
     """
-    true = vocabulary.in_units(labels.X, labels.y, labels.names)
+    true = known_targets(vocabulary, labels)
     for position, mine in labels.X.by_session():
         for readout, outputs, _ in placed(vocabulary.readouts_of(labels.names[position])):
             known = ~np.isnan(readout.encode(true[mine, outputs]))
@@ -189,6 +194,34 @@ def predict_interval(
     return as_at_fit(vocabulary, X, names, lower), as_at_fit(vocabulary, X, names, upper)
 
 
+def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
+    """Refuse to fit folds from weights that learned from what they would be tested on.
+
+    They know a session that the user named, or whose embedding is still the one that the decoder has: then these are
+    the decoder's own weights, as `from_pretrained` loaded them.
+
+    Raises
+    ------
+    ValueError
+        Naming the sessions.
+    """
+    theirs, mine = base.vocabulary.sessions, decoder.sessions_.sessions
+    table, own_table = base.network.session_emb.weight.cpu(), decoder.network_.session_emb.weight.cpu()
+    seen = [
+        name
+        for position, name in labels.names.items()
+        if name in theirs
+        and (
+            labels.X.sessions[position].session_id is not None
+            or torch.equal(table[theirs[name].session_row], own_table[mine[name].session_row])
+        )
+    ]
+    if seen:
+        raise ValueError(f"the weights that pretrained= names know session(s) {seen}, so that what each fold is tested "
+                         "on would have been learned from: calibrate on samples that they have not seen, with "
+                         "cv='prefit', or train the folds from scratch, after set_params(pretrained=None)")  # fmt: skip
+
+
 def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
     """Calibration by decoders that are fitted anew without each fold of ``labels``.
 
@@ -198,9 +231,11 @@ def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
         Where Ctrl-C ended the training of one of them.
     """
     base = None if decoder.pretrained is None else load_pretrained(decoder.pretrained)
+    if base is not None:
+        check_not_trained_on(decoder, base, labels)
     again = clone(decoder).set_params(checkpoint=None)  # that file is of the fit itself
     found: list[tuple[tuple[str, str], Evidence]] = []
-    folds = list(cv.split(labels.X))
+    folds = list(cv.split(labels.X, labels.y[:, 0] if labels.y.shape[1] == 1 else labels.y))
     for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
         learned, record = adaptation.learn(again, base, labels.take(train))
         if record.interrupted:
@@ -229,8 +264,10 @@ class UncertaintyMixin:
 
         Parameters
         ----------
-        X, y, session_id, epochs, sample_weight
-            As in `score` and `fit`; of the sessions that are to be calibrated.
+        X, y, session_id, epochs
+            As in `score`; of the sessions that are to be calibrated.
+        sample_weight : array_like of shape (n_samples,), optional
+            As in `fit`, for the decoders of the blocks. Errors count alike, but those of weight zero do not count.
         cv : int, splitter or "prefit", default: 5
             With a number of blocks, ``X`` and ``y`` are what the decoder was fitted on: for each block a decoder like
             it is fitted on the others, a window apart, and decodes it. This takes as long as so many fits. A splitter
@@ -256,6 +293,7 @@ class UncertaintyMixin:
         check_is_fitted(self, "network_")
         given = self._enter_known(X, y, session_id, epochs, leave_out=True)
         known = self._names(given.X)
+        check_sessions(self.sessions_, given.X, known)
         labels = Labels.of(given, sample_weight, {position: known[position] for position, _ in given.X.by_session()})
         check_known(self.sessions_, labels)
         if isinstance(cv, str) and cv == "prefit":
@@ -266,6 +304,6 @@ class UncertaintyMixin:
         elif not isinstance(cv, str) and hasattr(cv, "split"):
             calibration = cross_fitted(self, labels, cv)
         else:
-            raise ValueError(f"cv must be a number of blocks, a splitter or 'prefit', got {cv!r}")
+            raise ValueError(f"cv must be a number of blocks, a splitter or 'prefit', got {cv!r:.100}")
         self.calibration_ = {**self.calibration_, **calibration}
         return self

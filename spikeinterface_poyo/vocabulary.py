@@ -206,10 +206,11 @@ class Vocabulary:
                     out[mine, outputs] = readout.in_units(y[mine, place], info, what)
         return out
 
-    def names_to_learn(self, X: SpikeSamples) -> dict[int, str]:
+    def names_to_learn(self, X: SpikeSamples, numbered: bool) -> dict[int, str]:
         """Ids, by position, under which to learn the sessions that samples use: all known already, or all new.
 
-        Unnamed sessions are new, but rows of counts are always of the one session there is.
+        Unnamed sessions are new, except that rows of counts are always of the one session there is, and that sessions
+        are known by their place where that is their id to the user (``numbered``: several in `SpikeSamples`).
 
         Raises
         ------
@@ -223,7 +224,8 @@ class Vocabulary:
             if session.isolated_rows and session.session_id is None and len(self.sessions) == 1:
                 names[position] = next(iter(self.sessions))
             else:
-                names[position] = next(free) if session.session_id is None else session.session_id
+                is_new = session.session_id is None and not numbered
+                names[position] = next(free) if is_new else X.session_name(position)
         known = sorted(set(names.values()) & set(self.sessions))
         if known and len(known) < len(names):
             new = sorted(set(names.values()) - set(known))
@@ -243,7 +245,8 @@ class Vocabulary:
         if is_unnamed and len(self.sessions) == 1:
             return list(self.sessions)
         if is_unnamed:
-            raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}")
+            raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}. "
+                             "Samples get their names in align")  # fmt: skip
         names = [session.name(position) for position, session in enumerate(sessions)]
         unknown = sorted({names[position] for position in used} - set(self.sessions))
         if unknown:

@@ -367,3 +367,21 @@ class TestCounts:
     def test_in_a_step_that_needs_samples(self):
         with refused("needs the SpikeSamples of align", error=TypeError):
             BinnedCounts().fit(np.ones((20, 3)))
+
+
+def test_a_failed_fit_leaves_a_decoder_of_counts_as_it_was(small_decoder):
+    counts = np.random.default_rng(0).poisson(2.0, (200, 5))
+    fitted = small_decoder().fit(counts, VALUES)
+    before = fitted.predict(counts)
+    with pytest.raises(ValueError, match="infinity"):
+        fitted.fit(counts[:, :3], np.full(200, np.inf))
+    with pytest.raises(ValueError, match="do not overlap"):
+        fitted.fit(SPIKES, (TIMES + 100, VALUES))
+    np.testing.assert_array_equal(fitted.predict(counts), before)
+
+
+@pytest.mark.parametrize("options", [{"times": TIMES}, {"session_id": "monday"}])
+def test_counts_have_no_times_and_no_sessions(small_decoder, options):
+    counts = np.random.default_rng(0).poisson(2.0, (200, 5))
+    with pytest.raises(ValueError, match="arrays of counts have none"):
+        small_decoder().fit(counts, VALUES).predict(counts, **options)

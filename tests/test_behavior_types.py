@@ -82,6 +82,22 @@ class TestAngles:
         assert decoded.min() >= 0
         assert np.median(turned(decoded * 15, hours * 15)) < 20
 
+    def test_another_full_turn_is_another_behaviour(self, session, heading, small_decoder):
+        decoder = small_decoder().fit(session.spikes, (session.times, np.radians(heading)), behavior_type="circular",
+                                      session_id="a")  # fmt: skip
+        degrees = [align(session.spikes, (session.times, heading), behavior_type=("circular", 360.0), session_id=name)
+                   for name in "ab"]  # fmt: skip
+        with pytest.raises(ValueError, match=r"a full turn of 360 against 6\.28"):
+            decoder.score(*degrees[0])
+        with pytest.raises(ValueError, match=r"a full turn of 360 against 6\.28"):
+            decoder.partial_fit(*degrees[1])
+
+    def test_numbers_under_the_name_of_angles_are_told_of(self, session, heading, small_decoder, tmp_path):
+        base = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
+        base.save_pretrained(tmp_path)
+        with pytest.warns(UserWarning, match="is taken for angles"):
+            POYODecoder(pretrained=tmp_path, device="cpu").fit(session.spikes, (session.times, heading))
+
     def test_samples_carry_what_they_are(self, session, heading, small_decoder):
         X, y = align(session.spikes, (session.times, np.radians(heading)), behavior_type="circular")
         scores = cross_val_score(small_decoder(**LONG), X, y, cv=BlockedKFold(2, gap=1.0))
@@ -135,6 +151,13 @@ class TestLabels:
         answer = to_average(readouts)(lambda batch: logits.clone(), None)
         assert (answer[..., : labels.start] == 0).all()  # numbers stay as they are
         torch.testing.assert_close(answer.mean(dim=0)[0, labels], logits[:, 0, labels].softmax(dim=-1).mean(dim=0))
+
+    def test_labels_that_a_fold_lacks_do_not_count(self, several, session, heading, sides):
+        behaviors = {"heading": (session.times, heading * pq.deg), "side": (session.times, sides)}
+        X, y = align(session.spikes, behaviors, behavior_type={"heading": "circular"})
+        y["side"] = None
+        alone = align(session.spikes, {"heading": behaviors["heading"]}, behavior_type="circular")
+        assert several.score(X, y) == pytest.approx(several.score(*alone))
 
     def test_a_label_nobody_saw_is_a_miss(self, classifier, session, sides):
         X, y = align(session.spikes, (session.times, np.where(np.arange(len(sides)) < 10, "north", sides)))

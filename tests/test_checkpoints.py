@@ -253,6 +253,23 @@ def test_a_full_disk_costs_neither_training_nor_the_last_checkpoint(
     assert_same(small_decoder(checkpoint=file).fit(session.spikes, session.behavior), whole)
 
 
+@pytest.mark.parametrize("then", ["units", "all", "fit"])
+@pytest.mark.parametrize("first", ["units", "all", "fit"])
+def test_another_kind_of_call_takes_the_file_of_one_that_ended(session, simulate, small_decoder, tmp_path, first, then):
+    small_decoder().fit(session.spikes, session.behavior).save_pretrained(tmp_path / "base")
+    other = simulate(5, duration=30.0)
+
+    def called(how: str, checkpoint):
+        decoder = POYODecoder.from_pretrained(tmp_path / "base", device="cpu").set_params(checkpoint=checkpoint)
+        if how == "fit":
+            return decoder.fit(other.spikes, other.behavior, session_id="other")
+        return decoder.partial_fit(other.spikes, other.behavior, session_id="other", adapt=how)
+
+    called(first, tmp_path / "state")
+    ours, wanted = called(then, tmp_path / "state"), called(then, None)
+    np.testing.assert_array_equal(*(d.predict(other.spikes, session_id="other") for d in (ours, wanted)))
+
+
 def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(session, small_decoder, monkeypatch, tmp_path):
     whole = small_decoder().fit(session.spikes, session.behavior)
     real, calls = training.training_losses, []

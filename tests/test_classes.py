@@ -94,3 +94,30 @@ def test_targets_by_name_have_classes_of_their_own(classifier, halves):
     X, y = halves[1]
     with pytest.raises(ValueError, match="these targets come by name"):
         classifier.partial_fit(X, {"side": y}, classes=SIDES)
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ("ballanced", "'balanced' or None, got 'ballanced'"),
+        ([1, 2], "dict of weights by label"),
+        ({"left": 5.0}, r"class_weight= has the labels \['left'\], which are not among"),
+        ({"L": -1.0}, "weights of zero or more"),
+        ({"L": "1"}, "weights of zero or more"),
+    ],
+)
+def test_weights_of_classes_are_checked(simulate, small_decoder, class_weight, message):
+    session = simulate(0)
+    classifier = POYOClassifier(**small_decoder(class_weight=class_weight).get_params())
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(session.spikes, (session.times, np.where(session.values > 0, "L", "R")))
+
+
+def test_adapted_weights_heed_the_weights_of_classes(simulate, small_decoder, tmp_path):
+    first, second = simulate(0), simulate(1)
+    labelled = [(s.times, np.where(s.values > 0, "L", "R")) for s in (first, second)]
+    POYOClassifier(**small_decoder().get_params()).fit(first.spikes, labelled[0]).save_pretrained(tmp_path)
+    adapted = POYOClassifier(pretrained=tmp_path, class_weight={"L": 9.0}, device="cpu").fit(second.spikes, labelled[1])
+    (readout,) = adapted.sessions_.readouts.values()
+    assert readout.class_weight == (9.0, 1.0)
+    assert adapted.predict_proba(second.spikes)[:, 0].mean() > np.mean(labelled[1][1] == "L")

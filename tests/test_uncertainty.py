@@ -142,6 +142,36 @@ class TestCalibrate:
         lower, upper = decoder.predict_interval(X, coverage=0.8)
         assert ((lower <= y) & (y <= upper)).mean() == pytest.approx(0.8, abs=0.15)
 
+    @pytest.mark.parametrize("session_id", [None, "mine"])
+    def test_folds_do_not_start_from_weights_that_saw_them(self, samples, session, small_decoder, tmp_path, session_id):
+        X, y = align(session.spikes, session.behavior, session_id=session_id)
+        small_decoder().fit(X, y).save_pretrained(tmp_path)
+        loaded = POYODecoder.from_pretrained(tmp_path, device="cpu")
+        with pytest.raises(ValueError, match="weights that pretrained= names know session"):
+            loaded.calibrate(X, y, cv=2)
+        assert loaded.calibrate(X, y, cv="prefit").calibration_
+        assert loaded.set_params(pretrained=None).calibrate(X, y, cv=2).calibration_
+
+    def test_folds_may_start_from_weights_of_other_sessions(self, session, simulate, small_decoder, tmp_path):
+        other = simulate(1, n_outputs=2, duration=60.0)
+        small_decoder().fit(other.spikes, other.behavior).save_pretrained(tmp_path)
+        X, y = align(session.spikes, session.behavior)
+        assert POYODecoder(pretrained=tmp_path, device="cpu").fit(X, y).calibrate(X, y, cv=2).calibration_
+
+    def test_samples_of_weight_zero_do_not_count(self, fitted, samples, parts):
+        (X, y), (_, held_out, _) = samples, parts
+        X, y = X[held_out], y[held_out]
+        out = np.arange(len(y)) % 5 == 0
+        wrong = np.where(out[:, None], 100.0, y)
+        weighted = fitted.calibrate(X, wrong, cv="prefit", sample_weight=np.where(out, 0.0, 1.0)).calibration_
+        assert weighted == fitted.calibrate(X, np.where(out[:, None], np.nan, y), cv="prefit").calibration_
+        fitted.calibrate(X, y, cv="prefit")
+
+    def test_units_that_were_not_there_are_refused(self, fitted, session):
+        spikes = session.spikes | {"stranger": np.array([1.0])}
+        with pytest.raises(ValueError, match="units \\['stranger'\\] that were not there"):
+            fitted.calibrate(spikes, session.behavior, cv="prefit")
+
     def test_a_splitter_makes_the_folds(self, samples, small_decoder):
         X, y = samples
         decoder = small_decoder(early_stopping=False).fit(X, y)

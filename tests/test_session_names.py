@@ -1,0 +1,143 @@
+"""Which session is which: by the name that the user gave, else by the place among the samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikeinterface_poyo import POYOClassifier, POYODecoder, adaptation, align, sampling
+
+pytestmark = pytest.mark.usefixtures("brief_training")
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def sessions(simulate):
+    return [simulate(seed) for seed in range(3)]
+
+
+def aligned(sessions, **names):
+    return align([s.spikes for s in sessions], [s.behavior for s in sessions], **names)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_only_a_session_that_was_named_is_taken_for_the_bases(sessions, small_decoder, tmp_path, named, monkeypatch):
+    base = small_decoder().fit([s.spikes for s in sessions[:2]], [s.behavior for s in sessions[:2]])
+    base.save_pretrained(tmp_path)
+    started = []
+
+    def recorded(decoder, network, *rest):
+        started.append(network.unit_emb.weight.detach().clone())
+        return run(decoder, network, *rest)
+
+    run = adaptation.run
+    monkeypatch.setattr(adaptation, "run", recorded)
+    name = {"session_id": "session_0"} if named else {}
+    POYODecoder(pretrained=tmp_path, device="cpu").fit(sessions[2].spikes, sessions[2].behavior, **name)
+    known = base.network_.unit_emb.weight[1:9].detach().cpu()
+    assert np.array_equal(started[0][1:9].numpy(), known.numpy()) == named
+
+
+def test_samples_of_several_sessions_are_learned_and_decoded_under_one_name(sessions, small_decoder):
+    X, y = aligned(sessions)
+    named, _ = aligned(sessions, session_id=[f"session_{i}" for i in range(3)])
+    ids, decoded = X.session_ids, []
+    for samples in (X, named):
+        decoder = small_decoder().fit(samples[ids == "session_0"], y[ids == "session_0"])
+        for name in ("session_2", "session_1"):
+            decoder.partial_fit(samples[ids == name], y[ids == name])
+        assert list(decoder.sessions_.sessions) == ["session_0", "session_2", "session_1"]
+        decoded.append(decoder.predict(samples))
+    np.testing.assert_array_equal(*decoded)
+
+
+def test_known_samples_of_several_sessions_train_on(sessions, small_decoder):
+    X, y = aligned(sessions[:2])
+    mine = X.session_ids == "session_1"
+    decoder = small_decoder().fit(X, y)
+    before = decoder.predict(X[mine])
+    decoder.partial_fit(X[mine], y[mine])
+    assert list(decoder.sessions_.sessions) == ["session_0", "session_1"]
+    assert not np.array_equal(decoder.predict(X[mine]), before)
+
+
+def test_signals_come_in_the_order_of_sessions(sessions, small_decoder):
+    spikes, behaviors = [s.spikes for s in sessions], [s.behavior for s in sessions]
+    decoder = small_decoder().fit(spikes, behaviors, session_id=NAMES, behavior_name=["vel", "force", "vel"])
+    decoded = decoder.decode(spikes, times=3 * [[1.0, 2.0]], session_id=NAMES)
+    assert [signal.annotations["session_id"] for signal in decoded] == NAMES
+
+
+def test_sessions_may_have_labels_of_their_own(sessions, small_decoder):
+    pairs = [("L", "R"), ("go", "stop")]
+    labels = [np.where(s.values > 0, *pair) for s, pair in zip(sessions, pairs, strict=False)]
+    X, y = align([s.spikes for s in sessions[:2]], [(s.times, v) for s, v in zip(sessions, labels, strict=False)],
+                 session_id=NAMES[:2], behavior_name=["choice", "cue"])  # fmt: skip
+    classifier = POYOClassifier(**small_decoder().get_params()).fit(X, y)
+    assert {name: r.classes for name, r in classifier.sessions_.readouts.items()} == {"choice": ("L", "R"),
+                                                                                     "cue": ("go", "stop")}  # fmt: skip
+    assert classifier.classes_.tolist() == ["L", "R", "go", "stop"]
+    decoded = classifier.predict(X)
+    for name, pair in zip(NAMES, pairs, strict=False):
+        mine = X.session_ids == name
+        assert set(decoded[mine]) <= set(pair)
+        np.testing.assert_array_equal(decoded[mine], classifier.predict(X[mine]))
+    shares = [np.mean(decoded[X.session_ids == name] == y[X.session_ids == name]) for name in NAMES[:2]]
+    assert classifier.score(X, y) == pytest.approx(np.mean(shares))
+
+
+def test_a_session_without_known_targets_is_refused(sessions, small_decoder):
+    X, y = aligned(sessions[:2])
+    second = X.session_ids == "session_1"
+    with pytest.raises(ValueError, match="session 'session_1' has nothing to learn from"):
+        small_decoder().fit(X, np.where(second, np.nan, y))
+    with pytest.raises(ValueError, match="session 'session_1' has nothing to learn from"):
+        small_decoder().fit(X, y, sample_weight=np.where(second, 0.0, 1.0))
+
+
+def test_a_session_of_weight_zero_has_no_score(sessions, small_decoder):
+    X, y = aligned(sessions[:2])
+    first = X.session_ids == "session_0"
+    decoder = small_decoder().fit(X, y)
+    assert decoder.score(X, y, first.astype(float)) == decoder.score(X[first], y[first])
+
+
+class TestWarmStart:
+    def test_fit_goes_on_from_what_it_learned(self, sessions, small_decoder, full_training):
+        X, y = align(sessions[0].spikes, sessions[0].behavior)
+        cold = small_decoder(max_iter=4, warm_start=True).fit(X, y)
+        losses, rows = cold.loss_curve_, cold.sessions_.sessions
+        warm = cold.fit(X, y)
+        assert warm.loss_curve_[0] < 0.5 * losses[0]
+        assert list(warm.sessions_.sessions) == list(rows)
+
+    def test_without_it_fit_starts_anew(self, sessions, small_decoder):
+        X, y = align(sessions[0].spikes, sessions[0].behavior)
+        decoder = small_decoder().fit(X, y)
+        first = decoder.predict(X)
+        np.testing.assert_array_equal(decoder.fit(X, y).predict(X), first)
+
+    def test_the_first_fit_is_as_ever(self, sessions, small_decoder):
+        X, y = align(sessions[0].spikes, sessions[0].behavior)
+        plain, warm = (small_decoder(warm_start=start).fit(X, y).predict(X) for start in (False, True))
+        np.testing.assert_array_equal(plain, warm)
+
+
+def test_each_further_pass_sees_windows_of_its_own(sessions, small_decoder, monkeypatch):
+    drawn, draw = [], sampling.WindowSampler.draw
+
+    def recorded(self, *arguments):
+        windows, query = draw(self, *arguments)
+        drawn.append(windows.start.tolist())
+        return windows, query
+
+    X, y = align(sessions[0].spikes, sessions[0].behavior, session_id="a")
+    decoder = small_decoder(early_stopping=True, validation_fraction=0.3).fit(X, y)
+    monkeypatch.setattr(sampling.WindowSampler, "draw", recorded)
+    for _ in range(2):
+        decoder.partial_fit(X, y)
+    first, second = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+    assert first != second
+    assert len(decoder.loss_curve_) == 3
+    with pytest.raises(ValueError, match="causal=True, but the weights"):
+        decoder.set_params(causal=True).partial_fit(X, y)
