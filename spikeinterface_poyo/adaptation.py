@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
+from .callbacks import FitWatch
 from .defaults import check_fits, choose_token_bin, choose_training
 from .fitting import Labels, Learned, fit_from_scratch, run, train_stage
 from .identification import TABLES, frozen_core, identification
@@ -33,12 +34,16 @@ FINE_TUNING_SECONDS = 60.0  # of labels, with which weights are kept halfway fro
 
 
 def learn(
-    decoder: Any, base: Learned | None, labels: Labels, same: Collection[str] | None = None
+    decoder: Any,
+    base: Learned | None,
+    labels: Labels,
+    same: Collection[str] | None = None,
+    watch: FitWatch | None = None,
 ) -> tuple[Learned, TrainingRecord]:
     """What `POYODecoder.fit` does: train from scratch, or adapt a base, to which sessions are the ``same``."""
     if base is None:
-        return fit_from_scratch(decoder, labels)
-    return adapt(decoder, base, labels, named_sessions(labels) if same is None else same)
+        return fit_from_scratch(decoder, labels, watch)
+    return adapt(decoder, base, labels, named_sessions(labels) if same is None else same, watch)
 
 
 def named_sessions(labels: Labels) -> set[str]:
@@ -50,10 +55,12 @@ def named_sessions(labels: Labels) -> set[str]:
     return {name for name, session in sessions.items() if session.session_id is not None or session.isolated_rows}
 
 
-def adapt(decoder: Any, base: Learned, labels: Labels, same: Collection[str]) -> tuple[Learned, TrainingRecord]:
+def adapt(
+    decoder: Any, base: Learned, labels: Labels, same: Collection[str], watch: FitWatch | None
+) -> tuple[Learned, TrainingRecord]:
     """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
     token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
-    with training_job(decoder, labels, "adapt", base.network) as job:
+    with training_job(decoder, labels, "adapt", base.network, watch) as job:
         new = identify_units(decoder, base, labels, token_bin, job, same)
         record = new.record
         if not record.interrupted:

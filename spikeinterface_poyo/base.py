@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import adaptation, door
 from .alignment import as_sessions, is_one_sorting
 from .calibration import Calibration
+from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from .counts import rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
 from .fitting import Labels, Learned, keep, record_of
@@ -52,7 +53,7 @@ def forget_features(decoder: Any) -> None:
         decoder.__dict__.pop(name, None)
 
 
-class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
+class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
     def __init__(
@@ -157,6 +158,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
         """
         return self._fit(X, y, door.RawInputs(session_id, behavior_name, epochs, behavior_type), sample_weight)
 
+    @with_callbacks
     def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
         door.check_parameters(self)
         base, same = self._base()
@@ -165,7 +167,10 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin):
             warn_if_scattered(given.X)
             names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
             labels = Labels.of(given, sample_weight, names)
-            keep(self, *adaptation.learn(self, base, labels, same))
+            watch = watch_fit(self, X, y, sample_weight)
+            keep(self, *adaptation.learn(self, base, labels, same, watch))
+        if watch is not None:
+            watch.end()
         return self
 
     def _base(self) -> tuple[Learned | None, Collection[str] | None]:

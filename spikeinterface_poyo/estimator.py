@@ -95,6 +95,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     -----
     Source of the network: Azabou et al., NeurIPS 2023 (arXiv 2310.16046). The recipe is ours.
 
+    From scikit-learn 1.9 on, ``set_callbacks`` takes its callbacks: ``ProgressBar`` and ``ScoringMonitor`` are told of
+    each iteration, and one that answers True ends the stage that training is in.
+
     Examples
     --------
     >>> from spikeinterface_poyo import load_mouse_head_direction

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from .behaviors import behaviors_of, make_readouts, n_columns, placed
+from .callbacks import FitWatch, StageWatch
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
 from .door import check_sample_weight
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .network import POYO, NetworkConfig
+from .optimization import set_weights
 from .readout import Readout
 from .samples import SpikeSamples
 from .targets import Targets
 from .training import TrainingRecord, TrainingSettings, train
 from .training_data import TrainingData, hold_out
 from .training_job import Job, training_job
+from .training_state import TrainingState
 from .unit_noise import UNIT_NOISE
 from .vocabulary import Vocabulary
 
@@ -96,13 +103,13 @@ class Labels:
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
 
 
-def fit_from_scratch(decoder: Any, labels: Labels) -> tuple[Learned, TrainingRecord]:
+def fit_from_scratch(decoder: Any, labels: Labels, watch: FitWatch | None = None) -> tuple[Learned, TrainingRecord]:
     """Train a new network."""
     readouts = make_readouts(labels.X, labels.y, labels.weight, {}, decoder.class_weight)
     vocabulary = labels.vocabulary(readouts)
     config = choose_network(decoder, labels.X, vocabulary.n_columns)
     data = labels.data(vocabulary, config)
-    with training_job(decoder, labels, "from scratch") as job:
+    with training_job(decoder, labels, "from scratch", watch=watch) as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
         network.to(job.device)
@@ -147,9 +154,22 @@ def train_stage(
     """Train a network in place on ``data``, validated on what is held out."""
     validate = None if held_out is None else lambda: held_out.score(network, job.team)
     source = data.source(network.config, job.device)
-    record = train(network, source, settings, job.rng, validate, job.checkpoint, job.team)
+    watched: AbstractContextManager[StageWatch | None] = nullcontext()
+    if job.watch is not None and job.team.size == 1:  # a process cannot end a stage for all
+        watched = job.watch.stage(settings.stage, settings.n_iterations, partial(as_if_ended, data.vocabulary))
+    with watched as watch:
+        record = train(network, source, settings, job.rng, validate, job.checkpoint, job.team, watch)
     job.interrupted = record.interrupted
     return record
+
+
+def as_if_ended(vocabulary: Vocabulary, state: TrainingState) -> dict[str, Any]:
+    """Fitted attributes of a decoder whose training would end now."""
+    network = copy.deepcopy(state.network)
+    set_weights(network, state.result())
+    attributes = SimpleNamespace()
+    keep(attributes, Learned(network.eval(), vocabulary), state.record)
+    return vars(attributes)
 
 
 def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:

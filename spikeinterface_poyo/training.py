@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm.auto import tqdm
 
+from .callbacks import StageWatch
 from .checkpoints import Checkpoint
 from .distributed import ALONE, Team
 from .dropout import seeded_by_window
@@ -125,6 +126,7 @@ def train(
     validate: Callable[[], float] | None = None,
     checkpoint: Checkpoint | None = None,
     team: Team = ALONE,
+    watch: StageWatch | None = None,
 ) -> TrainingRecord:
     """Train ``network`` in place and leave it with the best averaged weights.
 
@@ -147,6 +149,8 @@ def train(
         Where the state is kept, and gone on from. Where it is in a later stage, nothing is trained.
     team : Team, optional
         Processes that share each batch. A KeyboardInterrupt then raises, since the others would wait for ever.
+    watch : StageWatch, optional
+        scikit-learn's callbacks, told of iterations, which may end training.
 
     Returns
     -------
@@ -173,6 +177,8 @@ def train(
         interruptible(state.record) if team.size == 1 else nullcontext(),
     ):  # fmt: skip
         while not state.is_over:
+            if watch is not None and state.step % settings.steps_per_iteration == 0:
+                watch.begin()
             batch = loader.next()
             state.rng_state = loader.state
             training_step(state, batch, team)
@@ -181,6 +187,8 @@ def train(
                 state.end_iteration(validate)
                 scored = {"score": state.record.scores[-1]} if state.record.scores else {}
                 bar.set_postfix(loss=state.record.losses[-1], **scored)
+                if watch is not None and watch.end(state):
+                    state.record.stopped_early = True
             if checkpoint is not None:
                 checkpoint.write_if_due()
     state.use_best_weights()

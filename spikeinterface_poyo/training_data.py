@@ -34,6 +34,7 @@ class TrainingData:
     targets: list[np.ndarray]
     weights: list[np.ndarray]
     centred: bool
+    vocabulary: Vocabulary  # whose embeddings and readouts they train
 
     @classmethod
     def build(
@@ -62,6 +63,7 @@ class TrainingData:
             [targets[order].astype(np.float32) for order in orders],
             [weights[order].astype(np.float32) for order in orders],
             any(session.isolated_rows for session in X.sessions),
+            known,
         )
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
@@ -88,6 +90,7 @@ class TrainingData:
             [self.targets[i][keep[i]] for i in some],
             [self.weights[i][keep[i]] for i in some],
             self.centred,
+            self.vocabulary,
         )
 
     def leading_session(self) -> TrainingData:

@@ -19,23 +19,27 @@ from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
 
 if TYPE_CHECKING:
+    from .callbacks import FitWatch
     from .fitting import Labels
 
 
 @dataclass(eq=False)
 class Job:
-    """What a fit works with: its device, its random numbers, where its state is kept, and who shares the work."""
+    """What a fit works with: device, random numbers, where its state is kept, who shares it and who looks on."""
 
     device: torch.device
     rng: np.random.Generator
     seed: int  # of a fresh network
     checkpoint: Checkpoint | None
     team: Team
+    watch: FitWatch | None
     interrupted: bool = False
 
 
 @contextmanager
-def training_job(decoder: Any, labels: Labels, how: str, base: POYO | None = None) -> Iterator[Job]:
+def training_job(
+    decoder: Any, labels: Labels, how: str, base: POYO | None = None, watch: FitWatch | None = None
+) -> Iterator[Job]:
     """Context of one fit, which starts from the weights of ``base`` or from none; ``how`` tells fits of these apart.
 
     All random numbers come from the decoder's generator. A fit that comes to its end closes its checkpoint.
@@ -48,7 +52,7 @@ def training_job(decoder: Any, labels: Labels, how: str, base: POYO | None = Non
         checkpoint = Checkpoint(Path(decoder.checkpoint), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
-    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team)
+    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch)
     with device_restored(device), deterministic(device):
         yield job
     if checkpoint is not None and not job.interrupted:
