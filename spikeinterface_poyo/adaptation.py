@@ -203,7 +203,7 @@ def graft(
             columns = torch.from_numpy(vocabulary.readouts[name].columns)
             network.readout.weight[columns] = base.network.readout.weight[readout.columns].cpu()
             network.readout.bias[columns] = base.network.readout.bias[readout.columns].cpu()
-        for name in base.vocabulary.sessions.keys() & set(same):
+        for name in vocabulary.sessions.keys() & base.vocabulary.sessions.keys() & set(same):
             new, old = vocabulary.sessions[name], base.vocabulary.sessions[name]
             known_rows = old.unit_rows
             for unit, row in new.unit_rows.items():

@@ -169,6 +169,8 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
             labels = Labels.of(given, sample_weight, names)
             watch = watch_fit(self, X, y, sample_weight)
             keep(self, *adaptation.learn(self, base, labels, same, watch))
+            if same is None:
+                self._sessions_of_weights: Collection[str] = ()
         if watch is not None:
             watch.end()
         return self
@@ -231,9 +233,10 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         if is_first and self.pretrained is None:
             return self._fit(X, y, raw_inputs, sample_weight)
         learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
+        known = list(learned.vocabulary.sessions)
         with features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
-            numbered = isinstance(X, SpikeSamples) and len(X.sessions) > 1
+            numbered = not is_first and isinstance(X, SpikeSamples) and len(X.sessions) > 1
             labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
             is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)
             learned, record = adaptation.learn_more(self, learned, labels, adapt)
@@ -243,6 +246,8 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
             record = record_of(self).followed_by(record)
         keep(self, learned, record)
         self.calibration_ = calibration
+        if is_first:
+            self._sessions_of_weights = known
         return self
 
     def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:

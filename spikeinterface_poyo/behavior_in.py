@@ -121,7 +121,8 @@ def as_values(values: Any) -> np.ndarray:
     array = without_missing(values)
     if array.dtype.kind in "cmM":
         raise ValueError(f"behaviour must be real numbers or labels, got values of type {array.dtype}")
-    if array.dtype.kind == "O" and not any(isinstance(value, (str, bytes, bool, np.bool_)) for value in array.flat):
+    of_labels = array.ndim == 1 and any(isinstance(value, (str, bytes, bool, np.bool_)) for value in array)
+    if array.dtype.kind == "O" and not of_labels:
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError):

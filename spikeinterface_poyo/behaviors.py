@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .readout import Readout
-from .readouts import KINDS, CategoricalReadout
+from .readouts import KINDS, CategoricalReadout, CircularReadout
 from .samples import SpikeSamples
 from .signals import TargetInfo
 from .warning import warn
@@ -94,9 +94,12 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
               if name in known and known[name].mismatch(info, values.shape[1]) is None
               and not known[name].unknown_labels(info)}  # fmt: skip
     for name, (info, _) in behaviors_of(X, y).items():
-        if name in shared and shared[name].kind == "circular" and info.kind is None:
-            warn(f"behaviour {name!r} is taken for angles, which it was in the weights to start from; say "
-                 "behavior_type='circular' where it is, else 'continuous'")  # fmt: skip
+        readout = shared.get(name)
+        if isinstance(readout, CircularReadout) and info.kind is None:
+            warn(
+                f"behaviour {name!r} is taken for angles of which {readout.period:g} is a full turn, as in the "
+                "weights to start from; behavior_type='circular' says that it is so, 'continuous' that it is not"
+            )
     return shared
 
 
@@ -138,16 +141,18 @@ def make_readouts(
 
 
 def check_class_weight(class_weight: Any, readouts: Iterable[Readout]) -> None:
-    """Refuse weights of labels that there are not.
+    """Refuse weights of labels that there are not, where labels that there are have none: a slip of the pen.
+
+    A training fold may lack a label that has a weight.
 
     Raises
     ------
     ValueError
         Naming them.
     """
-    if not isinstance(class_weight, Mapping):
-        return
     labels = {label for readout in readouts if isinstance(readout, CategoricalReadout) for label in readout.classes}
+    if not isinstance(class_weight, Mapping) or labels <= set(class_weight):
+        return
     strange = [label for label in class_weight if label not in labels]
     if strange:
         raise ValueError(f"class_weight= has the labels {strange}, which are not among those to learn: "

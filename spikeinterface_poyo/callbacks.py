@@ -1,7 +1,7 @@
 """scikit-learn's callbacks, from 1.9 on: a fit tells them of its stages, and of the iterations in each.
 
-So ``decoder.set_callbacks(ProgressBar(), ScoringMonitor(scoring="r2"))`` works, alone and through a search. A callback
-that answers True at the end of an iteration ends the stage.
+So ``decoder.set_callbacks(ScoringMonitor(scoring="r2"))`` works, alone and inside a search; a ``ProgressBar`` is set on
+the outermost estimator. A callback that answers True at the end of an iteration ends the stage.
 """
 
 from __future__ import annotations
@@ -66,14 +66,16 @@ class StageWatch:
         self.iteration: Any = None
 
     def begin(self) -> None:
-        """Tell that an iteration begins."""
-        self.iteration = self.context.subcontext(task_name="iteration")
-        self.iteration.call_on_fit_task_begin(**self.fit.told)
+        """Tell that an iteration begins, unless one is under way."""
+        if self.iteration is None:
+            self.iteration = self.context.subcontext(task_name="iteration")
+            self.iteration.call_on_fit_task_begin(**self.fit.told)
 
     def end(self, state: TrainingState) -> bool:
         """Tell that it has ended; whether the stage is to end too."""
+        ended, self.iteration = self.iteration, None
         so_far = partial(self.fitted, state)
-        return bool(self.iteration.call_on_fit_task_end(**self.fit.told, reconstruction_attributes=so_far))
+        return bool(ended.call_on_fit_task_end(**self.fit.told, reconstruction_attributes=so_far))
 
 
 def watch_fit(decoder: Any, X: Any, y: Any, sample_weight: Any) -> FitWatch | None:

@@ -14,7 +14,6 @@ from .base import BasePOYO
 from .decoding import predict_probabilities
 from .encoding import as_label_array
 from .readouts import CategoricalReadout
-from .targets import in_order
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -63,7 +62,8 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
             raise AttributeError("classes_ are there after fit")
         if len(readouts) == 1:
             return readouts[0].labels
-        return as_label_array(in_order((label for readout in readouts for label in readout.classes), "all sessions"))
+        different = {label for readout in readouts for label in readout.classes}
+        return as_label_array(sorted(different, key=lambda label: (type(label).__name__, label)))
 
     @classmethod
     def from_pretrained(cls, source: str | PathLike[str], device: str = "auto") -> Self:

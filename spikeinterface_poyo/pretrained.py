@@ -101,6 +101,7 @@ class PretrainedMixin:
             keep(decoder, from_checkpoint(read_checkpoint(path)), TrainingRecord())
         else:
             decoder = weights.load(cls, path)
+        decoder._sessions_of_weights = list(decoder.sessions_.sessions)
         return decoder.set_params(pretrained=str(source), device=device)
 
     def to_torch_brain(self, path: str | os.PathLike[str]) -> None:

@@ -118,11 +118,11 @@ class CircularReadout(MeasuredReadout):
         return len(self.mean)
 
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
-        """As of `Readout`; and full turns must be the same."""
+        """As of `Readout`; and a full turn that the user named must be the same."""
         why = super().mismatch(info, n_outputs)
-        if why is not None or info.bare or info.kind != self.kind:
+        if why is not None or info.bare or info.period is None:
             return why
-        turn = rescale(np.array(info.period or full_turn(info.units, info.name)), info.units, self.units, "a full turn")
+        turn = rescale(np.array(info.period), info.units, self.units, "a full turn")
         return None if np.isclose(turn, self.period) else f"a full turn of {turn:g} against {self.period:g}"
 
     @property

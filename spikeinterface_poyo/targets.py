@@ -84,7 +84,7 @@ def by_itself(
     infos = {session[0].name: session[0] for session in X.targets}
     infos, y = in_units_of(X, with_kinds(infos, behavior_type), with_one_unit(y))
     if labels:
-        return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known))
+        return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known), known)
     y = y if issparse(y) else without_missing(y)
     if as_values(y).dtype.kind != "f" and y.dtype.kind != "b":
         raise ValueError("y holds labels: POYOClassifier learns them; among several behaviours, give them by name")
@@ -137,7 +137,13 @@ def measured(info: TargetInfo, values: Any) -> tuple[TargetInfo, Any]:
     return info, rescale(values.magnitude, given.units, info.units, what)
 
 
-def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classes: tuple[Any, ...] | None) -> Targets:
+def label_codes(
+    X: SpikeSamples,
+    y: Any,
+    infos: Mapping[str, TargetInfo],
+    classes: tuple[Any, ...] | None,
+    readouts: Mapping[str, Readout],
+) -> Targets:
     """Labels that come by themselves, as scikit-learn's classifiers take them; ``classes`` are all that there are."""
     y = column_or_1d(without_missing(y), warn=True)
     check_length(X, y, "y")
@@ -150,7 +156,8 @@ def label_codes(X: SpikeSamples, y: Any, infos: Mapping[str, TargetInfo], classe
     name_of = np.array([session[0].name for session in X.targets])[X.session_index]
     for name in np.unique(name_of).tolist():  # each behaviour has labels of its own
         mine = name_of == name
-        codes[mine], its_classes = encode(y[mine], "y" if len(infos) == 1 else f"y of behaviour {name!r}", classes)
+        what = "y" if len(infos) == 1 else f"y of behaviour {name!r}"
+        codes[mine], its_classes = encode_some(y[mine], what, classes, readouts.get(name))
         told[name] = replace(told[name], classes=its_classes)
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
 
@@ -168,10 +175,7 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
         if flat.shape[1] != 1:
             raise ValueError(f"behaviour {info.name!r} is categorical and has {flat.shape[1]} columns; give each as a "
                              "behaviour of its own")  # fmt: skip
-        if isinstance(known, CategoricalReadout) and not known_labels(flat[:, 0]).any():  # as in a fold to be scored
-            codes, classes = np.full(len(flat), np.nan), known.classes
-        else:
-            codes, classes = encode(flat[:, 0], info.name)
+        codes, classes = encode_some(flat[:, 0], info.name, None, known)
         flat = codes[:, None]
     if np.isinf(flat).any():
         raise ValueError(f"behaviour {info.name!r} must be finite or NaN; {np.isinf(flat).sum()} values are infinite")
@@ -243,6 +247,15 @@ def encode(labels: np.ndarray, name: str, classes: tuple[Any, ...] | None = None
     codes = np.full(len(labels), np.nan)
     codes[known] = [position[value] for value in values]
     return codes, classes
+
+
+def encode_some(
+    labels: np.ndarray, name: str, classes: tuple[Any, ...] | None, known: Readout | None
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """`encode`, where the labels of a behaviour that is read out already may all be unknown, as in a fold to score."""
+    if isinstance(known, CategoricalReadout) and not known_labels(labels).any():
+        return np.full(len(labels), np.nan), known.classes
+    return encode(labels, name, classes)
 
 
 def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:

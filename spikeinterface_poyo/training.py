@@ -177,7 +177,7 @@ def train(
         interruptible(state.record) if team.size == 1 else nullcontext(),
     ):  # fmt: skip
         while not state.is_over:
-            if watch is not None and state.step % settings.steps_per_iteration == 0:
+            if watch is not None:
                 watch.begin()
             batch = loader.next()
             state.rng_state = loader.state

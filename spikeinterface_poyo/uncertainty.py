@@ -197,25 +197,15 @@ def predict_interval(
 def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
     """Refuse to fit folds from weights that learned from what they would be tested on.
 
-    They know a session that the user named, or whose embedding is still the one that the decoder has: then these are
-    the decoder's own weights, as `from_pretrained` loaded them.
+    They know a session that came with them, or that has its id from the user, or rows of counts, which need none.
 
     Raises
     ------
     ValueError
         Naming the sessions.
     """
-    theirs, mine = base.vocabulary.sessions, decoder.sessions_.sessions
-    table, own_table = base.network.session_emb.weight.cpu(), decoder.network_.session_emb.weight.cpu()
-    seen = [
-        name
-        for position, name in labels.names.items()
-        if name in theirs
-        and (
-            labels.X.sessions[position].session_id is not None
-            or torch.equal(table[theirs[name].session_row], own_table[mine[name].session_row])
-        )
-    ]
+    same = adaptation.named_sessions(labels).union(getattr(decoder, "_sessions_of_weights", ()))
+    seen = sorted(same.intersection(base.vocabulary.sessions, labels.names.values()))
     if seen:
         raise ValueError(f"the weights that pretrained= names know session(s) {seen}, so that what each fold is tested "
                          "on would have been learned from: calibrate on samples that they have not seen, with "

@@ -155,11 +155,24 @@ def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
             description = with_named_behavior(description)
         if description["format_version"] < 3:
             description = with_several_behaviors(description)
-        if description["format_version"] < FORMAT_VERSION:
+        if description["format_version"] < 4:
             description = description | {"calibration": {}}
+        if description["format_version"] < 5:
+            description = with_pairs_of_class_weight(description)
     except (KeyError, TypeError, AttributeError) as error:
         raise damaged(source, error) from error
     return description
+
+
+def with_pairs_of_class_weight(description: dict[str, Any]) -> dict[str, Any]:
+    """A description of format version 4 as version 5: until then labels that were keys became text."""
+    parameters = dict(description["parameters"])
+    if isinstance(parameters.get("class_weight"), dict):
+        readouts = description["vocabulary"]["readouts"].values()
+        labels = {str(label): label for readout in readouts for label in readout.get("classes", ())}
+        given = parameters["class_weight"].items()
+        parameters["class_weight"] = [[labels.get(label, label), weight] for label, weight in given]
+    return description | {"parameters": parameters}
 
 
 def with_named_behavior(description: dict[str, Any]) -> dict[str, Any]:

@@ -92,6 +92,11 @@ class TestAngles:
         with pytest.raises(ValueError, match=r"a full turn of 360 against 6\.28"):
             decoder.partial_fit(*degrees[1])
 
+    def test_a_full_turn_that_is_known_need_not_be_said_again(self, session, heading, small_decoder):
+        decoder = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
+        decoder.partial_fit(session.spikes, (session.times, heading), behavior_type="circular")
+        assert decoder.sessions_.readouts["behavior"].period == 360.0
+
     def test_numbers_under_the_name_of_angles_are_told_of(self, session, heading, small_decoder, tmp_path):
         base = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
         base.save_pretrained(tmp_path)

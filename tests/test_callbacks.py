@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
+from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align, checkpoints, training
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -102,6 +102,24 @@ def test_they_go_through_a_search(samples, small_decoder):
     search.fit(*samples)
     iterations = [row for row in monitor.get_logs().data if row["task_name"] == "iteration"]
     assert len(iterations) == 2 * (1 + 2) + search.best_params_["max_iter"]
+
+
+def test_a_fit_that_was_stopped_in_an_iteration_goes_on(samples, small_decoder, tmp_path, monkeypatch):
+    step, steps = training.training_step, []
+
+    def interrupted(*arguments):
+        steps.append(step(*arguments))
+        if len(steps) == 15:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training, "training_step", interrupted)
+    decoder = small_decoder(max_iter=3, checkpoint=tmp_path / "state").set_callbacks(Diary())
+    with pytest.warns(UserWarning, match="interrupted"):
+        decoder.fit(*samples)
+    diary = Diary()
+    assert decoder.set_callbacks(diary).fit(*samples).n_iter_ == 3
+    assert diary.entries.count("iteration ends") == 2
 
 
 def test_a_progress_bar(samples, small_decoder, capsys):

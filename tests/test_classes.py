@@ -113,6 +113,13 @@ def test_weights_of_classes_are_checked(simulate, small_decoder, class_weight, m
         classifier.fit(session.spikes, (session.times, np.where(session.values > 0, "L", "R")))
 
 
+def test_a_weight_of_a_label_that_a_fold_lacks_is_no_error(simulate, small_decoder):
+    session = simulate(0)
+    labels = np.where(session.values > 0, "L", "R")
+    classifier = POYOClassifier(**small_decoder(class_weight={"L": 2.0, "R": 1.0, "rare": 9.0}).get_params())
+    assert classifier.fit(session.spikes, (session.times, labels)).classes_.tolist() == ["L", "R"]
+
+
 def test_adapted_weights_heed_the_weights_of_classes(simulate, small_decoder, tmp_path):
     first, second = simulate(0), simulate(1)
     labelled = [(s.times, np.where(s.values > 0, "L", "R")) for s in (first, second)]

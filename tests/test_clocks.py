@@ -13,6 +13,7 @@ from spikeinterface.core import (
     create_sorting_analyzer,
     select_segment_sorting,
 )
+from spikeinterface.core.segmentutils import SplitSegmentSorting
 
 from spikeinterface_poyo.spikes_in import as_session
 
@@ -82,6 +83,20 @@ def test_a_slice_that_loses_its_start_is_told_of():
     assert first_spike(slices) == 0.5
     with pytest.warns(UserWarning, match="does not hand on the clock"):
         assert first_spike(aggregate_units([slices])) == 0.1
+
+
+def test_a_recording_matters_where_it_has_times_of_its_own(registered):
+    one = select_segment_sorting(registered, [0])
+    one.register_recording(registered._recording.select_segments([0]))
+    with pytest.warns(UserWarning, match="does not hand on the clock"):
+        as_session(aggregate_units([one]))
+    with pytest.warns(UserWarning, match="does not hand on the clock"):
+        as_session(SplitSegmentSorting(one))
+    plain = NumpySorting.from_unit_dict(FRAMES, FS)
+    plain.register_recording(NumpyRecording([np.zeros((4000, 1))], FS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first_spike(aggregate_units([plain])) == 0.0
 
 
 def test_what_never_had_a_clock_loses_none():

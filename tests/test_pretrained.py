@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from spikeinterface_poyo import POYODecoder, fetching, pretrained, weights
+from spikeinterface_poyo import POYOClassifier, POYODecoder, align, fetching, pretrained, weights
 from spikeinterface_poyo.torch_brain_format import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -94,6 +94,22 @@ class TestOurFiles:
         save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
         with pytest.raises(ValueError, match="expected one that save_pretrained wrote"):
             POYODecoder.from_pretrained(tmp_path / "other.safetensors")
+
+    def test_format_version_4_still_loads(self, session, small_decoder, tmp_path):
+        """In version 4 labels that were keys of class_weight were text."""
+        labels = (session.values[:, 0] > 0).astype(int)
+        X, y = align(session.spikes, (session.times, labels))
+        parameters = small_decoder(class_weight={0: 1.0, 1: 9.0}).get_params()
+        fitted = POYOClassifier(**parameters).fit(X, y.astype(int)).calibrate(X, y.astype(int), cv="prefit")
+        fitted.save_pretrained(tmp_path)
+        description, state = weights.read(tmp_path)
+        description["parameters"]["class_weight"] = {"0": 1.0, "1": 9.0}
+        description["format_version"] = 4
+        digest, file = weights.digest_of(description, state), weights.weights_file(tmp_path).name
+        (tmp_path / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
+        loaded = POYOClassifier.from_pretrained(tmp_path, device="cpu")
+        assert loaded.class_weight == {0: 1.0, 1: 9.0}
+        assert loaded.calibration_ == fitted.calibration_
 
     def test_format_version_2_still_loads(self, folder, fitted, session):
         """In version 2 a session had one behaviour."""

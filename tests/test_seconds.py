@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import numpy as np
 import pytest
 import quantities as pq
@@ -21,10 +23,15 @@ def test_time_differences_of_pandas():
     np.testing.assert_array_equal(as_seconds(pd.to_timedelta([0.0, 1.234], unit="s")), [0.0, 1.234])
 
 
+def test_time_differences_of_the_standard_library():
+    np.testing.assert_array_equal(as_seconds([timedelta(seconds=3), timedelta(minutes=1)]), [3.0, 60.0])
+
+
 @pytest.mark.parametrize(
     ("times", "words"),
     [
         (np.array(["2020-01-01"], dtype="datetime64[s]"), "dates on the clock"),
+        ([datetime(2020, 1, 1, tzinfo=timezone.utc)], "dates on the clock"),
         (np.ma.masked_less([-1.0, 1.0], 0), "some are masked"),
         ([1.0, 2 * pq.ms], "some of the times have a unit"),
         ([2 * pq.ms, 1.0], "some of the times have a unit"),

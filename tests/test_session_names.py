@@ -51,6 +51,12 @@ def test_samples_of_several_sessions_are_learned_and_decoded_under_one_name(sess
     np.testing.assert_array_equal(*decoded)
 
 
+def test_samples_of_several_sessions_are_new_to_pretrained_weights(sessions, small_decoder, tmp_path):
+    small_decoder().fit([s.spikes for s in sessions[:2]], [s.behavior for s in sessions[:2]]).save_pretrained(tmp_path)
+    first = POYODecoder(pretrained=tmp_path, device="cpu").partial_fit(*aligned(sessions[1:]))
+    assert list(first.sessions_.sessions) == [f"session_{i}" for i in range(4)]
+
+
 def test_known_samples_of_several_sessions_train_on(sessions, small_decoder):
     X, y = aligned(sessions[:2])
     mine = X.session_ids == "session_1"
@@ -86,6 +92,14 @@ def test_sessions_may_have_labels_of_their_own(sessions, small_decoder):
     assert classifier.score(X, y) == pytest.approx(np.mean(shares))
 
 
+def test_classes_of_several_types_have_an_order(sessions, small_decoder):
+    labels = [np.where(s.values > 0, "L", "R") if i == 0 else (s.values > 0) + 1 for i, s in enumerate(sessions[:2])]
+    X, _ = aligned(sessions[:2], behavior_name=["choice", "cue"])
+    y = np.concatenate([part.astype(object) for part in labels])
+    classifier = POYOClassifier(**small_decoder().get_params()).fit(X, y)
+    assert classifier.classes_.tolist() == [1, 2, "L", "R"]
+
+
 def test_a_session_without_known_targets_is_refused(sessions, small_decoder):
     X, y = aligned(sessions[:2])
     second = X.session_ids == "session_1"
@@ -110,6 +124,13 @@ class TestWarmStart:
         warm = cold.fit(X, y)
         assert warm.loss_curve_[0] < 0.5 * losses[0]
         assert list(warm.sessions_.sessions) == list(rows)
+
+    def test_sessions_may_come_and_go(self, sessions, small_decoder):
+        decoder = small_decoder(warm_start=True)
+        decoder.fit([s.spikes for s in sessions[:2]], [s.behavior for s in sessions[:2]], session_id=["a", "b"])
+        decoder.fit(sessions[0].spikes, sessions[0].behavior, session_id="a")
+        decoder.fit(sessions[2].spikes, sessions[2].behavior, session_id="c")
+        assert list(decoder.sessions_.sessions) == ["c"]
 
     def test_without_it_fit_starts_anew(self, sessions, small_decoder):
         X, y = align(sessions[0].spikes, sessions[0].behavior)

@@ -152,6 +152,15 @@ class TestCalibrate:
         assert loaded.calibrate(X, y, cv="prefit").calibration_
         assert loaded.set_params(pretrained=None).calibrate(X, y, cv=2).calibration_
 
+    @pytest.mark.parametrize("kind", ["spikes", "counts"])
+    def test_nor_after_one_more_pass(self, session, samples, small_decoder, tmp_path, kind):
+        rows = np.random.default_rng(0).poisson(2.0, (400, 4)), np.sin(np.arange(400))
+        small_decoder().fit(*(samples if kind == "spikes" else rows)).save_pretrained(tmp_path)
+        X, y = align(session.spikes, session.behavior, session_id="session_0") if kind == "spikes" else rows
+        loaded = POYODecoder.from_pretrained(tmp_path, device="cpu").partial_fit(X, y)
+        with pytest.raises(ValueError, match="weights that pretrained= names know session"):
+            loaded.calibrate(X, y, cv=2)
+
     def test_folds_may_start_from_weights_of_other_sessions(self, session, simulate, small_decoder, tmp_path):
         other = simulate(1, n_outputs=2, duration=60.0)
         small_decoder().fit(other.spikes, other.behavior).save_pretrained(tmp_path)
