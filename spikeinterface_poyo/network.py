@@ -171,7 +171,8 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, phase: Tensor, mask: Tensor | None) -> Tensor:
         """Map latents (B, n, dim) to (B, n, dim); ``mask`` (n, n) is True where a row may read a column."""
         qkv = rotate_(self.to_qkv(self.norm(x)), phase)
-        q, k, v = split_heads(qkv, 3 * self.heads).chunk(3, dim=-3)
+        # Cut before heads are split, so that gradients come back side by side in memory, as `to_qkv` reads them.
+        q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, dim=-1))
         out = join_heads(attend(q, k, v, mask))
         return self.to_out(rotate(out, phase.conj()))
 

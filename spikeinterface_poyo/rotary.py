@@ -46,6 +46,14 @@ def turned(x: Tensor, phase: Tensor) -> Tensor:
     return turn_(x.clone(memory_format=torch.contiguous_format), phase)
 
 
+def turned_back(grad: Tensor, phase: Tensor) -> Tensor:
+    """A gradient, rotated back in place where it is contiguous.
+
+    It comes from the attention or the linear layer that read what was rotated, and nothing else reads it.
+    """
+    return turn_(grad.contiguous(), phase.conj())
+
+
 class _Rotation(torch.autograd.Function):
     """The backward pass rotates back."""
 
@@ -59,7 +67,7 @@ class _Rotation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (phase,) = ctx.saved_tensors
-        return turned(grad, phase.conj()), None, None
+        return turned_back(grad, phase), None, None
 
 
 class _GatheredRotation(torch.autograd.Function):
@@ -74,7 +82,7 @@ class _GatheredRotation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         index, phase = ctx.saved_tensors
-        grad = turned(grad.float(), phase.conj())  # float32, as a row sums over many tokens
+        grad = turned_back(grad.float(), phase)  # float32, as a row sums over many tokens
         table = torch.ops.aten.embedding_dense_backward(grad, index, ctx.n_rows, -1, False)
         return table.to(ctx.dtype), None, None
 
