@@ -253,8 +253,7 @@ def test_a_full_disk_costs_neither_training_nor_the_last_checkpoint(
     assert_same(small_decoder(checkpoint=file).fit(session.spikes, session.behavior), whole)
 
 
-@pytest.mark.parametrize("then", ["units", "all", "fit"])
-@pytest.mark.parametrize("first", ["units", "all", "fit"])
+@pytest.mark.parametrize(("first", "then"), [("units", "all"), ("all", "units"), ("fit", "all"), ("all", "fit")])
 def test_another_kind_of_call_takes_the_file_of_one_that_ended(session, simulate, small_decoder, tmp_path, first, then):
     small_decoder().fit(session.spikes, session.behavior).save_pretrained(tmp_path / "base")
     other = simulate(5, duration=30.0)
