@@ -101,7 +101,7 @@ class TestAngles:
         base = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
         base.save_pretrained(tmp_path)
         with pytest.warns(UserWarning, match="is taken for angles"):
-            POYODecoder(pretrained=tmp_path, device="cpu").fit(session.spikes, (session.times, heading))
+            small_decoder(pretrained=tmp_path).fit(session.spikes, (session.times, heading))
 
     def test_samples_carry_what_they_are(self, session, heading, small_decoder):
         X, y = align(session.spikes, (session.times, np.radians(heading)), behavior_type="circular")

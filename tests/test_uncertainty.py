@@ -165,7 +165,7 @@ class TestCalibrate:
         other = simulate(1, n_outputs=2, duration=60.0)
         small_decoder().fit(other.spikes, other.behavior).save_pretrained(tmp_path)
         X, y = align(session.spikes, session.behavior)
-        assert POYODecoder(pretrained=tmp_path, device="cpu").fit(X, y).calibrate(X, y, cv=2).calibration_
+        assert small_decoder(pretrained=tmp_path).fit(X, y).calibrate(X, y, cv=2).calibration_
 
     def test_samples_of_weight_zero_do_not_count(self, fitted, samples, parts):
         (X, y), (_, held_out, _) = samples, parts
