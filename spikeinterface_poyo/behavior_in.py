@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .measures import are_quantities
 from .nwb_in import from_series, read_nwb_behavior
 from .recognition import is_a
 from .recording_in import from_recording
@@ -20,6 +21,7 @@ ACCEPTED = (
 )
 
 
+LABEL_TYPES = (str, bytes, bool, np.bool_)  # even where they could be read as numbers
 TIME_COLUMNS = ("t", "time", "times", "timestamp", "timestamps")  # of a table that has its times in no index
 
 
@@ -94,14 +96,8 @@ def from_pair(times: Any, values: Any) -> Signal:
 
 def with_one_unit(values: Any) -> Any:
     """A list of quantities as one; all else as it is."""
-    if not isinstance(values, (list, tuple)):
+    if not isinstance(values, (list, tuple)) or not are_quantities(values, "values"):
         return values
-    with_unit = [is_a(value, "quantities", "Quantity") for value in values]
-    if not any(with_unit):
-        return values
-    if not all(with_unit):
-        raise ValueError("some of the behaviour's values have a unit of measure and some have none; give all with one, "
-                         "or none")  # fmt: skip
     import quantities as pq
 
     units = values[0].units
@@ -121,8 +117,7 @@ def as_values(values: Any) -> np.ndarray:
     array = without_missing(values)
     if array.dtype.kind in "cmM":
         raise ValueError(f"behaviour must be real numbers or labels, got values of type {array.dtype}")
-    of_labels = array.ndim == 1 and any(isinstance(value, (str, bytes, bool, np.bool_)) for value in array)
-    if array.dtype.kind == "O" and not of_labels:
+    if array.dtype.kind == "O" and not (array.ndim == 1 and any(isinstance(value, LABEL_TYPES) for value in array)):
         try:
             return array.astype(np.float64)
         except (TypeError, ValueError):

@@ -90,12 +90,12 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
     UserWarning
         Where numbers are taken for angles because they were angles under that name.
     """
-    shared = {name: known[name] for name, (info, values) in behaviors_of(X, y).items()
+    behaviors = behaviors_of(X, y)
+    shared = {name: known[name] for name, (info, values) in behaviors.items()
               if name in known and known[name].mismatch(info, values.shape[1]) is None
               and not known[name].unknown_labels(info)}  # fmt: skip
-    for name, (info, _) in behaviors_of(X, y).items():
-        readout = shared.get(name)
-        if isinstance(readout, CircularReadout) and info.kind is None:
+    for name, readout in shared.items():
+        if isinstance(readout, CircularReadout) and behaviors[name][0].kind is None:
             warn(
                 f"behaviour {name!r} is taken for angles of which {readout.period:g} is a full turn, as in the "
                 "weights to start from; behavior_type='circular' says that it is so, 'continuous' that it is not"
@@ -136,11 +136,11 @@ def make_readouts(
                   "output_names": names, "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
-    check_class_weight(class_weight, readouts.values())
+    check_weighed_labels(class_weight, readouts.values())
     return readouts
 
 
-def check_class_weight(class_weight: Any, readouts: Iterable[Readout]) -> None:
+def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None:
     """Refuse weights of labels that there are not, where labels that there are have none: a slip of the pen.
 
     A training fold may lack a label that has a weight.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from .recognition import is_a
 from .warning import warn
 
 # What files write where a quantity has no unit of measure, in lower case.
@@ -24,6 +28,21 @@ def known_unit(unit: str | None, what: str) -> str | None:
             continue  # which of them depends on how far quantities gets with it
     warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")
     return None
+
+
+def are_quantities(values: Sequence[Any], what: str) -> bool:
+    """Whether a list is one of quantities, whose units NumPy would drop without a word.
+
+    Raises
+    ------
+    ValueError
+        Where some are and some are not.
+    """
+    one_of_each_type = {type(value): value for value in values}.values()  # few, however many values there are
+    with_unit = [is_a(value, "quantities", "Quantity") for value in one_of_each_type]
+    if any(with_unit) and not all(with_unit):
+        raise ValueError(f"some of the {what} have a unit of measure and some have none; give all with one, or none")
+    return any(with_unit)
 
 
 def rescale(values: np.ndarray, units: str | None, target: str | None, what: str) -> np.ndarray:

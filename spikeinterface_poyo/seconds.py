@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .measures import are_quantities
 from .recognition import is_a
 
 ROUNDING = 1e-12  # relative, of a unit that is a whole part of a second
@@ -23,13 +24,8 @@ def as_seconds(times: Any) -> np.ndarray:
         return in_seconds(times)
     if is_a(times, "pynapple", "Ts"):
         return np.asarray(times.t, dtype=np.float64)
-    if isinstance(times, (list, tuple)):
-        with_unit = [is_a(time, "quantities", "Quantity") for time in times]
-        if any(with_unit):  # NumPy would drop the units without a word
-            if not all(with_unit):
-                raise ValueError("some of the times have a unit and some have none; give all with a unit, or plain "
-                                 "seconds")  # fmt: skip
-            return np.array([in_seconds(time) for time in times])
+    if isinstance(times, (list, tuple)) and are_quantities(times, "times"):
+        return np.array([in_seconds(time) for time in times])
     if np.ma.is_masked(times):
         raise ValueError("times must be known; some are masked: leave them out, for instance times.compressed()")
     array = np.asarray(times)
