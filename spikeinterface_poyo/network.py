@@ -231,17 +231,20 @@ class POYO(nn.Module):
         with first_weights(seed):
             return cls(config, n_units, n_sessions)
 
-    def forward(self, batch: WindowBatch) -> Tensor:
-        """Predict behaviour (standardised), shape (B, Q, W), at each window's query times."""
+    def forward(self, batch: WindowBatch, units: Tensor | None = None) -> Tensor:
+        """Predict behaviour (standardised), shape (B, Q, W), at each window's query times.
+
+        ``units`` are the embeddings that the batch's `unit_rows` number where they are not the network's own table.
+        """
         # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
         weight, bias = self.readout.weight[batch.columns], self.readout.bias[batch.columns]
-        return torch.baddbmm(bias[:, None], self.embed(batch), weight.transpose(1, 2))
+        return torch.baddbmm(bias[:, None], self.embed(batch, units), weight.transpose(1, 2))
 
-    def embed(self, batch: WindowBatch) -> Tensor:
+    def embed(self, batch: WindowBatch, units: Tensor | None = None) -> Tensor:
         """What the readout reads, shape (B, Q, dim): the network's knowledge of each query time."""
         latent_time = self.latent_times(batch.token_time.device)
         phase = phases(latent_time, self.omega)
-        latents = self.encode(batch, latent_time, phase)
+        latents = self.encode(batch, self.unit_emb.weight if units is None else units, latent_time, phase)
         mask = self.latent_mask(latent_time)
         for layer in self.proc_layers:
             latents = layer(latents, phase, mask)
@@ -257,12 +260,12 @@ class POYO(nn.Module):
         """In a causal network a latent sees only latents of its own step and earlier ones."""
         return latent_time[:, None] >= latent_time[None, :] if self.config.causal else None
 
-    def encode(self, batch: WindowBatch, latent_time: Tensor, phase: Tensor) -> Tensor:
+    def encode(self, batch: WindowBatch, units: Tensor, latent_time: Tensor, phase: Tensor) -> Tensor:
         """Latents (B, n_latents, dim) that have read the windows' tokens."""
         atn = self.enc_atn
         latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
         q = rotate_(atn.queries(latents), phase)
-        words = self.unit_emb(batch.unit_rows)[:, None] + self.token_type_emb.weight
+        words = F.embedding(batch.unit_rows, units)[:, None] + self.token_type_emb.weight
         table = atn.keys_values(words.flatten(0, 1))
         read = self.read(batch, q, table, latent_time)
         latents = latents + atn.to_out(rotate(read, phase.conj()))

@@ -6,14 +6,15 @@ The grid does not depend on which samples are asked for, so neither does a sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .crew import crew, side_by_side
 from .network import POYO, WindowBatch
-from .parts import parts
+from .parts import GROUP, parts
 from .windows import Block, Tokens, Windows, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
@@ -73,15 +74,16 @@ def predict_block(
         start, low, high = grid_windows(network, times)
     total: np.ndarray | None = None  # as wide as the first answer
     weight = np.zeros(len(times), dtype=np.float64)
-    for part in batches(high - low, windows_at_once(block, start, length)):
-        query, real = query_positions(low[part], high[part])
-        relative = times[query] - start[part, None]
-        answer = forward(network, block, start[part], relative, read)
-        if total is None:
-            total = np.zeros((len(times), answer.shape[-1]))
-        closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
-        np.add.at(total, query[real], answer[real] * closeness[real][:, None])
-        np.add.at(weight, query[real], closeness[real])
+    with crew(network.omega.device) if len(start) > GROUP else nullcontext():
+        for part in batches(high - low, windows_at_once(block, start, length)):
+            query, real = query_positions(low[part], high[part])
+            relative = times[query] - start[part, None]
+            answer = forward(network, block, start[part], relative, read)
+            if total is None:
+                total = np.zeros((len(times), answer.shape[-1]))
+            closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
+            np.add.at(total, query[real], answer[real] * closeness[real][:, None])
+            np.add.at(weight, query[real], closeness[real])
     assert total is not None
     return total / weight[:, None]
 
@@ -113,12 +115,18 @@ def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarr
     session = np.full(len(start), block.session_row, dtype=np.int64)
     columns = np.tile(block.columns, (len(start), 1))
     batch = to_batch(tokens, session, query_time, columns, network.omega.device)
-    with torch.inference_mode(), evaluating(network):
-        rows = list(parts(network.config, batch))
-        some = np.concatenate([read(network, batch.by_itself(part)).float().cpu().numpy() for part in rows])
-    answer = np.empty(some.shape)
-    answer[torch.cat(rows).cpu().numpy()] = some
-    return answer
+    rows = parts(network.config, batch)
+    with evaluating(network):
+        some = np.concatenate(list(side_by_side(lambda part: answer(network, batch.by_itself(part), read), rows)))
+    answers = np.empty(some.shape)
+    answers[torch.cat(rows).cpu().numpy()] = some
+    return answers
+
+
+@torch.inference_mode()
+def answer(network: POYO, batch: WindowBatch, read: Read) -> np.ndarray:
+    """What windows say, (B, Q, n_columns)."""
+    return read(network, batch).float().cpu().numpy()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def rotary_frequencies(n_pairs: int, t_min: float, t_max: float) -> Tensor:
 def phases(times: Tensor, omega: Tensor) -> Tensor:
     """``exp(1j * times * omega)``, shape (..., n_pairs); the angle is formed in float32 as torch_brain does."""
     angle = times.float()[..., None] * omega
-    return torch.polar(torch.ones_like(angle), angle)
+    return torch.complex(angle.cos(), angle.sin())  # vectorised on a CPU, as torch.polar is not
 
 
 def turn_(x: Tensor, phase: Tensor) -> Tensor:

@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from .callbacks import StageWatch
 from .checkpoints import Checkpoint
+from .crew import crew, side_by_side
 from .distributed import ALONE, Team
 from .dropout import seeded_by_window
 from .loader import Loader
@@ -171,6 +171,7 @@ def train(
     network.train()
     draw = partial(source.draw, settings, mine=team.share(settings.batch_size))
     with (
+        crew(network.omega.device),
         Loader(draw, state.rng, settings.n_steps - state.step, source.is_slow) as loader,
         tqdm(total=settings.n_steps, initial=state.step, desc=settings.stage, unit="step",
              disable=not (settings.verbose and team.leads)) as bar,
@@ -246,15 +247,15 @@ def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, 
     exact = torch.float64 if units.device.type == "cpu" else torch.float32
     totals = [torch.zeros_like(value, dtype=exact) for value in (factors, *learned)]
 
-    def answer(part: WindowBatch) -> Tensor:
-        return functional_call(network, {"unit_emb.weight": embeddings}, (part,))
-
-    for rows in parts(network.config, windows):
+    def work(rows: Tensor) -> tuple[Tensor, ...]:
         with seeded_by_window(seeds[rows.cpu().numpy()], units.device):
             some = windows.by_itself(rows), target[rows], weight[rows], of_windows(layout, rows)
-            part = training_losses(answer, *some, autocast)
+            part = training_losses(partial(network, units=embeddings), *some, autocast)
         gradients = torch.autograd.grad((part * factors).sum(), learned, allow_unused=True, materialize_grads=True)
-        for total, value in zip(totals, (part.detach(), *gradients), strict=True):
+        return part.detach(), *gradients
+
+    for values in side_by_side(work, parts(network.config, windows)):
+        for total, value in zip(totals, values, strict=True):
             total += value
     team.add_up(totals)
     sums, *of_learned = (total.to(factors.dtype) for total in totals)

@@ -25,6 +25,7 @@ from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
     BatchSource,
     TrainingSettings,
+    set_gradients,
     train,
     training_losses,
 )
@@ -322,7 +323,7 @@ class CtrlC(threading.Thread):
     def is_training() -> bool:
         frame = sys._current_frames()[threading.main_thread().ident]
         while frame is not None:
-            if frame.f_code is training_losses.__code__:
+            if frame.f_code is set_gradients.__code__:
                 return True
             frame = frame.f_back
         return False

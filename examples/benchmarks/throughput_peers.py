@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeinterface_poyo.crew import crew, side_by_side
 from spikeinterface_poyo.losses import Layout, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
 from spikeinterface_poyo.optimization import make_optimizers
@@ -117,7 +118,8 @@ class Ours:
         self.network.train()
         made = Batch(*batch)
         weights = loss_weights(made.target, made.weight, made.layout)
-        set_gradients(self.network, made, 1 / weights, autocast=bf16)
+        with crew(self.device):
+            set_gradients(self.network, made, 1 / weights, autocast=bf16)
         for optimizer in self.optimizers:
             optimizer.step()
 
@@ -125,15 +127,20 @@ class Ours:
         """Predictions of a batch."""
         self.network.eval()
         answer = torch.empty(*batch.query_time.shape, 2, device=self.device)
-        with torch.inference_mode(), precision(self.device, bf16):
-            for rows in parts(self.network.config, batch):
+
+        def work(rows: Tensor) -> None:
+            with torch.inference_mode(), precision(self.device, bf16):
                 answer[rows] = self.network(batch.take(rows)).float()
+
+        with crew(self.device):
+            list(side_by_side(work, parts(self.network.config, batch)))
         return answer
 
     def epoch(self, n_windows: int) -> None:
         """As many windows as the session has seconds, drawn and trained on."""
-        for _ in range(int(DURATION / WINDOW) // n_windows):
-            self.training_step(*self.build(n_windows))
+        with crew(self.device):
+            for _ in range(int(DURATION / WINDOW) // n_windows):
+                self.training_step(*self.build(n_windows))
 
 
 class TorchBrain:
