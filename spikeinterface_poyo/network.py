@@ -26,6 +26,9 @@ from .random_numbers import first_weights
 from .rotary import gather_rotated, phases, rotary_frequencies, rotate, rotate_
 from .windows import N_TOKEN_TYPES, SPIKE
 
+# A CPU that multiplies tiles of bfloat16, where torch is new enough to tell.
+HAS_AMX = hasattr(torch.cpu, "get_capabilities") and bool(torch.cpu.get_capabilities().get("amx_tile"))
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -122,14 +125,19 @@ def join_heads(x: Tensor) -> Tensor:
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of heads (..., n, dim_head); ``mask`` is boolean or added to the scores."""
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
-        # Two products and a softmax: torch's fused kernel works in float32 inside and takes twice as long.
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and (q.requires_grad or not HAS_AMX):
+        # Two products and a softmax: torch's fused kernel takes longer, but for its forward pass with AMX.
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         if mask is None or mask.dtype != torch.bool:
             return (scores if mask is None else scores + mask).softmax(dim=-1) @ v
         # A query before the first latent's end sees none, and gets zeros as from the fused kernel.
         return torch.ops.aten._safe_softmax(scores.masked_fill(~mask, -torch.inf), -1) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+
+
+def unrotated(values: Tensor, phase: Tensor) -> Tensor:
+    """What attention found, rotated back; in place unless its gradient needs it as it was."""
+    return (rotate if values.requires_grad else rotate_)(values, phase.conj())
 
 
 class CrossAttention(nn.Module):
@@ -174,7 +182,7 @@ class SelfAttention(nn.Module):
         # Cut before heads are split, so that gradients come back side by side in memory, as `to_qkv` reads them.
         q, k, v = (split_heads(part, self.heads) for part in qkv.chunk(3, dim=-1))
         out = join_heads(attend(q, k, v, mask))
-        return self.to_out(rotate(out, phase.conj()))
+        return self.to_out(unrotated(out, phase))
 
 
 class ProcessorLayer(nn.ModuleList):
@@ -268,7 +276,7 @@ class POYO(nn.Module):
         words = F.embedding(batch.unit_rows, units)[:, None] + self.token_type_emb.weight
         table = atn.keys_values(words.flatten(0, 1))
         read = self.read(batch, q, table, latent_time)
-        latents = latents + atn.to_out(rotate(read, phase.conj()))
+        latents = latents + atn.to_out(unrotated(read, phase))
         return latents + self.enc_ffn(latents)
 
     def read(self, batch: WindowBatch, q: Tensor, table: Tensor, latent_time: Tensor) -> Tensor:
