@@ -249,7 +249,10 @@ class POYO(nn.Module):
         return torch.baddbmm(bias[:, None], self.embed(batch, units), weight.transpose(1, 2))
 
     def embed(self, batch: WindowBatch, units: Tensor | None = None) -> Tensor:
-        """What the readout reads, shape (B, Q, dim): the network's knowledge of each query time."""
+        """What the readout reads, shape (B, Q, dim): the network's knowledge of each query time.
+
+        ``units`` as in `forward`.
+        """
         latent_time = self.latent_times(batch.token_time.device)
         phase = phases(latent_time, self.omega)
         latents = self.encode(batch, self.unit_emb.weight if units is None else units, latent_time, phase)

@@ -128,11 +128,11 @@ class Ours:
         self.network.eval()
         answer = torch.empty(*batch.query_time.shape, 2, device=self.device)
 
+        @torch.inference_mode()
         def work(rows: Tensor) -> None:
-            with torch.inference_mode(), precision(self.device, bf16):
-                answer[rows] = self.network(batch.take(rows)).float()
+            answer[rows] = self.network(batch.take(rows)).float()
 
-        with crew(self.device):
+        with crew(self.device), precision(self.device, bf16):
             list(side_by_side(work, parts(self.network.config, batch)))
         return answer
 
