@@ -35,6 +35,18 @@ def test_a_fit_does_not_depend_on_the_number_of_threads(simulate, small_decoder,
     np.testing.assert_array_equal(*(decoder.predict(session.spikes) for decoder in fitted))
 
 
+@pytest.mark.usefixtures("short_stages")
+def test_neither_does_an_adaptation(simulate, small_decoder, n_threads, tmp_path):
+    session, other = simulate(), simulate(1, duration=30.0)
+    small_decoder().fit(session.spikes, session.behavior).save_pretrained(tmp_path)
+    weights = []
+    for number in (1, 2):
+        n_threads(number)
+        decoder = small_decoder(pretrained=tmp_path).fit(other.spikes, other.behavior)
+        weights.append(torch.cat([value.flatten() for value in decoder.network_.state_dict().values()]))
+    assert torch.equal(*weights)
+
+
 def test_parts_are_worked_on_at_the_same_time_and_come_in_order(n_threads):
     n_threads(2)
     both_there = threading.Barrier(2, timeout=10)
