@@ -17,7 +17,7 @@ from .readout import Readout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .session import Segment
-from .windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, spikes, tokenize
+from .windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes, tokenize
 
 BLOCK = 5.0  # seconds: shortest block of time within which errors are summed
 MAX_QUERIES = 8  # samples that a window is asked for
@@ -127,10 +127,10 @@ class HeldOutWindows:
             return batch
         n_windows = len(batch.token)
         windows = self.windows(self.start[first : first + n_windows])
-        keep = np.ones((n_windows, 1), dtype=bool)
         moved = self.shifted(local, change.place)
-        tokens = spikes(moved, windows, np.arange(n_windows), np.array([row]), keep, self.window_length)
-        return extended(batch, pad([tokens], n_windows))
+        window, _, time, log_weight = read_spikes(moved, windows, np.arange(n_windows), self.window_length)
+        token = np.full(len(window), row * N_TOKEN_TYPES + SPIKE)
+        return extended(batch, pad([(window, token, time, log_weight)], n_windows))
 
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""

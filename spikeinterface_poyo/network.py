@@ -218,7 +218,7 @@ class POYO(nn.Module):
         self.config = c = config
         self.unit_emb = nn.Embedding(n_units, c.dim)
         self.session_emb = nn.Embedding(n_sessions, c.dim)
-        self.token_type_emb = nn.Embedding(N_TOKEN_TYPES, c.dim)
+        self.token_type_emb = nn.Embedding(N_TOKEN_TYPES + 1, c.dim)  # torch_brain's last is never used
         self.latent_emb = nn.Embedding(c.num_latents_per_step, c.dim)
         for table in (self.unit_emb, self.session_emb, self.token_type_emb, self.latent_emb):
             nn.init.normal_(table.weight, std=0.02)
@@ -276,7 +276,7 @@ class POYO(nn.Module):
         atn = self.enc_atn
         latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
         q = rotate_(atn.queries(latents), phase)
-        words = F.embedding(batch.unit_rows, units)[:, None] + self.token_type_emb.weight
+        words = F.embedding(batch.unit_rows, units)[:, None] + self.token_type_emb.weight[:N_TOKEN_TYPES]
         table = atn.keys_values(words.flatten(0, 1))
         read = self.read(batch, q, table, latent_time)
         latents = latents + atn.to_out(unrotated(read, phase))

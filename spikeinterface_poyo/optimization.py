@@ -74,7 +74,7 @@ def make_optimizers(
     matrices = [p for name, p in named.items() if name in hidden]
     others = [p for name, p in named.items() if name not in hidden]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(others, lr=learning_rate, betas=BETAS, weight_decay=0.0)
+        torch.optim.AdamW(others, lr=learning_rate, betas=BETAS, weight_decay=0.0, fused=True)
     ]
     if matrices:
         optimizers.append(Muon(matrices, lr=MUON_RATE * learning_rate, weight_decay=weight_decay))

@@ -61,7 +61,7 @@ class Segment:
 
     def span(self, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Index ranges ``(first, past_last)`` of the spikes in each interval [start, stop), in seconds."""
-        first, past = self.spike_times.searchsorted(starts), self.spike_times.searchsorted(stops)
+        first, past = self.spike_times.searchsorted(np.stack([starts, stops]))
         return first, np.maximum(first, past)
 
     def between(self, start: float, stop: float) -> Segment:

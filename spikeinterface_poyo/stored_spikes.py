@@ -116,7 +116,10 @@ def sort_together(units: np.ndarray, together: np.ndarray) -> None:
     if not (together & (units[:-1] > units[1:])).any():
         return
     runs = np.concatenate([[0], np.cumsum(~together)])
-    some = np.flatnonzero(np.append(together, False) | np.insert(together, 0, False))
+    in_run = np.zeros(len(units), dtype=bool)
+    in_run[:-1] |= together
+    in_run[1:] |= together
+    some = np.flatnonzero(in_run)
     units[some] = units[some][np.lexsort((units[some], runs[some]))]
 
 

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .session import Segment
+from .session import NO_UNIT, Segment
 from .signals import Kind
 
-N_TOKEN_TYPES = 4  # spike, start, end, and one that torch_brain's table holds but never uses
 SPIKE, START, END = 0, 1, 2
+N_TOKEN_TYPES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,53 +81,83 @@ def tokenize(
     dropped unit has neither spikes nor markers. A window that would lose all units keeps them. Only windows ``mine``
     are laid out, while random numbers are drawn for all, so that they do not depend on who has which.
     """
-    low, high, _ = mine.indices(len(windows.start))
-    all_windows, windows = windows, windows.only(mine)
-    present = np.unique(all_windows.block)
-    unit_rows = np.unique(np.concatenate([blocks[i].unit_rows for i in present]))
-    parts = []
-    for i in present:
-        inside = np.flatnonzero(all_windows.block == i)
-        local = np.searchsorted(unit_rows, blocks[i].unit_rows).astype(np.int64)
-        keep = np.ones((len(inside), len(local)), dtype=bool)
-        if unit_dropout and rng is not None:
-            rate = unit_dropout * rng.random((len(inside), 1))
-            keep = rng.random(keep.shape) >= rate
-            keep |= ~keep.any(axis=1, keepdims=True)  # nobody attends to a window without tokens
-        here = (low <= inside) & (inside < high)
-        inside, keep = inside[here] - low, keep[here]
-        parts.append(markers(inside, local, keep, window_length))
-        parts.append(spikes(blocks[i].segment, windows, inside, local, keep, window_length))
-    return Tokens(unit_rows, *pad(parts, len(windows.start)))
+    present, which = np.unique(windows.block, return_inverse=True)
+    rows = [blocks[i].unit_rows for i in present]
+    n_units = np.array([len(units) for units in rows])
+    of_blocks = np.concatenate(rows)
+    occurs = np.bincount(of_blocks) > 0
+    unit_rows, numbers = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[of_blocks]
+    # What follows has an entry for each unit of each window; the units of a window lie side by side.
+    count = n_units[which]
+    first = np.cumsum(count) - count
+    unit = numbers[np.arange(count.sum()) + ((np.cumsum(n_units) - n_units)[which] - first).repeat(count)]
+    keep = kept_units(count, unit_dropout, rng)
+
+    begin = first[mine.indices(len(count))[0]]
+    windows, first, count = windows.only(mine), first[mine] - begin, count[mine]
+    unit, keep = (of_all[begin : begin + count.sum()] for of_all in (unit, keep))
+    window = np.arange(len(count)).repeat(count)
+    parts = [
+        markers(window[keep], unit[keep], window_length),
+        spikes(blocks, windows, first, unit, keep, window_length),
+    ]
+    return Tokens(unit_rows, *pad(parts, len(count)))
 
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of tokens: window (ascending), token, time, log weight
+def kept_units(count: np.ndarray, unit_dropout: float, rng: np.random.Generator | None) -> np.ndarray:
+    """Which units windows keep, of ``count`` each: bool, shape (count.sum(),)."""
+    if not unit_dropout or rng is None:
+        return np.ones(count.sum(), dtype=bool)
+    rate = unit_dropout * rng.random(len(count))
+    keep = rng.random(count.sum()) >= rate.repeat(count)
+    n_kept = np.bincount(np.arange(len(count)).repeat(count), keep, len(count))
+    return keep | (n_kept == 0).repeat(count)  # nobody attends to a window without tokens
 
 
-def markers(inside: np.ndarray, local: np.ndarray, keep: np.ndarray, window_length: float) -> Part:
-    """Start and end markers of the kept units of the windows ``inside``."""
-    window, unit = np.nonzero(keep)
-    token = (local[unit, None] * N_TOKEN_TYPES + [START, END]).ravel()
+Part = tuple[np.ndarray, ...]  # tokens, those of a window side by side: window, token, time, log weight
+
+
+def markers(window: np.ndarray, unit: np.ndarray, window_length: float) -> Part:
+    """Start and end markers of units of windows."""
+    token = (unit[:, None] * N_TOKEN_TYPES + [START, END]).ravel()
     time = np.tile(np.array([0, window_length], dtype=np.float32), len(unit))
-    return inside[window].repeat(2), token, time, np.zeros(len(token), dtype=np.float32)
+    return window.repeat(2), token, time, np.zeros(len(token), dtype=np.float32)
 
 
 def spikes(
-    segment: Segment, windows: Windows, inside: np.ndarray, local: np.ndarray, keep: np.ndarray, window_length: float
+    blocks: Sequence[Block],
+    windows: Windows,
+    first: np.ndarray,
+    unit: np.ndarray,
+    keep: np.ndarray,
+    window_length: float,
 ) -> Part:
-    """Spikes of the kept units of the windows ``inside``, all of which lie in ``segment``."""
-    start = windows.start[inside]
+    """Spikes of the kept units; those of a window have their numbers, and whether they are kept, from ``first`` on."""
+    read = [
+        read_spikes(blocks[i].segment, windows, np.flatnonzero(windows.block == i), window_length)
+        for i in np.unique(windows.block)
+    ]
+    window, of_block, time, log_weight = (np.concatenate(column) for column in zip(*read, strict=True))
+    place = first[window] + of_block
+    kept = of_block != NO_UNIT
+    kept[kept] = keep[place[kept]]
+    return window[kept], unit[place[kept]] * N_TOKEN_TYPES + SPIKE, time[kept], log_weight[kept]
+
+
+def read_spikes(segment: Segment, windows: Windows, some: np.ndarray, window_length: float) -> Part:
+    """Spikes that ``some`` of the windows, all of which lie in ``segment``, may read.
+
+    Window, unit in the segment's numbers, time since the window's start (s, float32) and log weight (float32) of each.
+    """
+    start = windows.start[some]
     first, past = segment.span(
-        np.maximum(start, windows.visible_from[inside]), np.minimum(start + window_length, windows.visible_to[inside])
+        np.maximum(start, windows.visible_from[some]), np.minimum(start + window_length, windows.visible_to[some])
     )
     count = past - first
-    row = np.arange(len(inside)).repeat(count)
     index = np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
     times, unit, weights = segment.take(index)
-    kept = np.pad(keep, ((0, 0), (0, 1)))[row, unit]  # the last column is that of NO_UNIT, -1
-    row, times, unit = row[kept], times[kept], unit[kept]
-    log_weight = np.zeros(len(row), dtype=np.float32) if weights is None else np.log(weights[kept])
-    return inside[row], local[unit] * N_TOKEN_TYPES + SPIKE, (times - start[row]).astype(np.float32), log_weight
+    log_weight = np.zeros(len(index), dtype=np.float32) if weights is None else np.log(weights)
+    return some.repeat(count), unit, (times - start.repeat(count)).astype(np.float32), log_weight
 
 
 def pad(parts: Sequence[Part], n_windows: int) -> list[np.ndarray]:
@@ -136,9 +166,10 @@ def pad(parts: Sequence[Part], n_windows: int) -> list[np.ndarray]:
     longest = int(np.sum(counts, axis=0).max(initial=1))
     free = np.arange(n_windows) * longest  # next place of each window in the flat array
     places = []
-    for count in counts:
-        before = np.cumsum(count) - count
-        places.append(np.arange(count.sum()) + (free - before).repeat(count))
+    for (window, *_), count in zip(parts, counts, strict=True):
+        begins = np.flatnonzero(np.diff(window, prepend=-1))
+        which = window[begins]
+        places.append(np.arange(len(window)) + (free[which] - begins).repeat(count[which]))
         free += count
     place = np.concatenate(places)
     padded = []

@@ -16,7 +16,7 @@ from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import Batch, set_gradients, training_losses
 from spikeinterface_poyo.unit_noise import UnitNoise
-from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
+from spikeinterface_poyo.windows import N_TOKEN_TYPES, START, BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
 N_WINDOWS, N_QUERIES = 20, 5
@@ -34,9 +34,11 @@ def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor, Layout]:
     generator = torch.Generator().manual_seed(1)
     n_tokens = torch.randint(1, 60, (N_WINDOWS,), generator=generator)
     real = torch.arange(60) < n_tokens[:, None]
+    token = torch.randint(0, 6 * N_TOKEN_TYPES, real.shape, generator=generator)
+    token[:, 0] = START  # which latents of a causal network see at all times
     batch = WindowBatch(
         unit_rows=torch.arange(1, 7),
-        token=torch.randint(0, 24, real.shape, generator=generator),
+        token=token,
         token_time=torch.rand(real.shape, generator=generator),
         token_log_weight=torch.where(real, 0.0, -torch.inf),
         session=torch.ones(N_WINDOWS, dtype=torch.int64),
