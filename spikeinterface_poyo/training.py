@@ -232,39 +232,43 @@ def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, 
     """Losses of one batch, summed by behaviour; the network's gradients become that of their sum times ``factors``.
 
     Part by part where that is quicker. On a CPU parts are added up in float64, whose rounding is lost when a sum
-    becomes float32 again: so it does not matter which process of a team has computed which part. The embeddings of the
-    batch's units are taken from their table once, because the gradient of a table of all units, as large as the table
-    and most of it zeros, would be made anew for each part.
+    becomes float32 again: so it does not matter which process of a team has computed which part. Each part is given the
+    embeddings of its own units, because the gradient of a table of all units, as large as the table and most of it
+    zeros, would be made anew for each part.
     """
     windows, target, weight, layout, seeds, noise = batch
     table, units = network.unit_emb.weight, windows.unit_rows
     embeddings = table.detach()[units]
     if noise is not None:
-        embeddings += noise.draw(table.detach(), len(units))
-    embeddings.requires_grad_(table.requires_grad)
+        embeddings += noise.draw(embeddings)
     windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))
-    learned = [p for p in (*network.parameters(), embeddings) if p.requires_grad and p is not table]
+    learned = [p for p in network.parameters() if p.requires_grad and p is not table]
     exact = torch.float64 if units.device.type == "cpu" else torch.float32
-    totals = [torch.zeros_like(value, dtype=exact) for value in (factors, *learned)]
+    totals = [torch.zeros_like(value, dtype=exact) for value in (factors, embeddings, *learned)]
+    sums, of_units, *of_learned = totals
 
     def work(rows: Tensor) -> tuple[Tensor, ...]:
+        some = windows.by_itself(rows)
+        present = some.unit_rows
+        some = some._replace(unit_rows=torch.arange(len(present), device=present.device))
+        mine = embeddings[present].requires_grad_()
         with seeded_by_window(seeds[rows.cpu().numpy()], units.device):
-            some = windows.by_itself(rows), target[rows], weight[rows], of_windows(layout, rows)
-            part = training_losses(partial(network, units=embeddings), *some, autocast)
-        gradients = torch.autograd.grad((part * factors).sum(), learned, allow_unused=True, materialize_grads=True)
-        return part.detach(), *gradients
+            asked = target[rows], weight[rows], of_windows(layout, rows)
+            part = training_losses(partial(network, units=mine), some, *asked, autocast)
+        gradients = torch.autograd.grad((part * factors).sum(), (mine, *learned), materialize_grads=True)
+        return present, part.detach(), *gradients
 
-    for values in side_by_side(work, parts(network.config, windows)):
-        for total, value in zip(totals, values, strict=True):
-            total += value
+    for present, part, of_mine, *gradients in side_by_side(work, parts(network.config, windows)):
+        sums += part
+        of_units.index_add_(0, present, of_mine.to(exact))
+        for total, gradient in zip(of_learned, gradients, strict=True):
+            total += gradient
     team.add_up(totals)
-    sums, *of_learned = (total.to(factors.dtype) for total in totals)
     network.zero_grad(set_to_none=True)  # those of weights that learned in an earlier stage
-    for parameter, gradient in zip(learned, of_learned, strict=True):
-        parameter.grad = gradient
-    if embeddings.grad is not None:
-        table.grad = torch.zeros_like(table).index_copy_(0, units, embeddings.grad)
-    return sums
+    for parameter, total in zip(learned, of_learned, strict=True):
+        parameter.grad = total.to(parameter.dtype)
+    table.grad = torch.zeros_like(table).index_copy_(0, units, of_units.to(table.dtype))
+    return sums.to(factors.dtype)
 
 
 def training_losses(

@@ -43,7 +43,7 @@ class TrainingSettings:
     verbose: bool = False
     stage: str = "training"
     unit_prior: UnitPrior | None = None  # where embeddings of units are drawn towards those of known units
-    unit_noise: float = 0.0  # on embeddings of units, in standard deviations of all
+    unit_noise: float = 0.0  # on embeddings of units, in their standard deviations
     share: float = 1.0  # of the way from the weights at the start to those learned, at which training ends
 
     @property

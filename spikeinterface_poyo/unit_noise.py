@@ -12,19 +12,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-UNIT_NOISE = 0.5  # standard deviations of the embeddings of all units
+UNIT_NOISE = 0.5  # standard deviations of the embeddings of a batch's units
 
 
 class UnitNoise(NamedTuple):
     """Normal noise on the embeddings of a batch's units."""
 
-    scale: float  # in standard deviations of the embeddings of all units
+    scale: float  # in standard deviations of their embeddings
     seed: int  # processes that share a batch have all its units, and so the same noise
 
-    def draw(self, table: Tensor, n_units: int) -> Tensor:
-        """Noise (n_units, dim); ``table`` holds the embeddings of all units after row 0, which is none."""
+    def draw(self, embeddings: Tensor) -> Tensor:
+        """Noise (n_units, dim) for the embeddings of the units."""
         source = torch.Generator("cpu").manual_seed(self.seed)
-        noise = torch.randn(n_units, table.shape[1], generator=source, dtype=torch.float32, device="cpu").to(table)
-        known = table[1:]
-        variance = known.square().mean(dim=0) - known.mean(dim=0).square()  # a tenth of the time of torch's own
+        noise = torch.randn(embeddings.shape, generator=source, dtype=torch.float32, device="cpu").to(embeddings)
+        variance = embeddings.square().mean(dim=0) - embeddings.mean(dim=0).square()  # a tenth of Tensor.var's time
         return self.scale * variance.clamp_min(0).sqrt() * noise

@@ -72,7 +72,7 @@ def test_noise_reaches_every_part_and_its_gradient_goes_to_the_units(monkeypatch
     noise, ones = UnitNoise(0.5, seed=4), torch.ones(1)
     with torch.no_grad():
         table = moved.unit_emb.weight
-        table[batch.unit_rows] += noise.draw(table, len(batch.unit_rows))
+        table[batch.unit_rows] += noise.draw(table[batch.unit_rows])
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 3 * 8 * 3 * 16)
     set_gradients(noisy, Batch(batch, target, weight, layout, SEEDS, noise), ones, autocast=False)
     set_gradients(moved, Batch(batch, target, weight, layout, SEEDS), ones, autocast=False)

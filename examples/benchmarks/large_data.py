@@ -5,26 +5,27 @@
 At scale 1: 158 sessions, 27,373 units, 100 h, about 0.5 billion spikes, which take 12 GB. A smaller scale has as many
 sessions and units, and fewer hours. Spikes are drawn for all units at once, so that writing takes minutes; what is
 measured does not depend on what they mean. It is the training of all sessions together: the start with one of them is
-left out. Each measurement has a process of its own; anonymous memory is that of ``/proc/self/status``, less what the
-imports took.
+left out. Memory has a process of its own: anonymous memory of ``/proc/self/status``, less what the imports took. For
+throughput both fits take turns of a few steps in one process; the ratio is the median over turns.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from spikeinterface.core import NumpyFolderSorting, NumpySorting
 from spikeinterface.core.base import minimum_spike_dtype
-from steps import time_steps
+from steps import time_by_turns, time_steps
 
-from spikeinterface_poyo import POYODecoder, align
+from spikeinterface_poyo import POYODecoder, SpikeSamples, align
 from spikeinterface_poyo.behavior_files import read_behavior
 
 N_SESSIONS, N_UNITS, HOURS = 158, 27_373, 100.0
@@ -73,13 +74,17 @@ def anonymous_memory() -> int:
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon")))
 
 
-def measure(folder: Path, n_sessions: int, in_memory: bool, n_steps: int) -> dict[str, float]:
-    """Open sessions and train on them for some steps."""
-    at_rest, began = anonymous_memory(), time.perf_counter()
+def load(folder: Path, n_sessions: int, in_memory: bool) -> tuple[SpikeSamples, Any]:
+    """Samples of the first sessions."""
     paths = sorted(folder.glob("*/sorting"))[:n_sessions]
     sortings = [NumpyFolderSorting(path) for path in paths] if in_memory else paths
-    signals = [read_behavior(path.parent / "signal.npz") for path in paths]
-    X, y = align(sortings, signals)
+    return align(sortings, [read_behavior(path.parent / "signal.npz") for path in paths])
+
+
+def measure(folder: Path, n_steps: int) -> str:
+    """Open all sessions and train on them for some steps."""
+    at_rest, began = anonymous_memory(), time.perf_counter()
+    X, y = load(folder, N_SESSIONS, in_memory=False)
     opened = time.perf_counter() - began
     highest = 0
 
@@ -89,34 +94,40 @@ def measure(folder: Path, n_sessions: int, in_memory: bool, n_steps: int) -> dic
 
     durations = time_steps(n_steps, look)
     POYODecoder(**NETWORK).fit(X, y)
-    rate = NETWORK["batch_size"] / np.median(durations[len(durations) // 4 :])
     memory = (highest - at_rest) / GIGABYTE
-    prepared = durations[0]  # the first step among it
-    return {"opened": opened, "prepared": prepared, "memory": memory, "windows_a_second": rate}
+    return f"opened in {opened:.1f} s, first step after {durations[0]:.1f} s more, {memory:.2f} GB in training"
+
+
+def compare(folder: Path, n_turns: int) -> str:
+    """Train on all sessions on disk and on one in memory, by turns."""
+    data = [load(folder, N_SESSIONS, in_memory=False), load(folder, 1, in_memory=True)]
+    fits = [partial(POYODecoder(**NETWORK).fit, X, y) for X, y in data]
+    on_disk, in_memory = (np.array(seconds[1:]) for seconds in time_by_turns(fits, n_turns))
+    rates = " against ".join(f"{NETWORK['batch_size'] / np.median(values):.0f}" for values in (on_disk, in_memory))
+    return f"{rates} windows/s, ratio {np.median(in_memory / on_disk):.3f}"
 
 
 def main() -> None:
-    """Write the sessions where they are not there yet; measure all of them on disk, and one in memory, alternately."""
+    """Write the sessions where they are not there yet; open all of them, and compare them with one in memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="of hours")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=60, help="at which memory is looked at")
+    parser.add_argument("--turns", type=int, default=25, help="of four steps, whose throughput is compared")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["measure", "compare"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child is not None:
-        n_sessions, in_memory = json.loads(arguments.child)
-        print(json.dumps(measure(arguments.folder, n_sessions, in_memory, arguments.steps)))
+    if arguments.child:
+        print(measure(arguments.folder, arguments.steps) if arguments.child == "measure" else
+              compare(arguments.folder, arguments.turns))  # fmt: skip
         return
     if not arguments.folder.exists():
         write(arguments.folder, arguments.scale)
     for _ in range(arguments.repeats):
-        for what, child in (("all on disk", [N_SESSIONS, False]), ("one in memory", [1, True])):
-            command = [sys.executable, "-W", "ignore", __file__, str(arguments.folder), "--steps", str(arguments.steps)]
-            ended = subprocess.run([*command, "--child", json.dumps(child)], check=True, capture_output=True, text=True)
-            r = json.loads(ended.stdout.splitlines()[-1])
-            print(f"{what:14} opened in {r['opened']:.1f} s, prepared in {r['prepared']:.1f} s, {r['memory']:.2f} GB, "
-                  f"{r['windows_a_second']:.1f} windows/s", flush=True)  # fmt: skip
+        for child in ("measure", "compare"):
+            command = [sys.executable, "-W", "ignore", __file__, *sys.argv[1:], "--child", child]
+            ended = subprocess.run(command, check=True, capture_output=True, text=True)
+            print(ended.stdout.splitlines()[-1], flush=True)
 
 
 if __name__ == "__main__":
