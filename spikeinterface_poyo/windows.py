@@ -84,7 +84,7 @@ def tokenize(
     present, which = np.unique(windows.block, return_inverse=True)
     rows = [blocks[i].unit_rows for i in present]
     n_units = np.array([len(units) for units in rows])
-    of_blocks = np.concatenate(rows)
+    of_blocks = np.concatenate(rows)  # `numbers` says where in `unit_rows` each of these is
     occurs = np.bincount(of_blocks) > 0
     unit_rows, numbers = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[of_blocks]
     # What follows has an entry for each unit of each window; the units of a window lie side by side.
@@ -132,7 +132,7 @@ def spikes(
     keep: np.ndarray,
     window_length: float,
 ) -> Part:
-    """Spikes of the kept units; those of a window have their numbers, and whether they are kept, from ``first`` on."""
+    """Spikes of the kept units: ``unit[first[w] + i]`` numbers unit i of window w, ``keep`` likewise."""
     read = [
         read_spikes(blocks[i].segment, windows, np.flatnonzero(windows.block == i), window_length)
         for i in np.unique(windows.block)
