@@ -58,7 +58,7 @@ class BlockedKFold:
         TypeError
             Where ``X`` is not `SpikeSamples`, which alone know their times.
         ValueError
-            Where a segment has fewer samples than folds.
+            Where a segment has fewer samples than folds, or the gap leaves a fold nothing to train on.
         """
         if not isinstance(X, SpikeSamples):
             raise TypeError(f"BlockedKFold needs the SpikeSamples of align(sorting, behavior); got {type(X).__name__}")
@@ -67,11 +67,16 @@ class BlockedKFold:
             if len(order) < self.n_splits:
                 raise ValueError(f"cannot cut a segment of {len(order)} samples into {self.n_splits} folds")
         folds = [np.array_split(order, self.n_splits) for order in blocks]
+        splits = []
         for k in range(self.n_splits):
             test = np.concatenate([parts[k] for parts in folds])
             train = np.concatenate([self.outside(X.times[order], order, parts[k], X.times) for order, parts in
                                     zip(blocks, folds, strict=True)])  # fmt: skip
-            yield np.sort(train), np.sort(test)
+            if len(train) == 0:
+                raise ValueError(f"fold {k} of {self.n_splits} has nothing to train on: all other samples lie within "
+                                 f"gap={self.gap} s of those that it tests; give a shorter gap")  # fmt: skip
+            splits.append((np.sort(train), np.sort(test)))
+        yield from splits  # after all of them are known to be good, before anything is fitted
 
     def outside(self, times: np.ndarray, order: np.ndarray, test: np.ndarray, all_times: np.ndarray) -> np.ndarray:
         """Samples of one segment that are neither tested nor within the gap."""

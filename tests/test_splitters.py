@@ -19,10 +19,11 @@ SESSION = Session(np.array([0]), (SILENT, SILENT))
 
 @st.composite
 def samples(draw, at_least: int = 5):
-    """Samples of two sessions of two segments each, at times in any order, some of them equal."""
+    """Samples of two sessions of two segments each, at times in any order, some of them equal; two far from others."""
     times, session, segment = [], [], []
     for block in range(4):
-        drawn = draw(st.lists(st.integers(0, 200), min_size=at_least, max_size=20))
+        drawn = draw(st.lists(st.integers(40, 240), min_size=at_least, max_size=20))
+        drawn += [0, 400] if block == 0 else []  # so that there is always something to train on
         times += [t / 4 for t in drawn]
         session += [block // 2] * len(drawn)
         segment += [block % 2] * len(drawn)
@@ -125,6 +126,12 @@ def test_gap_must_be_zero_or_more_seconds(gap):
 def test_too_few_samples_in_a_segment_are_refused(aligned):
     with pytest.raises(ValueError, match="segment of 3 samples into 5 folds"):
         next(BlockedKFold().split(aligned[0][:3]))
+
+
+def test_a_gap_that_leaves_nothing_to_train_on_is_refused_before_the_first_fold(aligned):
+    assert len(list(BlockedKFold(2, gap=19.0).split(aligned[0]))) == 2
+    with pytest.raises(ValueError, match=r"fold 2 of 5 has nothing to train on.*gap=20.0 s.*shorter gap"):
+        next(BlockedKFold(gap=20.0).split(aligned[0]))
 
 
 def test_arrays_are_refused():
