@@ -242,7 +242,7 @@ class POYO(nn.Module):
     def forward(self, batch: WindowBatch, units: Tensor | None = None) -> Tensor:
         """Predict behaviour (standardised), shape (B, Q, W), at each window's query times.
 
-        ``units`` are the embeddings that the batch's `unit_rows` number where they are not the network's own table.
+        ``units`` are embeddings (R, dim) of the batch's units, where they are not those of the network's table.
         """
         # Only the columns asked for: what a session gets does not depend on how many behaviours there are.
         weight, bias = self.readout.weight[batch.columns], self.readout.bias[batch.columns]
@@ -255,7 +255,7 @@ class POYO(nn.Module):
         """
         latent_time = self.latent_times(batch.token_time.device)
         phase = phases(latent_time, self.omega)
-        latents = self.encode(batch, self.unit_emb.weight if units is None else units, latent_time, phase)
+        latents = self.encode(batch, self.unit_emb(batch.unit_rows) if units is None else units, latent_time, phase)
         mask = self.latent_mask(latent_time)
         for layer in self.proc_layers:
             latents = layer(latents, phase, mask)
@@ -276,7 +276,7 @@ class POYO(nn.Module):
         atn = self.enc_atn
         latents = self.latent_emb.weight.repeat(self.config.n_steps, 1)
         q = rotate_(atn.queries(latents), phase)
-        words = F.embedding(batch.unit_rows, units)[:, None] + self.token_type_emb.weight[:N_TOKEN_TYPES]
+        words = units[:, None] + self.token_type_emb.weight[:N_TOKEN_TYPES]
         table = atn.keys_values(words.flatten(0, 1))
         read = self.read(batch, q, table, latent_time)
         latents = latents + atn.to_out(unrotated(read, phase))

@@ -73,7 +73,7 @@ class BlockedKFold:
             train = np.concatenate([self.outside(X.times[order], order, parts[k], X.times) for order, parts in
                                     zip(blocks, folds, strict=True)])  # fmt: skip
             if len(train) == 0:
-                raise ValueError(f"fold {k} of {self.n_splits} has nothing to train on: all other samples lie within "
+                raise ValueError(f"fold {k} of {self.n_splits} trains on 0 samples: all others lie within "
                                  f"gap={self.gap} s of those that it tests; give a shorter gap")  # fmt: skip
             splits.append((np.sort(train), np.sort(test)))
         yield from splits  # after all of them are known to be good, before anything is fitted

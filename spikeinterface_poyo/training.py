@@ -241,7 +241,7 @@ def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, 
     embeddings = table.detach()[units]
     if noise is not None:
         embeddings += noise.draw(embeddings)
-    windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))
+    windows = windows._replace(unit_rows=torch.arange(len(units), device=units.device))  # rows of `embeddings`
     learned = [p for p in network.parameters() if p.requires_grad and p is not table]
     exact = torch.float64 if units.device.type == "cpu" else torch.float32
     totals = [torch.zeros_like(value, dtype=exact) for value in (factors, embeddings, *learned)]
@@ -249,14 +249,12 @@ def set_gradients(network: POYO, batch: Batch, factors: Tensor, autocast: bool, 
 
     def work(rows: Tensor) -> tuple[Tensor, ...]:
         some = windows.by_itself(rows)
-        present = some.unit_rows
-        some = some._replace(unit_rows=torch.arange(len(present), device=present.device))
-        mine = embeddings[present].requires_grad_()
+        mine = embeddings[some.unit_rows].requires_grad_()
         with seeded_by_window(seeds[rows.cpu().numpy()], units.device):
             asked = target[rows], weight[rows], of_windows(layout, rows)
             part = training_losses(partial(network, units=mine), some, *asked, autocast)
         gradients = torch.autograd.grad((part * factors).sum(), (mine, *learned), materialize_grads=True)
-        return present, part.detach(), *gradients
+        return some.unit_rows, part.detach(), *gradients
 
     for present, part, of_mine, *gradients in side_by_side(work, parts(network.config, windows)):
         sums += part

@@ -90,7 +90,7 @@ def tokenize(
     # What follows has an entry for each unit of each window; the units of a window lie side by side.
     count = n_units[which]
     first = np.cumsum(count) - count
-    unit = numbers[np.arange(count.sum()) + ((np.cumsum(n_units) - n_units)[which] - first).repeat(count)]
+    unit = numbers[ranges((np.cumsum(n_units) - n_units)[which], count)]
     keep = kept_units(count, unit_dropout, rng)
 
     begin = first[mine.indices(len(count))[0]]
@@ -102,6 +102,11 @@ def tokenize(
         spikes(blocks, windows, first, unit, keep, window_length),
     ]
     return Tokens(unit_rows, *pad(parts, len(count)))
+
+
+def ranges(first: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """``count`` numbers upwards from each of ``first``, one range after the other; shape (count.sum(),)."""
+    return np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
 
 
 def kept_units(count: np.ndarray, unit_dropout: float, rng: np.random.Generator | None) -> np.ndarray:
@@ -154,7 +159,7 @@ def read_spikes(segment: Segment, windows: Windows, some: np.ndarray, window_len
         np.maximum(start, windows.visible_from[some]), np.minimum(start + window_length, windows.visible_to[some])
     )
     count = past - first
-    index = np.arange(count.sum()) + (first - (np.cumsum(count) - count)).repeat(count)
+    index = ranges(first, count)
     times, unit, weights = segment.take(index)
     log_weight = np.zeros(len(index), dtype=np.float32) if weights is None else np.log(weights)
     return some.repeat(count), unit, (times - start.repeat(count)).astype(np.float32), log_weight
@@ -167,9 +172,8 @@ def pad(parts: Sequence[Part], n_windows: int) -> list[np.ndarray]:
     free = np.arange(n_windows) * longest  # next place of each window in the flat array
     places = []
     for (window, *_), count in zip(parts, counts, strict=True):
-        begins = np.flatnonzero(np.diff(window, prepend=-1))
-        which = window[begins]
-        places.append(np.arange(len(window)) + (free[which] - begins).repeat(count[which]))
+        in_turn = window[np.diff(window, prepend=-1) != 0]
+        places.append(ranges(free[in_turn], count[in_turn]))
         free += count
     place = np.concatenate(places)
     padded = []

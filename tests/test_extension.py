@@ -160,7 +160,7 @@ REFUSED = {
     "a series of no file": (tuned(series="x"), ValueError, "series='x'"),
     "written parameters": ({"behavior": {"stored": True}}, ValueError, "another analyzer's extension"),
     "folds": (tuned(n_folds=1), ValueError, "n_folds must be an integer of at least 2"),
-    "gap": (tuned(gap=30.0), ValueError, "has nothing to train on"),
+    "gap": (tuned(gap=30.0), ValueError, "trains on 0 samples"),
     "windows": (tuned(n_windows=0), ValueError, "n_windows must be an integer of at least 1"),
     "seed": (tuned(random_state=None), ValueError, "random_state must be an integer"),
     "importance": (tuned(importance="yes"), ValueError, "importance must be True or False"),

@@ -130,7 +130,7 @@ def test_too_few_samples_in_a_segment_are_refused(aligned):
 
 def test_a_gap_that_leaves_nothing_to_train_on_is_refused_before_the_first_fold(aligned):
     assert len(list(BlockedKFold(2, gap=19.0).split(aligned[0]))) == 2
-    with pytest.raises(ValueError, match=r"fold 2 of 5 has nothing to train on.*gap=20.0 s.*shorter gap"):
+    with pytest.raises(ValueError, match=r"fold 2 of 5 trains on 0 samples.*gap=20.0 s.*shorter gap"):
         next(BlockedKFold(gap=20.0).split(aligned[0]))
 
 

@@ -11,11 +11,16 @@ from contextlib import suppress
 from spikeinterface_poyo import fitting, training
 
 
+def take(step: Callable[..., None]) -> None:
+    """Let fits of this process take such steps, all sessions together: the start with one of them is left out."""
+    training.training_step = step
+    fitting.start_with_one = lambda *_: training.TrainingRecord()
+
+
 def time_steps(n_steps: int, look: Callable[[], object] = lambda: None) -> list[float]:
     """A list that the next fit fills with the seconds from the end of one step to that of the next, batches included.
 
-    The fit is of all sessions together: the start with one of them is left out. After ``n_steps`` it is interrupted.
-    ``look`` is called after each step. For the whole process.
+    After ``n_steps`` it is interrupted. ``look`` is called after each step. See `take`.
     """
     seconds: list[float] = []
     real, ended = training.training_step, [time.perf_counter()]
@@ -28,8 +33,7 @@ def time_steps(n_steps: int, look: Callable[[], object] = lambda: None) -> list[
         if len(seconds) == n_steps:
             raise KeyboardInterrupt
 
-    training.training_step = step
-    fitting.start_with_one = lambda *_: training.TrainingRecord()
+    take(step)
     return seconds
 
 
@@ -37,8 +41,7 @@ def time_by_turns(fits: Sequence[Callable[[], object]], n_turns: int, n_steps: i
     """Seconds a step of several fits, for each of which ``n_turns`` times ``n_steps`` steps are made, batches included.
 
     Machines change their speed within seconds: fits that run one after the other are not compared by it. The first
-    step of a turn is not timed, as its batch may have been drawn while another fit was at work; the start with one of
-    the sessions is left out, as in `time_steps`.
+    step of a turn is not timed, as its batch may have been drawn while another fit was at work. See `take`.
     """
     seconds: list[list[float]] = [[] for _ in fits]
     ready, may_go = threading.Barrier(len(fits)), [threading.Semaphore(0) for _ in fits]
@@ -65,8 +68,7 @@ def time_by_turns(fits: Sequence[Callable[[], object]], n_turns: int, n_steps: i
         with suppress(KeyboardInterrupt):  # a second one within moments is raised
             fits[place]()
 
-    training.training_step = step
-    fitting.start_with_one = lambda *_: training.TrainingRecord()
+    take(step)
     may_go[0].release()
     with ThreadPoolExecutor(len(fits)) as pool:
         list(pool.map(run, range(len(fits))))
