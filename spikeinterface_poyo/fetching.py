@@ -1,7 +1,8 @@
 """Where pretrained weights come from: what a user gives as ``pretrained`` becomes a local file or folder.
 
 A download is kept in the cache folder and used from there ever after, without asking the network. It gets its name only
-when it is whole and has the right hash; until then it is a ``.part`` file, which the next attempt goes on from.
+when it is whole, of the format that its name says, and has the right hash; until then it is a ``.part`` file, which the
+next attempt goes on from.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 from urllib.request import Request, urlopen
 
+import safetensors
 from filelock import FileLock
 from tqdm.auto import tqdm
 
 from . import __version__, hub, registry
 from .registry import PretrainedEntry
+from .torch_file import verify_archive
 from .warning import warn
 
 CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
@@ -55,7 +58,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
     FileNotFoundError
         Where there is nothing of that name, here or at the address.
     ValueError
-        For an address of another kind than those above, or a file whose SHA-256 is not the one given.
+        For an address of another kind than those above, a download that is damaged or no file of weights, or one whose
+        SHA-256 is not the one given. It is not kept.
     ConnectionError
         Where the network or the server fails. What has arrived is kept, and the next attempt goes on from there.
     ImportError
@@ -212,8 +216,25 @@ def download(url: SplitResult, final: Path, sha256: str | None) -> None:
         discard(part)
         raise ValueError(f"{shown(url)} is not the file that was asked for and is not kept: its SHA-256 is {got}, "
                          f"expected {sha256}")  # fmt: skip
+    try:
+        verify_format(part, final.suffix)
+    except ValueError as error:
+        discard(part)
+        raise ValueError(f"what {shown(url)} gives is not kept: {error}") from error
     os.replace(part, final)
     discard(part)
+
+
+def verify_format(file: Path, suffix: str) -> None:
+    """Raise ValueError unless a file is whole and of the format that ``suffix`` stands for."""
+    if suffix == ".safetensors":
+        try:
+            with safetensors.safe_open(file, framework="pt"):
+                return
+        except safetensors.SafetensorError as error:
+            raise ValueError(f"expected a safetensors file, found something else or part of one ({error})") from error
+    else:
+        verify_archive(file)
 
 
 def respond(url: SplitResult, part: Path) -> HTTPResponse:

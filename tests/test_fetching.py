@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 import threading
@@ -15,11 +16,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
+import torch
 
 from spikeinterface_poyo import fetching, hub, registry
 from spikeinterface_poyo.fetching import locate
 
-CONTENT = np.random.default_rng(0).bytes(3 * fetching.BLOCK + 1234)
+
+def archive(n_bytes: int) -> bytes:
+    """What ``torch.save`` writes of so many random bytes."""
+    file = io.BytesIO()
+    torch.save({"weights": torch.from_numpy(np.random.default_rng(0).integers(0, 256, n_bytes, dtype=np.uint8))}, file)
+    return file.getvalue()
+
+
+CONTENT = archive(3 * fetching.BLOCK)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -213,7 +224,7 @@ def test_addresses_have_files_of_their_own(served):
     assert all(file.suffix == ".ckpt" for file in files)
 
 
-@pytest.mark.parametrize("name", ["a b.safetensors", "a%20b.safetensors", "a%2Fb.pt", "..%2f..%2fup.pt", "ü.pth"])
+@pytest.mark.parametrize("name", ["a b.ckpt", "a%20b.ckpt", "a%2Fb.pt", "..%2f..%2fup.pt", "ü.pth"])
 def test_names_are_made_safe_and_keep_their_suffix(served, cache, name):
     file = locate(served.address.replace("core.ckpt", name))
     assert file.read_bytes() == CONTENT
@@ -239,6 +250,31 @@ def test_a_wrong_hash_keeps_nothing(served, cache):
     assert "0" * 64 in str(error.value)
     assert loadable(cache) == []
     assert parts(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "content"),
+    [
+        (".ckpt", b"the quota of downloads is exceeded"),
+        (".ckpt", CONTENT[:-100]),
+        (".ckpt", CONTENT[:5000] + bytes([CONTENT[5000] ^ 1]) + CONTENT[5001:]),
+        (".safetensors", CONTENT),
+        (".safetensors", safetensors.torch.save({"weights": torch.zeros(1000)})[:-1]),
+    ],
+    ids=["a message", "truncated", "altered", "another format", "truncated safetensors"],
+)
+def test_what_is_no_file_of_weights_is_not_kept(served, cache, end, content):
+    served.content = content
+    with pytest.raises(ValueError, match=r"core\.\w+ gives is not kept: (expected|it is damaged)"):
+        locate(served.address.replace(".ckpt", end))
+    assert loadable(cache) == parts(cache) == []
+
+
+def test_a_file_of_safetensors(served):
+    served.content = safetensors.torch.save({"weights": torch.zeros(1000)})
+    file = locate(served.address.replace(".ckpt", ".safetensors"))
+    assert file.suffix == ".safetensors"
+    assert file.read_bytes() == served.content
 
 
 def test_a_copy_that_was_altered_is_downloaded_again_where_a_hash_is_given(served):
@@ -350,8 +386,9 @@ def test_a_server_without_ranges_starts_again(served):
 
 def test_a_file_that_changed_starts_again(served):
     interrupted(served, 300_000)
-    served.content, served.etag = CONTENT[::-1], '"second"'
-    assert locate(served.address).read_bytes() == CONTENT[::-1]
+    served.content, served.etag = archive(len(CONTENT)), '"second"'
+    assert served.content != CONTENT
+    assert locate(served.address).read_bytes() == served.content
 
 
 def test_without_anything_to_tell_a_change_by_it_starts_again(served):
