@@ -98,20 +98,25 @@ def make_segment(
     """
     times = np.asarray(times, dtype=np.float64)
     unit_index = np.asarray(unit_index, dtype=np.int32)
-    before, after = times[:-1], times[1:]
-    if not np.all((before < after) | ((before == after) & (unit_index[:-1] <= unit_index[1:]))):
+    if not is_ordered(times, unit_index):
         order = np.lexsort((unit_index, times))
-        times, unit_index = times[order], unit_index[order]
+        times = times[order]  # one after the other, so that the memory of what came is free for the next
+        unit_index = unit_index[order]
     if extent is None:
         extent = (float(times[0]), float(times[-1])) if len(times) else (np.inf, -np.inf)
     return Segment(times, unit_index, *extent, clock=clock)
 
 
+def is_ordered(times: np.ndarray, unit_index: np.ndarray) -> bool:
+    """Whether spikes are in order of time, then unit."""
+    before, after = times[:-1], times[1:]
+    return bool(np.all((before < after) | ((before == after) & (unit_index[:-1] <= unit_index[1:]))))
+
+
 def from_trains(trains: Sequence[np.ndarray], extent: tuple[float, float] | None, clock: ClockSource) -> Segment:
     """Segment of one array of seconds a unit."""
-    counts = [len(train) for train in trains]
-    times = np.concatenate([np.asarray(train, dtype=np.float64) for train in trains]) if trains else np.empty(0)
-    return make_segment(times, np.arange(len(trains)).repeat(counts), extent, clock)
+    unit_index = np.arange(len(trains), dtype=np.int32).repeat([len(train) for train in trains])
+    return make_segment(np.concatenate([np.empty(0), *trains]), unit_index, extent, clock)
 
 
 def from_dict(trains: Mapping[Any, Any]) -> Session:
