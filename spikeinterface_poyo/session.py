@@ -7,7 +7,7 @@ see `stored_spikes`; what rewrites a session (unit selection, merging) makes arr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -63,12 +63,6 @@ class Segment:
         """Index ranges ``(first, past_last)`` of the spikes in each interval [start, stop), in seconds."""
         first, past = self.spike_times.searchsorted(np.stack([starts, stops]))
         return first, np.maximum(first, past)
-
-    def between(self, start: float, stop: float) -> Segment:
-        """The same segment with the spikes of [start, stop) only, in seconds; in memory."""
-        (first,), (past,) = self.span(np.array([start]), np.array([stop]))
-        times, units, weights = self.take(np.arange(first, past))
-        return replace(self, spike_times=times, unit_index=units, weights=weights)
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Times (float64 s), unit indices and weights of the spikes at ``index``."""

@@ -267,8 +267,8 @@ class Vocabulary:
             spikes = without_units(spikes, rows > 0)
         if config.token_bin:
             reach = 2 * config.window_length
-            spikes = spikes.between(times.min() - reach, times.max() + reach)
-            spikes = merge_spikes(spikes, config.token_bin, latest=config.causal)
+            first, last = times.min() - reach, times.max() + reach
+            spikes = merge_spikes(spikes, config.token_bin, config.causal, first, last)
         columns, behaviors = asked_for(self.readouts_of(name))
         return Block(spikes, rows[rows > 0], known.session_row, columns, behaviors)
 

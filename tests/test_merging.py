@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeinterface_poyo import align
+from spikeinterface_poyo import align, merging
 from spikeinterface_poyo.merging import merge_spikes
-from spikeinterface_poyo.session import Segment
+from spikeinterface_poyo.session import NO_UNIT, Segment
 
 
 def segment(times, units, weights=None) -> Segment:
@@ -45,6 +47,24 @@ def test_a_causal_token_comes_after_all_its_spikes_and_within_a_bin(spikes, toke
     for time, unit in zip(spikes.spike_times, spikes.unit_index, strict=True):
         lag = merged.spike_times[merged.unit_index == unit] - time
         assert ((lag > -1e-12) & (lag <= token_bin * (1 + 1e-9))).any()
+
+
+@given(segments(), st.sampled_from([0.01, 0.1, 1.0]), st.booleans(), st.integers(1, 20))
+def test_tokens_do_not_depend_on_how_many_spikes_are_merged_at_once(spikes, token_bin, latest, size):
+    at_once = merge_spikes(spikes, token_bin, latest)
+    with mock.patch.object(merging, "SPIKES_AT_ONCE", size):
+        in_chunks = merge_spikes(spikes, token_bin, latest)
+    for name in ("spike_times", "unit_index", "weights"):
+        np.testing.assert_array_equal(getattr(in_chunks, name), getattr(at_once, name))
+
+
+def test_spikes_of_no_unit_and_outside_are_left_out():
+    spikes = segment([0.5, 1.0, 2.0, 2.0, 3.0], [0, NO_UNIT, 1, NO_UNIT, 1])
+    merged = merge_spikes(spikes, 0.1, start=1.0, stop=3.0)
+    assert merged.spike_times.tolist() == [2.0]
+    assert merged.unit_index.tolist() == [1]
+    nothing = merge_spikes(spikes, 0.1, start=10.0)
+    assert len(nothing.spike_times) == len(nothing.unit_index) == len(nothing.weights) == 0
 
 
 def test_a_lone_spike_keeps_its_time_to_the_bit():
