@@ -227,14 +227,14 @@ def download(url: SplitResult, final: Path, sha256: str | None) -> None:
 
 def verify_format(file: Path, suffix: str) -> None:
     """Raise ValueError unless a file is whole and of the format that ``suffix`` stands for."""
-    if suffix == ".safetensors":
-        try:
-            with safetensors.safe_open(file, framework="pt"):
-                return
-        except safetensors.SafetensorError as error:
-            raise ValueError(f"expected a safetensors file, found something else or part of one ({error})") from error
-    else:
+    if suffix != ".safetensors":
         verify_archive(file)
+        return
+    try:
+        with safetensors.safe_open(file, framework="pt"):
+            pass
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"expected a safetensors file, found something else or part of one ({error})") from error
 
 
 def respond(url: SplitResult, part: Path) -> HTTPResponse:

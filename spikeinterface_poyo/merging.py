@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from .session import NO_UNIT, Segment
+from .stored_spikes import RECORDS_AT_ONCE
 
 # Bins begin at irrational places, where no clock ticks: rounding a spike's time does not move it to another bin.
 BIN_PHASE = 1 / np.pi
-SPIKES_AT_ONCE = 1_000_000  # what is made of them on the way to tokens takes ten times their memory
 
 
 def merge_spikes(
@@ -38,33 +38,31 @@ def merge_spikes(
     return replace(segment, spike_times=times, unit_index=units, weights=weights)
 
 
-Spikes = tuple[np.ndarray, np.ndarray, np.ndarray]  # times (s), unit indices, weights
+def in_whole_bins(
+    segment: Segment, first: int, past: int, bin_size: float
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Times (s), unit indices, weights and bins of the spikes ``first`` to ``past``, in chunks that cut no bin in two.
 
-
-def in_whole_bins(segment: Segment, first: int, past: int, bin_size: float) -> Iterator[Spikes]:
-    """Spikes ``first`` to ``past`` in chunks that cut no bin in two."""
-    size = SPIKES_AT_ONCE
+    What is made of spikes on the way to tokens takes ten times their memory.
+    """
+    size = RECORDS_AT_ONCE
     while first < past:
         end = min(first + size, past)
-        times, units, weights = segment.take(np.arange(first, end))
-        bins = bins_of(times, bin_size)
+        times, units, weights = segment.take(slice(first, end))
+        bins = np.floor(times / bin_size + BIN_PHASE).astype(np.int64)
         whole = len(bins) if end == past else int(np.searchsorted(bins, bins[-1]))
         known = np.flatnonzero(units[:whole] != NO_UNIT)
         if len(known):
-            yield times[known], units[known], np.ones(len(known)) if weights is None else weights[known]
+            counts = np.ones(len(known)) if weights is None else weights[known].astype(np.float64)
+            yield times[known], units[known], counts, bins[known]
         first += whole
-        size = SPIKES_AT_ONCE if whole else 2 * size  # all of these spikes were in one bin
+        size = RECORDS_AT_ONCE if whole else 2 * size  # all of these spikes were in one bin
 
 
-def bins_of(times: np.ndarray, bin_size: float) -> np.ndarray:
-    """Number of the bin that each of the times lies in."""
-    return np.floor(times / bin_size + BIN_PHASE).astype(np.int64)
-
-
-def merged(times: np.ndarray, units: np.ndarray, weights: np.ndarray, bin_size: float, latest: bool) -> Spikes:
-    """Tokens of spikes, in order of time, then unit."""
-    weights = weights.astype(np.float64)
-    bins = bins_of(times, bin_size)
+def merged(
+    times: np.ndarray, units: np.ndarray, weights: np.ndarray, bins: np.ndarray, bin_size: float, latest: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times (s), unit indices and weights of the tokens of spikes, in order of time, then unit."""
     key = (bins - bins[0]) * (int(units.max()) + 1) + units
     _, token, size = np.unique(key, return_inverse=True, return_counts=True)
     total = np.bincount(token, weights)

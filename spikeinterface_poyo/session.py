@@ -64,7 +64,7 @@ class Segment:
         first, past = self.spike_times.searchsorted(np.stack([starts, stops]))
         return first, np.maximum(first, past)
 
-    def take(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def take(self, index: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Times (float64 s), unit indices and weights of the spikes at ``index``."""
         weights = None if self.weights is None else self.weights[index]
         return self.spike_times[index], self.unit_index[index], weights

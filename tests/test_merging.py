@@ -52,7 +52,7 @@ def test_a_causal_token_comes_after_all_its_spikes_and_within_a_bin(spikes, toke
 @given(segments(), st.sampled_from([0.01, 0.1, 1.0]), st.booleans(), st.integers(1, 20))
 def test_tokens_do_not_depend_on_how_many_spikes_are_merged_at_once(spikes, token_bin, latest, size):
     at_once = merge_spikes(spikes, token_bin, latest)
-    with mock.patch.object(merging, "SPIKES_AT_ONCE", size):
+    with mock.patch.object(merging, "RECORDS_AT_ONCE", size):
         in_chunks = merge_spikes(spikes, token_bin, latest)
     for name in ("spike_times", "unit_index", "weights"):
         np.testing.assert_array_equal(getattr(in_chunks, name), getattr(at_once, name))
