@@ -222,7 +222,9 @@ def ridge_validate(recording: Recording, train: np.ndarray, config: Config) -> t
     return float(mean.max()), {"penalty": float(PENALTIES[mean.argmax()])}
 
 
-def ridge(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Config]:
+def ridge(
+    recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0, config: Config | None = None
+) -> tuple[np.ndarray, Config]:
     """Wiener filter: ridge regression on binned counts with lags before and after the sample.
 
     Parameters
@@ -232,6 +234,8 @@ def ridge(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int =
         Samples whose labels may be read, and samples to predict.
     seed : int
         Not used: the fit is deterministic.
+    config : dict, optional
+        Settings that were chosen on another fold; of these only the penalty is chosen again.
 
     Returns
     -------
@@ -239,7 +243,10 @@ def ridge(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int =
     chosen : dict
         The settings that validation inside the training part chose, its R2 and its duration.
     """
-    config = coordinate_search(RIDGE_SEARCH, lambda config: ridge_validate(recording, train, config), passes=2)
+    if config is None:
+        config = coordinate_search(RIDGE_SEARCH, lambda config: ridge_validate(recording, train, config), passes=2)
+    else:
+        config = {**config, **ridge_validate(recording, train, config)[1]}
     return ridge_predict(recording, train, test, config), config
 
 
@@ -331,15 +338,8 @@ def train_epochs(build: Builder, grid: Grid, config: Config, seed: int, epochs: 
         yield average
 
 
-def network_fit_predict(
-    build: Builder,
-    search: Search,
-    recording: Recording,
-    train: np.ndarray,
-    test: np.ndarray,
-    seed: int,
-) -> tuple[np.ndarray, Config]:
-    """Choose by the last 20 % of the training part, then train on all of it for the number of passes found there."""
+def network_choose(build: Builder, search: Search, recording: Recording, train: np.ndarray, seed: int) -> Config:
+    """Settings and number of passes that do best on the last 20 % of the training part."""
     samples = np.flatnonzero(train)
     validation = np.zeros_like(train)
     validation[samples[int(0.8 * len(samples)) :]] = True
@@ -358,20 +358,32 @@ def network_fit_predict(
                 break
         return best, {"epochs": best_epoch}
 
-    config = coordinate_search(search, score)
+    return coordinate_search(search, score)
+
+
+def network_fit_predict(
+    build: Builder, recording: Recording, train: np.ndarray, test: np.ndarray, seed: int, config: Config
+) -> np.ndarray:
+    """Train on all of the training part with chosen settings, and predict at the test samples."""
     grid = make_grid(recording, train, config)
     *_, network = train_epochs(build, grid, config, seed, config["epochs"])
-    return network_predict(network, grid, config, recording.times[test]), config
+    return network_predict(network, grid, config, recording.times[test])
 
 
-def mlp(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Config]:
+def mlp(
+    recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0, config: Config | None = None
+) -> tuple[np.ndarray, Config]:
     """Multilayer perceptron on Gaussian-smoothed rates with lags; parameters and returns as :func:`ridge`."""
-    return network_fit_predict(build_mlp, MLP_SEARCH, recording, train, test, seed)
+    config = config or network_choose(build_mlp, MLP_SEARCH, recording, train, seed)
+    return network_fit_predict(build_mlp, recording, train, test, seed, config), config
 
 
-def gru(recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0) -> tuple[np.ndarray, Config]:
+def gru(
+    recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0, config: Config | None = None
+) -> tuple[np.ndarray, Config]:
     """Gated recurrent network on binned counts, in windows of seconds; parameters and returns as :func:`ridge`."""
-    return network_fit_predict(GRU, GRU_SEARCH, recording, train, test, seed)
+    config = config or network_choose(GRU, GRU_SEARCH, recording, train, seed)
+    return network_fit_predict(GRU, recording, train, test, seed, config), config
 
 
 BASELINES: dict[str, Callable[..., tuple[np.ndarray, Config]]] = {"ridge": ridge, "mlp": mlp, "gru": gru}
