@@ -362,28 +362,34 @@ def network_choose(build: Builder, search: Search, recording: Recording, train: 
 
 
 def network_fit_predict(
-    build: Builder, recording: Recording, train: np.ndarray, test: np.ndarray, seed: int, config: Config
-) -> np.ndarray:
-    """Train on all of the training part with chosen settings, and predict at the test samples."""
+    build: Builder,
+    search: Search,
+    recording: Recording,
+    train: np.ndarray,
+    test: np.ndarray,
+    seed: int,
+    config: Config | None,
+) -> tuple[np.ndarray, Config]:
+    """Choose settings unless they are given, then train on all of the training part and predict at the test samples."""
+    if config is None:
+        config = network_choose(build, search, recording, train, seed)
     grid = make_grid(recording, train, config)
     *_, network = train_epochs(build, grid, config, seed, config["epochs"])
-    return network_predict(network, grid, config, recording.times[test])
+    return network_predict(network, grid, config, recording.times[test]), config
 
 
 def mlp(
     recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0, config: Config | None = None
 ) -> tuple[np.ndarray, Config]:
-    """Multilayer perceptron on Gaussian-smoothed rates with lags; parameters and returns as :func:`ridge`."""
-    config = config or network_choose(build_mlp, MLP_SEARCH, recording, train, seed)
-    return network_fit_predict(build_mlp, recording, train, test, seed, config), config
+    """Multilayer perceptron on Gaussian-smoothed rates with lags; parameters as :func:`ridge`, nothing chosen again."""
+    return network_fit_predict(build_mlp, MLP_SEARCH, recording, train, test, seed, config)
 
 
 def gru(
     recording: Recording, train: np.ndarray, test: np.ndarray, seed: int = 0, config: Config | None = None
 ) -> tuple[np.ndarray, Config]:
-    """Gated recurrent network on binned counts, in windows of seconds; parameters and returns as :func:`ridge`."""
-    config = config or network_choose(GRU, GRU_SEARCH, recording, train, seed)
-    return network_fit_predict(GRU, recording, train, test, seed, config), config
+    """Gated recurrent network on binned counts, in windows of seconds; parameters and returns as :func:`mlp`."""
+    return network_fit_predict(GRU, GRU_SEARCH, recording, train, test, seed, config)
 
 
 BASELINES: dict[str, Callable[..., tuple[np.ndarray, Config]]] = {"ridge": ridge, "mlp": mlp, "gru": gru}
