@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .alignment import as_sessions, is_one_sorting
 from .counts import rows_as_samples
 from .door import holds_spikes
 from .samples import SpikeSamples
@@ -24,29 +25,31 @@ class SelectsInSamples:
 
     fit: Callable[..., Any]
     _select: Callable[[SpikeSamples], SpikeSamples]
+    _select_in_sortings: Callable[[Any], Any]
 
     def transform(self, X: Any) -> Any:
         """Keep the chosen units.
 
         Parameters
         ----------
-        X : SpikeSamples, or array_like of shape (n_samples, n_units)
-            Of the sessions that `fit` saw, or counts of the same units.
+        X : SpikeSamples, sorting or list of sortings, or array_like of shape (n_samples, n_units)
+            Of the sessions that `fit` saw, or counts of the same units. A sorting may have no behaviour yet: a pipeline
+            decodes it.
 
         Returns
         -------
-        SpikeSamples, or ndarray of shape (n_samples, n_kept)
-            The same samples of sessions that hold only the kept units, or their columns; a table after ``set_output``.
+        SpikeSamples, Session or list of Session, or ndarray of shape (n_samples, n_kept)
+            The same samples of sessions that hold only the kept units; sessions with those, which `POYODecoder` takes
+            for sortings; or their columns, a table after ``set_output``.
 
         Raises
         ------
-        TypeError
-            For anything else that holds spikes.
         ValueError
             For a session that `fit` did not see, or samples where it saw counts, and the other way round.
         """
-        check_samples_or_counts(X)
-        return self._select(X) if isinstance(X, SpikeSamples) else super().transform(X)  # type: ignore[misc]
+        if isinstance(X, SpikeSamples):
+            return self._select(X)
+        return self._select_in_sortings(X) if holds_spikes(X) else super().transform(X)  # type: ignore[misc]
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Choose units and keep them."""
@@ -99,22 +102,25 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         self.query = query
 
     def fit(self, X: Any, y: Any = None) -> SelectUnits:
-        """Choose the units of each session of ``X``; ``y`` is ignored.
+        """Choose the units of each session that samples of ``X`` belong to; ``y`` is ignored.
 
         Raises
         ------
+        TypeError
+            For sortings, which have no samples.
         ValueError
             Where an id is unknown, the query names a property that the units do not have, or no unit is left; for a
             rate or a query where units are columns of counts.
         """
-        check_samples_or_counts(X)
+        if holds_spikes(X) and not isinstance(X, SpikeSamples):
+            raise TypeError(f"SelectUnits chooses by the SpikeSamples of align(sorting, behavior), or by counts in an "
+                            f"array; got {type(X).__name__}")  # fmt: skip
         X = self._samples_of(X)
         self.unit_ids_ = {}
-        for position, session in enumerate(X.sessions):
-            name = X.session_name(position)
+        for position in np.unique(X.session_index):  # of the others a subset may have lost the spikes
+            session, name = X.sessions[position], X.session_name(position)
             keep = self._wanted(session, name)
-            if len(session.segments):  # none in a subset pickled without this session's spikes
-                keep &= firing_rates(session) >= self.min_rate
+            keep &= firing_rates(session) >= self.min_rate
             if self.query is not None:
                 keep &= query_units(session, self.query, name)
             if not keep.any():
@@ -133,19 +139,30 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         return np.array(names, dtype=object)
 
     def _select(self, X: SpikeSamples) -> SpikeSamples:
+        sessions = list(X.sessions)
+        for position, kept in self._kept(sessions, np.unique(X.session_index)):
+            sessions[position] = kept
+        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
+
+    def _select_in_sortings(self, X: Any) -> Session | list[Session]:
+        sessions = as_sessions(X)
+        kept = [session for _, session in self._kept(sessions, range(len(sessions)))]
+        return kept[0] if is_one_sorting(X) else kept
+
+    def _kept(self, sessions: Sequence[Session], positions: Iterable[int]) -> Iterator[tuple[int, Session]]:
+        """The sessions at these positions, with the chosen units only."""
         check_is_fitted(self)
         if hasattr(self, "n_features_in_"):
-            raise ValueError("SelectUnits was fitted on an array of counts, and SpikeSamples were given now")
-        sessions = []
-        for position, session in enumerate(X.sessions):
-            name = X.session_name(position)
-            if len(X.sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
+            raise ValueError("SelectUnits was fitted on an array of counts, and spikes in time were given now")
+        for position in positions:
+            session = sessions[position]
+            name = session.name(position)
+            if len(sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
                 (name,) = self.unit_ids_  # unnamed: the only one there is, as in POYODecoder.predict
             if name not in self.unit_ids_:
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
-            kept = [str(unit) for unit in self.unit_ids_[name]]
-            sessions.append(keep_units(session, np.isin(session.unit_names, kept)))
-        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
+            units = [str(unit) for unit in self.unit_ids_[name]]
+            yield position, keep_units(session, np.isin(session.unit_names, units))
 
     def _get_support_mask(self) -> np.ndarray:
         """Which columns of counts are kept."""
@@ -169,6 +186,8 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
+        if ids is not None and (isinstance(ids, str) or not isinstance(ids, Iterable)):
+            raise ValueError(f"ids must be a list of unit ids, or a dict of them by session; got {self.ids!r}")
         if ids is None:
             return np.ones(len(session.unit_ids), dtype=bool)
         return np.isin(session.unit_names, [str(unit) for unit in ids])
@@ -191,13 +210,6 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
-
-
-def check_samples_or_counts(X: Any) -> None:
-    """Refuse sortings, which have no samples yet."""
-    if holds_spikes(X) and not isinstance(X, SpikeSamples):
-        raise TypeError(f"SelectUnits needs the SpikeSamples of align(sorting, behavior), or counts in an array; got "
-                        f"{type(X).__name__}")  # fmt: skip
 
 
 def firing_rates(session: Session) -> np.ndarray:

@@ -163,15 +163,14 @@ def test_counts_have_neither_rates_nor_properties(parameters):
 
 def test_samples_and_counts_are_not_exchanged(one):
     counts = np.ones((3, 4))
-    with pytest.raises(ValueError, match="was fitted on an array of counts, and SpikeSamples were given"):
+    with pytest.raises(ValueError, match="was fitted on an array of counts, and spikes in time were given"):
         SelectUnits().fit(counts).transform(one)
     step = SelectUnits().fit(counts).fit(one)
     assert not hasattr(step, "n_features_in_")
     with pytest.raises(ValueError, match="was fitted on SpikeSamples, which have no columns"):
         step.transform(counts)
-    for method in (step.fit, step.transform):
-        with pytest.raises(TypeError, match=r"needs the SpikeSamples .* got dict"):
-            method(ONE)
+    with pytest.raises(TypeError, match=r"chooses by the SpikeSamples .* got dict"):
+        step.fit(ONE)
 
 
 def test_samples_stay_samples_in_any_container(one, both):
@@ -191,3 +190,33 @@ def test_is_a_pipeline_step(one):
     pipeline.set_params(units__min_rate=1.0)
     assert pipeline.fit_transform(one).sessions[0].unit_names == ["a", "c"]
     assert clone(pipeline).get_params()["units__min_rate"] == 1.0
+
+
+def test_only_sessions_that_samples_belong_to_are_judged(both):
+    first = both[np.flatnonzero(both.session_index == 0)]
+    for given in (first, pickle.loads(pickle.dumps(first))):
+        step = SelectUnits(min_rate=1.5).fit(given)
+        assert list(step.unit_ids_) == ["one"]
+        assert [len(session.unit_ids) for session in step.transform(first).sessions] == [2, 2]
+    with pytest.raises(ValueError, match="'two' was not seen by fit"):
+        step.transform(both)
+
+
+def test_a_pipeline_decodes_a_sorting_without_behaviour(small_decoder):
+    X, y = align(ONE, BEHAVIOUR)
+    chain = Pipeline([("units", SelectUnits(ids=["a", "c"])), ("poyo", small_decoder())]).fit(X, y)
+    np.testing.assert_array_equal(chain.predict(ONE), chain[-1].predict({unit: ONE[unit] for unit in ("a", "c")}))
+
+
+def test_sortings_keep_the_chosen_units(both):
+    step = SelectUnits(ids=["a"]).fit(both)
+    assert [session.unit_names for session in step.transform(list(both.sessions))] == [["a"], ["a"]]
+    assert step.transform(both.sessions[1]).unit_names == ["a"]
+    with pytest.raises(ValueError, match="'session_0' was not seen by fit"):
+        step.transform(ONE)
+
+
+@pytest.mark.parametrize("ids", [0, "a"])
+def test_ids_are_a_list(one, ids):
+    with pytest.raises(ValueError, match="ids must be a list of unit ids"):
+        SelectUnits(ids=ids).fit(one)
