@@ -20,6 +20,7 @@ from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
+SLACK = 1.0  # seconds; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
 
 
 def align(
@@ -55,7 +56,7 @@ def align(
     behavior_type : str, tuple, or dict of them by name, optional
         What the behaviour is: "continuous" (numbers), "circular" (angles, in the unit of measure, or in radians;
         ``("circular", 24.0)`` has 24 as a full turn) or "categorical". Labels that are no numbers are categorical,
-        all else is continuous where nothing is said.
+        all else is continuous where nothing is said; truth values are labels in a dict, by themselves 0 and 1.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def align(
     Warns
     -----
     UserWarning
-        Where behaviour lies outside the recording: those samples are left out.
+        Where behaviour lies more than a second outside the recording: those samples are left out.
 
     Examples
     --------
@@ -159,9 +160,11 @@ def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
     sessions = [as_session(one) for one in sortings]
     if session_id is None:
         return sessions
-    names = list(session_id) if isinstance(session_id, (list, tuple, np.ndarray)) else [session_id]
+    names = [session_id] if np.ndim(session_id) == 0 else list(session_id)
     if len(names) != len(sessions) or len(set(names)) < len(names):
         raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {names}")
+    if any(name is None for name in names):
+        raise ValueError(f"each session needs a name where some have one; got session_id={names}")
     return [replace(session, session_id=str(name)) for session, name in zip(sessions, names, strict=True)]
 
 
@@ -235,10 +238,10 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
 
 
 def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.ndarray:
-    """Which of ``times`` lie inside the recording, give or take one second; it is an error if none does."""
+    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if none does."""
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
-    inside = within(times, segment.periods, slack=1.0)
+    inside = within(times, segment.periods, slack=SLACK)
     if not inside.any():
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
@@ -262,8 +265,9 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     if inside.all():
         return
     gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
-    warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie outside the "
-         f"spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}")  # fmt: skip
+    most = ". Are both on the same clock, in seconds?" if 2 * inside.sum() < len(inside) else ""
+    warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "
+         f"outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}{most}")  # fmt: skip
 
 
 def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
@@ -296,6 +300,8 @@ def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
 def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
     """Samples at ``times``: one array for one segment, else a list with one array a segment, session by session."""
     segments = [(i, j) for i, session in enumerate(sessions) for j in range(len(session.segments))]
+    if isinstance(times, np.ndarray) and times.ndim == 2 and len(times) == len(segments):
+        times = list(times)  # a row a segment
     nested = isinstance(times, (list, tuple)) and len(times) and np.ndim(times[0]) > 0
     per_segment = list(times) if nested else [times]
     if len(per_segment) != len(segments):

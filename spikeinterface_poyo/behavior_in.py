@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .measures import are_quantities
+from .measures import are_quantities, magnitude_and_unit
 from .nwb_in import from_series, read_nwb_behavior
 from .recognition import is_a
 from .recording_in import from_recording
@@ -85,7 +85,7 @@ def from_pair(times: Any, values: Any) -> Signal:
     seconds = as_seconds(times)
     units, values = None, with_one_unit(values)
     if is_a(values, "quantities", "Quantity"):
-        units, values = values.dimensionality.string, values.magnitude
+        values, units = magnitude_and_unit(values)
     array = as_values(values)
     if seconds.ndim != 1 or array.ndim not in (1, 2) or len(seconds) != len(array):
         raise ValueError(
@@ -164,10 +164,11 @@ def from_labels(marks: Any) -> Signal:
 def from_neo(signal: Any) -> Signal:
     """Neo ``AnalogSignal`` or ``IrregularlySampledSignal``; always two-dimensional."""
     names = signal.array_annotations.get("channel_names")
+    values, units = magnitude_and_unit(signal)
     return Signal(
         in_seconds(signal.times),
-        np.asarray(signal.magnitude, dtype=np.float64),
-        signal.dimensionality.string,
+        as_values(values),
+        units,
         None if names is None else tuple(str(name) for name in names),
     )
 

@@ -43,7 +43,8 @@ def grid(vocabulary: Vocabulary, sessions: Sequence[Session]) -> list[np.ndarray
     for session, name in zip(sessions, names, strict=True):
         interval = vocabulary.sessions[name].sample_interval
         if interval is None:
-            raise ValueError(f"the targets of session {name!r} were irregular at fit; give times= to predict at")
+            raise ValueError(f"behaviour of session {name!r} had no regular interval at fit, or it is not known; give "
+                             "times= to predict at")  # fmt: skip
         for segment in session.segments:
             if segment.t_start > segment.t_stop:
                 raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
@@ -159,7 +160,8 @@ def score_samples(
         if not scored:
             if len(mine) == 0:  # all have weight zero
                 continue
-            raise ValueError(f"session {names[position]!r} has fewer than two known targets; R2 is not defined")
+            raise ValueError(f"session {names[position]!r} has fewer than two known targets, or of labels "
+                             "none: there is nothing to score")  # fmt: skip
         scores.append(float(np.mean(scored)))
     return float(np.mean(scores))
 

@@ -78,10 +78,11 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
         return np.ones(n_samples)
     weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
     if weight.shape != (n_samples,):
-        raise ValueError(f"sample_weight must have shape ({n_samples},), got {weight.shape}")
+        raise ValueError(f"sample_weight must have shape ({n_samples},), one a sample, got {weight.shape}. Behaviour "
+                         "outside the recording or epochs is no sample: align tells which are")  # fmt: skip
     if (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must not be negative and not all zero")
-    return weight
+    return weight / weight.max()  # only their proportions count, and small ones would be lost in float32
 
 
 def check_class_weight(class_weight: Any) -> None:
@@ -107,6 +108,9 @@ def check_parameters(decoder: Any) -> None:
     """
     counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
               "n_iter_no_change")  # fmt: skip
+    for name in ("dropout", "unit_dropout", "validation_fraction", "learning_rate_init", "alpha", "window_length"):
+        if getattr(decoder, name) != getattr(decoder, name):
+            raise ValueError(f"{name} must be a number, got NaN")
     for name in counts:
         check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
     number = (int, float, np.integer, np.floating)

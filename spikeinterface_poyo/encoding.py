@@ -16,7 +16,7 @@ def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray
     mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
     variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
     scale = np.sqrt(variance)
-    return mean, np.where(scale > 1e-12 * np.maximum(1, np.abs(mean)), scale, 1.0)
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
 
 
 def on_circle(y: np.ndarray, period: float) -> np.ndarray:

@@ -66,7 +66,7 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     device : str, default: "auto"
         "auto" is CUDA, else MPS, else the CPU.
     random_state : int, RandomState or None, default: None
-        Two fits with one integer are the same bit for bit on one device with one number of threads. NumPy's and
+        Two fits with one integer are the same bit for bit on one kind of device. NumPy's and
         torch's global generators are left alone.
     checkpoint : path or None, default: None
         File that keeps the state of training, a minute old at most: the same fit goes on from there. See the guide.

@@ -45,6 +45,24 @@ def are_quantities(values: Sequence[Any], what: str) -> bool:
     return any(with_unit)
 
 
+def magnitude_and_unit(quantity: Any) -> tuple[np.ndarray, str]:
+    """Plain values of a quantity and their unit of measure, as it is kept: by its name.
+
+    A unit whose name does not tell how large it is, such as a ``CompoundUnit("1/30*m")``, gives way to SI's base units.
+    """
+    import quantities as pq
+
+    name = quantity.dimensionality.string
+    try:
+        faithful = float(pq.Quantity(1.0, quantity.units).rescale(name).magnitude) == 1.0
+    except (ValueError, LookupError, SyntaxError):
+        faithful = False
+    if faithful:
+        return quantity.magnitude, name
+    in_base_units = pq.Quantity(quantity.magnitude, quantity.units).simplified
+    return in_base_units.magnitude, in_base_units.dimensionality.string
+
+
 def rescale(values: np.ndarray, units: str | None, target: str | None, what: str) -> np.ndarray:
     """``values`` in the unit ``target``; values that came without a unit are taken to be in it.
 

@@ -37,7 +37,7 @@ def to_neo(
     for position, segment, order in samples.blocks():
         known = vocabulary.sessions[names[position]]
         by_name |= known.by_name
-        description = {"session_id": samples.session_name(position), "segment_index": segment}
+        description = {"session_id": names[position], "segment_index": segment}
         period = known.sample_interval if on_grid else None
         for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
             signal = as_neo(readout, samples.times[order], values[order, outputs], period, description)
@@ -75,11 +75,24 @@ def as_neo_signal(
     import neo
     import quantities as pq
 
+    if units is not None:
+        check_known(units)
     annotations = {} if names is None else {"channel_names": np.array(names)}
     common = {"units": units or "dimensionless", "array_annotations": annotations, **description}
     if period is None:
         return neo.IrregularlySampledSignal(times * pq.s, decoded, **common)
     return neo.AnalogSignal(decoded, sampling_period=period * pq.s, t_start=times[0] * pq.s, **common)
+
+
+def check_known(units: str) -> None:
+    """Refuse a unit of measure that quantities cannot read, as one that a user made in another process."""
+    import quantities as pq
+
+    try:
+        pq.Quantity(1.0, units)
+    except (LookupError, SyntaxError, ValueError):
+        raise ValueError(f"quantities does not know the unit {units!r} that the behaviour was in at fit; make it again "
+                         "with quantities.UnitQuantity, or take plain numbers from predict") from None  # fmt: skip
 
 
 def alone(signals: list[Any]) -> Any:

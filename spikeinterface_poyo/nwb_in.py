@@ -106,9 +106,10 @@ def find_series(container: Any, name: str | None = None) -> Any:
     if len(matches) == 1:
         return next(iter(matches.values()))
     wanted = "one behaviour" if name is None else repr(name)
+    others = "" if matches.keys() == found.keys() else f": {sorted(found)}"
     raise ValueError(
-        f"expected {wanted} in the NWB {type(container).__name__}, found {sorted(matches) if matches else 'none'}; "
-        f"name one with read_nwb_behavior(source, name): {sorted(found)}"
+        f"expected {wanted} in the NWB {type(container).__name__}, found {sorted(matches) or 'none'}; name one with "
+        f"read_nwb_behavior(source, name){others}"
     )
 
 

@@ -1,6 +1,6 @@
 """Prediction: windows on a fixed grid of the segment's clock, their overlapping answers stitched.
 
-The grid does not depend on which samples are asked for, so neither does a sample's prediction.
+The grid does not depend on which samples are asked for, so neither does a sample's prediction, but for its last bits.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from .measures import rescale
 from .readout import MeasuredReadout, Readout
 from .scoring import mean_r2
 from .signals import Kind, TargetInfo
+from .warning import warn
 
 SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
@@ -98,6 +99,10 @@ class CircularReadout(MeasuredReadout):
             Where neither the unit of measure nor the user tells what a full turn is.
         """
         period = info.period or full_turn(info.units, info.name)
+        turns = (np.nanmax(y) - np.nanmin(y)) / period
+        if info.period is None and info.units is None and turns > 2:
+            warn(f"the angles of {info.name!r} have no unit of measure and span {turns:.0f} turns as radians; of "
+                 "degrees, say behavior_type=('circular', 360.0)")  # fmt: skip
         points = on_circle(y, period)
         n_columns = points.shape[1]
         centre, _ = standardisation(points, weight)

@@ -99,7 +99,7 @@ class SpikeSamples:
             index = [index]
         elif not isinstance(index, slice):
             index = np.asarray(index)
-            if index.ndim > 1:
+            if index.ndim != 1:
                 raise IndexError(f"SpikeSamples have one axis; got an index of shape {index.shape}")
             index = index.astype(np.intp) if index.size == 0 else index
         return SpikeSamples(

@@ -34,6 +34,8 @@ def as_seconds(times: Any) -> np.ndarray:
     if array.dtype.kind == "M" or (array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "timestamp")):
         raise ValueError("dates on the clock cannot be compared with spike times; give seconds of the recording's "
                          "clock, for instance (dates - recording_start).total_seconds()")  # fmt: skip
+    if array.dtype.kind == "c":
+        raise ValueError("times must be real numbers, got complex ones")
     if array.dtype.kind == "m":
         return array / np.timedelta64(1, "s")
     return array.astype(np.float64)

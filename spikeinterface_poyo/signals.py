@@ -8,6 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from .measures import magnitude_and_unit, rescale
+from .recognition import is_a
+
 UNNAMED = "behavior"  # what a behaviour is called that the user gave no name
 Kind = Literal["continuous", "circular", "categorical"]
 
@@ -92,12 +95,35 @@ def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[st
         raise ValueError(f"behavior_type= names {strange}; the behaviours are {sorted(targets)}")
     told = {}
     for name, given in by_name.items():
-        kind, *period = given if isinstance(given, (tuple, list)) else (given,)
-        if kind not in get_args(Kind) or len(period) > (kind == "circular") or not all(p > 0 for p in period):
+        kind, *period = given if isinstance(given, (tuple, list)) and given else (given,)
+        if kind not in get_args(Kind) or len(period) > (kind == "circular") or not all(map(is_positive, period)):
             raise ValueError(f"behavior_type must be 'continuous', 'circular', ('circular', full turn) or "
                              f"'categorical'; got {given!r} for {name!r}")  # fmt: skip
-        told[name] = replace(targets[name], kind=kind, period=float(period[0]) if period else None)
+        told[name] = replace(targets[name], kind=kind, period=turn_in_units_of(targets[name], *period))
     return {**targets, **told}
+
+
+def is_positive(number: Any) -> bool:
+    """Whether that is a number, or a quantity of one, above zero."""
+    number = getattr(number, "magnitude", number)
+    return bool(np.ndim(number) == 0 and np.asarray(number).dtype.kind in "iuf" and 0 < number < np.inf)
+
+
+def turn_in_units_of(target: TargetInfo, period: Any = None) -> float | None:
+    """A full turn as a number, in the target's unit of measure.
+
+    Raises
+    ------
+    ValueError
+        Where it has a unit of measure that the target's is not known to go with.
+    """
+    if period is None or not is_a(period, "quantities", "Quantity"):
+        return None if period is None else float(period)
+    turn, units = magnitude_and_unit(period)
+    if target.units is None:
+        raise ValueError(f"the full turn of {target.name!r} is in {units!r}, the behaviour has no unit of measure that "
+                         "is known; give a plain number, in what the behaviour is measured in")  # fmt: skip
+    return float(rescale(turn, units, target.units, f"the full turn of {target.name!r}"))
 
 
 def check_same_kind(given: Signal | TargetInfo, target: TargetInfo, what: str) -> None:

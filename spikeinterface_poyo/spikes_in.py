@@ -60,7 +60,7 @@ def as_session(sorting: Any) -> Session:
         session = from_tsgroup(sorting)
     elif isinstance(sorting, Mapping):
         session = from_dict(sorting)
-    elif isinstance(sorting, (str, PathLike)) and Path(sorting).is_dir():
+    elif isinstance(sorting, (str, PathLike)):
         session = from_folder(Path(sorting))
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
@@ -299,6 +299,9 @@ def from_folder(folder: Path) -> Session:
     """A folder that SpikeInterface saved; one of ``numpy_folder`` format, its default, stays on disk."""
     from spikeinterface.core import NumpyFolderSorting, load
 
+    if not folder.is_dir():
+        why = "is a file: open it with a SpikeInterface extractor or pynwb" if folder.exists() else "does not exist"
+        raise ValueError(f"{str(folder)!r} {why}; a path is that of a folder in which SpikeInterface saved a sorting")
     if (folder / "numpysorting_info.json").is_file():
         return from_spikeinterface(NumpyFolderSorting(folder, mmap_mode="r"))
     return as_session(load(folder))

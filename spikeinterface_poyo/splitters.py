@@ -14,7 +14,7 @@ class BlockedKFold:
     """K contiguous folds of each segment of each session.
 
     Behaviour is smooth in time, so a shuffled split leaks: nearly the same moment stands on both sides. Here fold k
-    tests on the k-th part in time of every segment and trains on the others, less the samples closer than ``gap`` to
+    tests on the k-th part in time of every segment and trains on the others, less the samples within ``gap`` of
     the tested part.
 
     Parameters
@@ -38,7 +38,7 @@ class BlockedKFold:
     def __init__(self, n_splits: int = 5, gap: float = 0.0) -> None:
         if not isinstance(n_splits, (int, np.integer)) or n_splits < 2:
             raise ValueError(f"n_splits must be an integer of at least 2, got {n_splits!r}")
-        if not gap >= 0:
+        if not isinstance(gap, (int, float, np.number)) or not gap >= 0:
             raise ValueError(f"gap must be zero or more seconds, got {gap!r}")
         self.n_splits = n_splits
         self.gap = gap

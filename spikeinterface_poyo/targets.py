@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .behavior_in import as_values, with_one_unit, without_missing
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
-from .measures import rescale
+from .measures import magnitude_and_unit, rescale
 from .readout import Readout
 from .readouts import CategoricalReadout
 from .recognition import is_a
@@ -96,7 +96,8 @@ def by_itself(
     check_length(X, y, "y")
     flat = y.reshape(len(y), -1)
     nowhere = np.isnan(flat).all(axis=0)
-    if nowhere.any():
+    learned = infos.keys() <= known.keys()  # then some may be unknown here, as in a fold to score
+    if nowhere.all() or (nowhere.any() and not learned):
         raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(nowhere).tolist()} are all NaN")
     used = {X.targets[position][0].name for position, _ in X.by_session()}
     for name, info in infos.items():
@@ -129,12 +130,13 @@ def measured(info: TargetInfo, values: Any) -> tuple[TargetInfo, Any]:
     """
     if not is_a(values, "quantities", "Quantity"):
         return info, values
-    given = replace(info, units=values.dimensionality.string, bare=False)
+    plain, units = magnitude_and_unit(values)
+    given = replace(info, units=units, bare=False)
     if info.bare:
-        return given, values.magnitude
+        return given, plain
     what = f"y of behaviour {info.name!r}"
     check_same_kind(given, info, what)
-    return info, rescale(values.magnitude, given.units, info.units, what)
+    return info, rescale(plain, units, info.units, what)
 
 
 def label_codes(
@@ -190,6 +192,9 @@ def lay_out(X: SpikeSamples, filled: Mapping[str, tuple[TargetInfo, np.ndarray]]
         aligned = [info.name for info in sessions[position] if not info.bare]
         known = [name for name, (_, values) in filled.items() if not np.isnan(values[mine]).all()]
         names = [name for name in filled if name in (aligned or known)]
+        if aligned and not names:
+            raise ValueError(f"session {X.session_name(position)!r} was aligned with the behaviours {aligned}, y has "
+                             f"{list(filled)}; give them the same names")  # fmt: skip
         if not names:
             raise ValueError(f"no behaviour of session {X.session_name(position)!r} is known anywhere in it")
         sessions[position] = [filled[name][0] for name in names]

@@ -301,7 +301,7 @@ class Vocabulary:
         if len(missing) == len(known.unit_names):
             raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
         if missing:
-            warn(f"session {name!r} lacks units {missing} that were there at fit; predicting without them")
+            warn(f"session {name!r} lacks units {missing} that were there at fit; going on without them")
         lost = {"recording", "native"}.intersection(known.clocks)
         if lost and any(segment.clock == "frames" for segment in session.segments):
             clock = "the clock of a recording" if "recording" in lost else "a clock of its own"

@@ -42,6 +42,17 @@ def test_nan_stays_in_y():
     assert len(X) == len(values)
 
 
+def test_times_of_another_unit_are_suspected():
+    """The one sample that lies inside would train without a word of it."""
+    with pytest.warns(UserWarning, match=r"15 of 18 .* more than a second outside .* same clock, in seconds\?"):
+        align(SPIKES, (TIMES * 10, VALUES))
+
+
+def test_each_of_several_sessions_has_a_name_or_none_has():
+    with pytest.raises(ValueError, match="each session needs a name where some have one"):
+        align([SPIKES, SPIKES], [(TIMES, VALUES)] * 2, session_id=["a", None])
+
+
 @pytest.mark.parametrize("shape", [(18,), (18, 1), (18, 3)])
 def test_y_has_the_shape_of_the_values(shape):
     assert align(SPIKES, (TIMES, np.zeros(shape)))[1].shape == shape
@@ -221,6 +232,6 @@ class TestTimes:
 
     def test_partly_outside_the_recording_are_all_kept_with_a_warning(self):
         with pytest.warns(
-            UserWarning, match=r"1 of 2 times of session_0 \(5\.000 to 500\.000 s\) lie outside the spikes'"
+            UserWarning, match=r"1 of 2 times of session_0 \(5\.000 to 500\.000 s\) lie more than a second outside"
         ):
             assert len(grid_samples(as_sessions(SPIKES), [5.0, 500.0])) == 2

@@ -11,6 +11,7 @@ import neo
 import numpy as np
 import pytest
 import quantities as pq
+from sklearn.metrics import r2_score
 from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import BinnedCounts, POYODecoder, align, from_counts
@@ -146,7 +147,7 @@ class TestTime:
     def test_targets_that_were_irregular_need_times(self, small_decoder):
         times = np.sort(np.random.default_rng(0).uniform(0, DURATION, 200))
         decoder = small_decoder(early_stopping=False).fit(SPIKES, (times, np.sin(times)))
-        with refused("irregular at fit; give times="):
+        with refused("had no regular interval at fit, .* give times="):
             decoder.predict(SPIKES)
 
     def test_times_of_samples_are_their_own(self, fitted):
@@ -385,3 +386,39 @@ def test_counts_have_no_times_and_no_sessions(small_decoder, options):
     counts = np.random.default_rng(0).poisson(2.0, (200, 5))
     with pytest.raises(ValueError, match="arrays of counts have none"):
         small_decoder().fit(counts, VALUES).predict(counts, **options)
+
+
+class TestValues:
+    def test_an_output_that_is_unknown_throughout_a_fold_is_left_out_of_its_score(self, small_decoder):
+        X, y = align(SPIKES, (TIMES, np.c_[VALUES, np.where(TIMES < 15, np.nan, VALUES)]))
+        decoder = small_decoder(early_stopping=False).fit(X, y)
+        early = X.times < 10
+        alone = r2_score(y[early, 0], decoder.predict(X[early])[:, 0])
+        assert decoder.score(X[early], y[early]) == pytest.approx(alone)
+        with refused(r"output\(s\) \[0, 1\] are all NaN"):
+            decoder.score(X[early], np.full_like(y[early], np.nan))
+
+    def test_names_are_those_of_align(self, small_decoder):
+        X, y = align(SPIKES, BEHAVIOUR)
+        with refused(r"was aligned with the behaviours \['behavior'\], y has \['speed'\]; give them the same names"):
+            small_decoder().fit(X, {"speed": y})
+
+    @pytest.mark.parametrize("size", [1e-100, 1e-13, 1e13])
+    def test_targets_of_any_size_are_learned(self, small_decoder, size):
+        behavior = (TIMES, VALUES * size)
+        assert small_decoder(early_stopping=False).fit(SPIKES, behavior).score(SPIKES, behavior) > -1
+
+    @pytest.mark.parametrize("factor", [1e-30, 1e30])
+    def test_only_proportions_of_weights_count(self, small_decoder, factor):
+        X, y = align(SPIKES, BEHAVIOUR)
+        weight = np.linspace(0.5, 1, len(X))
+        one, other = (
+            small_decoder(early_stopping=False).fit(X, y, sample_weight=some).predict(X)
+            for some in (weight, weight * factor)
+        )
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+    @pytest.mark.parametrize("name", ["dropout", "unit_dropout", "validation_fraction", "window_length", "alpha"])
+    def test_parameters_that_are_nan_are_named(self, small_decoder, name):
+        with refused(f"{name} must be a number, got NaN"):
+            small_decoder(**{name: np.nan}).fit(SPIKES, BEHAVIOUR)

@@ -53,6 +53,21 @@ def test_pair_with_quantities_keeps_the_unit():
     np.testing.assert_array_equal(signal.values, VALUES)
 
 
+@pytest.mark.parametrize("wrap", [lambda q: neo.AnalogSignal(q, sampling_rate=2 * pq.Hz), lambda q: (TIMES, q)])
+def test_a_unit_whose_name_does_not_tell_its_size_gives_way_to_base_units(wrap):
+    signal = as_signal(wrap(pq.Quantity(VALUES, pq.CompoundUnit("1/30*m"))))
+    assert signal.units == "m"
+    np.testing.assert_allclose(signal.values, VALUES / 30)
+
+
+def test_complex_numbers_are_refused():
+    for given in (neo.AnalogSignal(VALUES + 1j, units="V", sampling_rate=2 * pq.Hz), (TIMES, VALUES + 1j)):
+        with pytest.raises(ValueError, match="must be real numbers or labels"):
+            as_signal(given)
+    with pytest.raises(ValueError, match="times must be real numbers"):
+        as_signal((TIMES + 1j, VALUES))
+
+
 def test_integer_values_become_float():
     assert as_signal((TIMES, [1, 2, 3])).values.dtype == np.float64
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import neo
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from spikeinterface_poyo.behaviors import n_columns, placed
 from spikeinterface_poyo.decoding import to_average
 from spikeinterface_poyo.losses import NEAR, balance, distance, loss_sums, loss_weights, smoothed
 from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
-from spikeinterface_poyo.signals import TargetInfo
+from spikeinterface_poyo.signals import TargetInfo, with_kinds
 from spikeinterface_poyo.windows import BehaviorColumns
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "unit_dropout": 0.2, "early_stopping": False}
@@ -334,3 +336,24 @@ def test_losses_are_relative_to_chance_and_shared():
     torch.testing.assert_close(loss_sums(predicted, target, weight, by_window),
                                loss_sums(predicted, target, weight, layout))  # fmt: skip
     assert loss_weights(target, weight, by_window).sum() == 16
+
+
+@pytest.mark.parametrize("turn", [360.0, 2 * np.pi * pq.rad, 360 * pq.deg])
+def test_a_full_turn_is_in_the_behaviours_unit_of_measure(turn):
+    target = TargetInfo("deg", name="heading")
+    told = with_kinds({"heading": target}, ("circular", turn))
+    assert told["heading"].period == pytest.approx(360)
+    with pytest.raises(ValueError, match="give a plain number"):
+        with_kinds({"heading": replace(target, units=None)}, ("circular", 360 * pq.deg))
+
+
+@pytest.mark.parametrize("kind", [("circular", "x"), ("circular", -1), ("circular", np.nan), (), "round"])
+def test_kinds_that_do_not_exist_are_refused(kind):
+    with pytest.raises(ValueError, match="behavior_type must be"):
+        with_kinds({"heading": TargetInfo()}, kind)
+
+
+def test_degrees_that_say_nothing_are_suspected():
+    angles, weight = np.linspace(-180, 180, 10)[:, None], np.ones(10)
+    with pytest.warns(UserWarning, match=r"span 57 turns as radians; of degrees, say behavior_type="):
+        CircularReadout.of(angles, weight, TargetInfo(), name="heading", first_column=0)

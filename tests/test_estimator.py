@@ -475,12 +475,13 @@ def test_segments_take_one_signal_each(simulate, small_decoder):
         )
         for p in parts
     ]
-    decoder = small_decoder().fit(block, signals)
-    assert list(decoder.sessions_.sessions) == ["session_0"]
+    decoder = small_decoder().fit(block, signals, session_id="monday")
+    assert list(decoder.sessions_.sessions) == ["monday"]
     assert decoder.predict(block, times=[part.times for part in parts]).shape == (600 + 400, 2)
     decoded = decoder.decode(block)
     assert [signal.shape for signal in decoded] == [(601, 2), (401, 2)]
     assert [signal.annotations["segment_index"] for signal in decoded] == [0, 1]
+    assert [signal.annotations["session_id"] for signal in decoded] == ["monday"] * 2
     X, _ = align(block, signals)
     second = decoder.predict(X[X.segment_index == 1])
     np.testing.assert_allclose(decoder.predict(block, times=[p.times for p in parts])[600:], second, atol=2e-6)

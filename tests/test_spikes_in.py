@@ -112,7 +112,7 @@ def test_ids_other_than_integers_and_strings_are_refused():
         as_session({(0, 1): [0.1], (0, 2): [0.2]})
 
 
-@pytest.mark.parametrize("given", [3, None, "recording.nwb", object(), np.zeros((3, 2))])
+@pytest.mark.parametrize("given", [3, None, object(), np.zeros((3, 2))])
 def test_an_unknown_kind_is_a_type_error_that_names_what_is_accepted(given):
     with pytest.raises(TypeError, match=rf"{type(given).__name__}.*SpikeInterface.*neo.*NWB.*dict"):
         as_session(given)
@@ -236,3 +236,12 @@ class TestSpikeInterface:
 def test_empty_nwb_tables_are_refused(trains):
     with pytest.raises(ValueError, match=r"empty|no Units table"):
         as_session(nwb_file(trains))
+
+
+def test_a_path_that_is_no_saved_sorting_says_so(tmp_path):
+    file = tmp_path / "session.nwb"
+    with pytest.raises(ValueError, match=r"session.nwb' does not exist; a path is that of a folder in which Spike"):
+        as_session(str(file))
+    file.touch()
+    with pytest.raises(ValueError, match="is a file: open it with a SpikeInterface extractor or pynwb"):
+        as_session(file)
