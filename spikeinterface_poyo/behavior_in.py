@@ -196,7 +196,7 @@ def from_pandas(frame: Any) -> Signal:
         raise ValueError(f"the table's index must be times in seconds; it has row numbers, and the columns "
                          f"{list(map(str, columns))}: frame.set_index(...) makes one of them the index")  # fmt: skip
     else:
-        times = index.to_numpy(dtype=np.float64)
+        times = as_seconds(index.to_numpy())
     return Signal(times, as_values(frame.to_numpy()), None, tuple(map(str, columns)) if frame.ndim == 2 else None)
 
 

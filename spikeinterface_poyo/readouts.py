@@ -143,7 +143,8 @@ class CircularReadout(MeasuredReadout):
         """Angles of the vectors that the columns are."""
         vectors = columns * np.array(self.scale) + np.array(self.mean)
         angle = np.arctan2(vectors[:, 1::2], vectors[:, ::2]) * self.period / (2 * np.pi)
-        return self.first + np.mod(angle - self.first, self.period)
+        angle = self.first + np.mod(angle - self.first, self.period)
+        return np.where(angle < self.first + self.period, angle, self.first)  # which rounding can end at
 
     def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
         """R2 of cosine and sine, averaged: no matter where the circle is cut."""

@@ -38,7 +38,10 @@ def as_seconds(times: Any) -> np.ndarray:
         raise ValueError("times must be real numbers, got complex ones")
     if array.dtype.kind == "m":
         return array / np.timedelta64(1, "s")
-    return array.astype(np.float64)
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"times must be numbers, in seconds; got values of type {array.dtype}") from None
 
 
 def in_seconds(quantity: Any) -> np.ndarray:

@@ -75,6 +75,13 @@ def test_integer_values_become_float():
 class TestPandas:
     pd = pytest.importorskip("pandas")
 
+    def test_text_in_place_of_times_is_refused(self):
+        frame = self.pd.DataFrame({"x": [1.0, 2.0]}, index=["a", "b"])
+        pairs = self.pd.MultiIndex.from_tuples([(0, 1), (0, 2)])
+        for index in (frame.index, pairs):
+            with pytest.raises(ValueError, match="times must be numbers, in seconds; got values of type"):
+                as_signal(frame.set_index(index))
+
     def test_series_is_one_dimensional(self):
         signal = as_signal(self.pd.Series(VALUES[:, 0], index=TIMES, name="x"))
         np.testing.assert_array_equal(signal.times, TIMES)

@@ -357,3 +357,13 @@ def test_degrees_that_say_nothing_are_suspected():
     angles, weight = np.linspace(-180, 180, 10)[:, None], np.ones(10)
     with pytest.warns(UserWarning, match=r"span 57 turns as radians; of degrees, say behavior_type="):
         CircularReadout.of(angles, weight, TargetInfo(), name="heading", first_column=0)
+
+
+@pytest.mark.parametrize(("first", "period"), [(0.0, 360.0), (-np.pi, 2 * np.pi)])
+def test_angles_stay_below_a_full_turn(first, period):
+    readout = CircularReadout(
+        name="heading", first_column=0, period=period, first=first, mean=(0.0,) * 2, scale=(1.0,) * 2
+    )
+    for vector in ([1.0, -1e-300], [1.0, -1e-17], [-1.0, -1e-17], [-1.0, 0.0]):
+        (angle,) = readout.decode(np.array([vector]))[0]
+        assert first <= angle < first + period
