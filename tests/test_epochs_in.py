@@ -201,7 +201,7 @@ def test_no_warning_for_samples_that_the_epochs_leave_out_anyway(recwarn):
     X, _ = align(SPIKES, long, epochs=[(0, 5)])
     assert len(X) == 21
     assert not recwarn.list
-    with pytest.warns(UserWarning, match="56 of 100 behaviour samples .* lie outside"):
+    with pytest.warns(UserWarning, match="56 of 100 behaviour samples .* lie more than a second outside"):
         align(SPIKES, long, epochs=[(0, 24.75)])
 
 
