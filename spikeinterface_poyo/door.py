@@ -109,7 +109,7 @@ def check_parameters(decoder: Any) -> None:
     counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
               "n_iter_no_change")  # fmt: skip
     for name in ("dropout", "unit_dropout", "validation_fraction", "learning_rate_init", "alpha", "window_length"):
-        if getattr(decoder, name) != getattr(decoder, name):
+        if getattr(decoder, name) != getattr(decoder, name):  # NaN is within any bounds
             raise ValueError(f"{name} must be a number, got NaN")
     for name in counts:
         check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)

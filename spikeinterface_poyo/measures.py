@@ -13,6 +13,9 @@ from .warning import warn
 # What files write where a quantity has no unit of measure, in lower case.
 NO_UNIT = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
 
+# What quantities raises for units that it does not know, or cannot convert.
+UNKNOWN_UNIT = (ValueError, LookupError, SyntaxError)
+
 
 def known_unit(unit: str | None, what: str) -> str | None:
     """The unit of measure that a file states, as quantities writes it; None, with a warning, where it is unknown."""
@@ -55,7 +58,7 @@ def magnitude_and_unit(quantity: Any) -> tuple[np.ndarray, str]:
     name = quantity.dimensionality.string
     try:
         faithful = float(pq.Quantity(1.0, quantity.units).rescale(name).magnitude) == 1.0
-    except (ValueError, LookupError, SyntaxError):
+    except UNKNOWN_UNIT:
         faithful = False
     if faithful:
         return quantity.magnitude, name
@@ -77,6 +80,6 @@ def rescale(values: np.ndarray, units: str | None, target: str | None, what: str
 
     try:
         factor = float(pq.Quantity(1.0, units).rescale(target).magnitude)
-    except (ValueError, LookupError, SyntaxError):  # the latter two: a unit that quantities does not know
+    except UNKNOWN_UNIT:
         raise ValueError(f"{what} is in {units!r}, which cannot be converted to {target!r}") from None
     return values * factor

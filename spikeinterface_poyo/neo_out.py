@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .behaviors import placed
+from .measures import UNKNOWN_UNIT
 from .readout import Readout
 from .readouts import CategoricalReadout
 from .samples import SpikeSamples
@@ -75,24 +76,16 @@ def as_neo_signal(
     import neo
     import quantities as pq
 
-    if units is not None:
-        check_known(units)
-    annotations = {} if names is None else {"channel_names": np.array(names)}
-    common = {"units": units or "dimensionless", "array_annotations": annotations, **description}
-    if period is None:
-        return neo.IrregularlySampledSignal(times * pq.s, decoded, **common)
-    return neo.AnalogSignal(decoded, sampling_period=period * pq.s, t_start=times[0] * pq.s, **common)
-
-
-def check_known(units: str) -> None:
-    """Refuse a unit of measure that quantities cannot read, as one that a user made in another process."""
-    import quantities as pq
-
     try:
-        pq.Quantity(1.0, units)
-    except (LookupError, SyntaxError, ValueError):
+        values = pq.Quantity(decoded, units or "dimensionless")
+    except UNKNOWN_UNIT:  # one that a user made in another process
         raise ValueError(f"quantities does not know the unit {units!r} that the behaviour was in at fit; make it again "
                          "with quantities.UnitQuantity, or take plain numbers from predict") from None  # fmt: skip
+    annotations = {} if names is None else {"channel_names": np.array(names)}
+    common = {"array_annotations": annotations, **description}
+    if period is None:
+        return neo.IrregularlySampledSignal(times * pq.s, values, **common)
+    return neo.AnalogSignal(values, sampling_period=period * pq.s, t_start=times[0] * pq.s, **common)
 
 
 def alone(signals: list[Any]) -> Any:

@@ -99,7 +99,8 @@ class CircularReadout(MeasuredReadout):
             Where neither the unit of measure nor the user tells what a full turn is.
         """
         period = info.period or full_turn(info.units, info.name)
-        turns = (np.nanmax(y) - np.nanmin(y)) / period
+        lowest, highest = np.nanmin(y), np.nanmax(y)
+        turns = (highest - lowest) / period
         if info.period is None and info.units is None and turns > 2:
             warn(f"the angles of {info.name!r} have no unit of measure and span {turns:.0f} turns as radians; of "
                  "degrees, say behavior_type=('circular', 360.0)")  # fmt: skip
@@ -108,7 +109,7 @@ class CircularReadout(MeasuredReadout):
         centre, _ = standardisation(points, weight)
         from_centre = distances(points - centre) / SCALE_OF_DIRECTIONS
         distance, _ = standardisation(from_centre, weight)
-        first = -period / 2 if np.nanmin(y) < 0 else 0.0
+        first = -period / 2 if lowest < 0 else 0.0
         return cls(period=period, first=first, mean=(0.0,) * n_columns, scale=(SCALE_OF_DIRECTIONS,) * n_columns,
                    distance=float(distance.mean()), **common)  # fmt: skip
 

@@ -99,7 +99,9 @@ def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[st
         if kind not in get_args(Kind) or len(period) > (kind == "circular") or not all(map(is_positive, period)):
             raise ValueError(f"behavior_type must be 'continuous', 'circular', ('circular', full turn) or "
                              f"'categorical'; got {given!r} for {name!r}")  # fmt: skip
-        told[name] = replace(targets[name], kind=kind, period=turn_in_units_of(targets[name], *period))
+        told[name] = replace(
+            targets[name], kind=kind, period=turn_in_units_of(targets[name], *period) if period else None
+        )
     return {**targets, **told}
 
 
@@ -109,7 +111,7 @@ def is_positive(number: Any) -> bool:
     return bool(np.ndim(number) == 0 and np.asarray(number).dtype.kind in "iuf" and 0 < number < np.inf)
 
 
-def turn_in_units_of(target: TargetInfo, period: Any = None) -> float | None:
+def turn_in_units_of(target: TargetInfo, period: Any) -> float:
     """A full turn as a number, in the target's unit of measure.
 
     Raises
@@ -117,8 +119,8 @@ def turn_in_units_of(target: TargetInfo, period: Any = None) -> float | None:
     ValueError
         Where it has a unit of measure that the target's is not known to go with.
     """
-    if period is None or not is_a(period, "quantities", "Quantity"):
-        return None if period is None else float(period)
+    if not is_a(period, "quantities", "Quantity"):
+        return float(period)
     turn, units = magnitude_and_unit(period)
     if target.units is None:
         raise ValueError(f"the full turn of {target.name!r} is in {units!r}, the behaviour has no unit of measure that "

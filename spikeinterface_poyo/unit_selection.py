@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,8 +24,7 @@ class SelectsInSamples:
     """Sends samples past `SelectorMixin`, whose wrapper would make a table of whatever it gives (``set_output``)."""
 
     fit: Callable[..., Any]
-    _select: Callable[[SpikeSamples], SpikeSamples]
-    _select_in_sortings: Callable[[Any], Any]
+    _select: Callable[[Any], Any]
 
     def transform(self, X: Any) -> Any:
         """Keep the chosen units.
@@ -47,9 +46,7 @@ class SelectsInSamples:
         ValueError
             For a session that `fit` did not see, or samples where it saw counts, and the other way round.
         """
-        if isinstance(X, SpikeSamples):
-            return self._select(X)
-        return self._select_in_sortings(X) if holds_spikes(X) else super().transform(X)  # type: ignore[misc]
+        return self._select(X) if holds_spikes(X) else super().transform(X)  # type: ignore[misc]
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Choose units and keep them."""
@@ -138,23 +135,21 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         names = [f"{name}/{unit}" if several else str(unit) for name, ids in self.unit_ids_.items() for unit in ids]
         return np.array(names, dtype=object)
 
-    def _select(self, X: SpikeSamples) -> SpikeSamples:
-        sessions = list(X.sessions)
-        for position, kept in self._kept(sessions, np.unique(X.session_index)):
-            sessions[position] = kept
-        return SpikeSamples(sessions, X.session_index, X.segment_index, X.times, X.targets)
-
-    def _select_in_sortings(self, X: Any) -> Session | list[Session]:
+    def _select(self, X: Any) -> SpikeSamples | Session | list[Session]:
+        if isinstance(X, SpikeSamples):
+            kept = self._kept(X.sessions, np.unique(X.session_index))
+            return SpikeSamples(kept, X.session_index, X.segment_index, X.times, X.targets)
         sessions = as_sessions(X)
-        kept = [session for _, session in self._kept(sessions, range(len(sessions)))]
+        kept = self._kept(sessions, range(len(sessions)))
         return kept[0] if is_one_sorting(X) else kept
 
-    def _kept(self, sessions: Sequence[Session], positions: Iterable[int]) -> Iterator[tuple[int, Session]]:
-        """The sessions at these positions, with the chosen units only."""
+    def _kept(self, sessions: Sequence[Session], used: Iterable[int]) -> list[Session]:
+        """The sessions, those at the ``used`` positions with the chosen units only."""
         check_is_fitted(self)
         if hasattr(self, "n_features_in_"):
             raise ValueError("SelectUnits was fitted on an array of counts, and spikes in time were given now")
-        for position in positions:
+        kept = list(sessions)
+        for position in used:
             session = sessions[position]
             name = session.name(position)
             if len(sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
@@ -162,7 +157,8 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
             if name not in self.unit_ids_:
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
             units = [str(unit) for unit in self.unit_ids_[name]]
-            yield position, keep_units(session, np.isin(session.unit_names, units))
+            kept[position] = keep_units(session, np.isin(session.unit_names, units))
+        return kept
 
     def _get_support_mask(self) -> np.ndarray:
         """Which columns of counts are kept."""

@@ -216,6 +216,11 @@ class TestTimes:
         np.testing.assert_array_equal(X.session_index, [0, 1, 1, 1])
         np.testing.assert_array_equal(X.segment_index, [0, 0, 0, 1])
 
+    def test_of_several_segments_may_be_rows(self):
+        X = grid_samples(as_sessions(two_segments()), np.array([[1.0, 2.0], [3.0, 4.0]]))
+        np.testing.assert_array_equal(X.times, [1.0, 2.0, 3.0, 4.0])
+        np.testing.assert_array_equal(X.segment_index, [0, 0, 1, 1])
+
     @pytest.mark.parametrize("times", [[1.0, 2.0], [[1.0]], [[1.0]] * 3])
     def test_of_another_number_of_segments_are_refused(self, times):
         with pytest.raises(ValueError, match=r"one array a segment: expected 2, got"):

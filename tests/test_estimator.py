@@ -22,6 +22,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, fitting, from_counts
+from spikeinterface_poyo.neo_out import as_neo_signal
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -565,6 +566,13 @@ def test_times_may_be_unsorted_and_beyond_the_spikes(session, fitted):
 
 
 # neo out and units of measure
+
+
+def test_a_unit_of_measure_that_only_another_process_knows_is_named():
+    with pytest.raises(
+        ValueError, match=r"does not know the unit 'arena' .* make it again with quantities.UnitQuantity"
+    ):
+        as_neo_signal(np.arange(3.0), np.zeros((3, 1)), "arena", None)
 
 
 def test_decode_carries_units_names_and_times(session, small_decoder):

@@ -97,7 +97,7 @@ def test_one_sample_is_samples_of_length_one(X, index):
 @pytest.mark.parametrize(
     "index",
     [40, -41, [0, 40], np.array([-41]), np.ones(39, bool), np.ones(41, bool), 1.0, [0.0, 1.0], "a", None, ..., (0, 1),
-     (0, 0, ...), np.zeros((2, 2), int)],
+     (0, 0, ...), np.zeros((2, 2), int), np.array(3), np.True_],
     ids=repr,
 )  # fmt: skip
 def test_what_is_out_of_range_or_no_index_is_an_index_error(X, index):
