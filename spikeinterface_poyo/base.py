@@ -16,7 +16,8 @@ from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from .counts import rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
-from .fitting import Labels, Learned, keep, record_of
+from .fitting import Learned, keep, record_of
+from .labels import Labels
 from .latents import LatentsMixin
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained

@@ -6,21 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
+from .callbacks import FitWatch
 from .checkpoints import Checkpoint
 from .distributed import Team, present_team
 from .fingerprints import fingerprint
+from .labels import Labels
 from .network import POYO
 from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
-
-if TYPE_CHECKING:
-    from .callbacks import FitWatch
-    from .fitting import Labels
 
 
 @dataclass(eq=False)
