@@ -22,7 +22,6 @@ ACCEPTED = (
 
 
 LABEL_TYPES = (str, bytes, bool, np.bool_)  # even where they could be read as numbers
-TIME_COLUMNS = ("t", "time", "times", "timestamp", "timestamps")  # of a table that has its times in no index
 
 
 def as_signals(behavior: Any) -> list[Signal]:
@@ -192,9 +191,10 @@ def from_pandas(frame: Any) -> Signal:
             "dates on the clock cannot be compared with spike times; give an index in seconds of the recording's "
             "clock, for instance frame.set_index((frame.index - recording_start).total_seconds())"
         )
-    elif is_a(index, "pandas", "RangeIndex") and any(str(name).lower() in TIME_COLUMNS for name in columns):
-        raise ValueError(f"the table's index must be times in seconds; it has row numbers, and the columns "
-                         f"{list(map(str, columns))}: frame.set_index(...) makes one of them the index")  # fmt: skip
+    elif is_a(index, "pandas", "RangeIndex"):
+        raise ValueError(f"the index must be times in seconds; it has row numbers, and {list(map(str, columns))} as "
+                         "columns: frame.set_index(...) makes one of them the index, frame.set_axis(seconds) other "
+                         "times")  # fmt: skip
     else:
         times = as_seconds(index.to_numpy())
     return Signal(times, as_values(frame.to_numpy()), None, tuple(map(str, columns)) if frame.ndim == 2 else None)

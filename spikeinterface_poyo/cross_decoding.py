@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from .estimator import POYODecoder
+from .readout import MeasuredReadout
 from .samples import SpikeSamples
-from .scoring import mean_r2
 from .splitters import BlockedKFold
 
 
@@ -26,7 +26,7 @@ class HeldOut:
     fold : ndarray of int, shape (n_samples,)
         That fold.
     scores : ndarray, shape (n_folds,)
-        R2 within each fold, uniform average over outputs.
+        R2 within each fold, uniform average over outputs; of angles, of their cosines and sines.
     score : float
         R2 of all samples together, likewise.
     decoders : list of POYODecoder
@@ -38,6 +38,11 @@ class HeldOut:
     scores: np.ndarray
     score: float
     decoders: list[POYODecoder]
+
+    @property
+    def readout(self) -> MeasuredReadout:
+        """What the behaviour is."""
+        return only_readout(self.decoders[-1])
 
 
 def cross_decode(
@@ -74,10 +79,18 @@ def cross_decode(
         decoders.append(fit_or_interrupt(decoder, X[train], y[train]))
         decoded[test] = decoders[-1].predict(X[test]).reshape(len(test), -1)
         fold[test] = k
-        scores.append(mean_r2(y[test], decoded[test]))
+        scores.append(only_readout(decoders[-1]).score(y[test], decoded[test]))
         if after_fit is not None:
             after_fit()
-    return HeldOut(decoded, fold, np.array(scores), mean_r2(y, decoded), decoders)
+    return HeldOut(decoded, fold, np.array(scores), only_readout(decoders[-1]).score(y, decoded), decoders)
+
+
+def only_readout(decoder: POYODecoder) -> MeasuredReadout:
+    """What a decoder of one session, which has one behaviour of numbers or angles, reads out."""
+    (name,) = decoder.sessions_.sessions
+    (readout,) = decoder.sessions_.readouts_of(name)
+    assert isinstance(readout, MeasuredReadout)
+    return readout
 
 
 def fit_or_interrupt(decoder: POYODecoder, X: SpikeSamples, y: np.ndarray) -> POYODecoder:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .alignment import align
-from .cross_decoding import cross_decode, mean_r2
+from .cross_decoding import cross_decode
 from .extension_run import make_decoder
 from .held_out_windows import BLOCK
 from .importance import sign_flip_p, sum_of_squares
@@ -94,19 +94,21 @@ def compare_curation(
         raise ValueError("nothing to compare: give merge_unit_groups= or split_units=")
     parameters = extension.params
     signals = signals_of(parameters["behavior"], parameters["series"])
-    X, y = align(changed, signals if len(signals) > 1 else signals[0])
+    kind = parameters.get("behavior_type")  # of which earlier versions kept nothing
+    X, y = align(changed, signals if len(signals) > 1 else signals[0], behavior_type=kind)
     _, decoder = make_decoder(parameters["decoder"], parameters["random_state"])
     splitter = BlockedKFold(parameters["n_folds"], gap=parameters["gap"])
     with tqdm(total=splitter.n_splits, desc="compare_curation", disable=not progress_bar) as bar:
         after = cross_decode(decoder, X, y, splitter, bar.update)
     data = extension.get_data()
     block = blocks_of(X.times, X.segment_index, after.fold)
-    error = [np.square(decoded - data["targets"]) for decoded in (data["decoded"], after.decoded)]
-    gain = np.nansum((error[0] - error[1]) / sum_of_squares(data["targets"]), axis=1)
+    true = after.readout.as_scored(data["targets"])
+    error = [np.square(after.readout.as_scored(decoded) - true) for decoded in (data["decoded"], after.decoded)]
+    gain = np.nansum((error[0] - error[1]) / sum_of_squares(true), axis=1)
     by_block = np.bincount(block, gain)[None]
     rng = np.random.default_rng(parameters["random_state"])
     one_sided = min(float(sign_flip_p(sign * by_block, rng)[0]) for sign in (1, -1))
-    before = mean_r2(data["targets"], data["decoded"])
+    before = after.readout.score(data["targets"], data["decoded"])
     return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
 
 

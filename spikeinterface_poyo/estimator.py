@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from . import door
 from .base import BasePOYO
 from .decoding import predict_samples
 from .samples import SpikeSamples
@@ -191,9 +192,18 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         neo.AnalogSignal, neo.IrregularlySampledSignal, or list of them
             Regular without ``times``, irregular with; a list where there are several segments. Labels are a
             ``neo.Event``. Behaviours that came by name are in a dict.
+
+        Raises
+        ------
+        ValueError
+            For an array of counts, whose rows have no times; else as in `predict`.
         """
         from .neo_out import to_neo
 
+        check_is_fitted(self, "network_")
+        if door.is_array(X):
+            raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "
+                             "from_counts(counts, times, bin_size) makes a session that decode takes")  # fmt: skip
         samples = self._enter_for_prediction(X, times, session_id)
         names = self._names(samples)
         values = predict_samples(self._network(), self.sessions_, samples, names)

@@ -31,7 +31,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
 
     - ``times`` (n,) in s, ``segment_index`` (n,), ``fold`` (n,): each sample, and the fold that tests on it;
     - ``targets`` and ``decoded`` (n, n_outputs), in the unit of measure of the behaviour;
-    - ``fold_r2`` (n_folds,) and ``r2`` (1,): within each fold and over all held-out samples;
+    - ``fold_r2`` (n_folds,) and ``r2`` (1,): within each fold and over all held-out samples; of angles, R2 of their
+      cosines and sines;
     - ``unit_embeddings`` (n_units, dim), NaN for units that never fire;
     - ``unit_importance`` (n_units,), structured, with ``importance=True``: see `importance.UnitImportance`;
     - ``decoder``: a decoder of all samples as safetensors, uint8; `get_decoder` gives it;
@@ -49,6 +50,7 @@ class ComputePOYODecoding(KeptUntilReplaced):
         behavior: Any = None,
         decoder: Any = None,
         series: str | None = None,
+        behavior_type: Any = None,
         n_folds: int = 5,
         gap: float = 2.0,
         importance: bool = True,
@@ -63,6 +65,7 @@ class ComputePOYODecoding(KeptUntilReplaced):
             behavior=behavior,
             decoder=decoder,
             series=series,
+            behavior_type=behavior_type,
             n_folds=n_folds,
             gap=gap,
             importance=importance,
@@ -134,7 +137,7 @@ class ComputePOYODecoding(KeptUntilReplaced):
 
     @property
     def r2(self) -> float:
-        """R2 of all held-out samples, uniform average over outputs."""
+        """R2 of all held-out samples, uniform average over outputs; of angles, over their cosines and sines."""
         return float(self.data["r2"][0])
 
     @property
@@ -211,6 +214,7 @@ def compute_poyo_decoding(
     decoder: POYODecoder | dict[str, Any] | str | PathLike[str] | None = None,
     *,
     series: str | None = None,
+    behavior_type: Any = None,
     n_folds: int = 5,
     gap: float = 2.0,
     importance: bool = True,
@@ -234,6 +238,9 @@ def compute_poyo_decoding(
         ``POYODecoder(pretrained=...)`` takes). None is ``POYODecoder(random_state=random_state)``.
     series : str, optional
         Name of the time series in an NWB file.
+    behavior_type : str or tuple, optional
+        "circular" for angles, in the unit of measure or in radians; ``("circular", 24.0)`` has 24 as a full turn. Else
+        they are plain numbers. See `align`.
     n_folds : int, default: 5
         Contiguous folds of each segment; see `BlockedKFold`.
     gap : float, default: 2.0
@@ -266,6 +273,7 @@ def compute_poyo_decoding(
         behavior=behavior,
         decoder=decoder,
         series=series,
+        behavior_type=behavior_type,
         n_folds=n_folds,
         gap=gap,
         importance=importance,

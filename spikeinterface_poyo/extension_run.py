@@ -18,11 +18,13 @@ from tqdm.auto import tqdm
 
 from . import door
 from .alignment import align
-from .cross_decoding import check_folds, cross_decode, fit_or_interrupt
+from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
 from .estimator import POYODecoder
 from .importance import unit_importance
 from .neo_out import alone, as_neo_signal
 from .pretrained import load_pretrained
+from .readout import Readout
+from .readouts import CircularReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .splitters import BlockedKFold
@@ -75,11 +77,15 @@ class Task:
         kept, decoder = make_decoder(given["decoder"], int(given["random_state"]))
         behavior = as_parameter(given["behavior"])
         signals = signals_of(behavior, given["series"])
-        X, y = align(analyzer, signals if len(signals) > 1 else signals[0])
+        X, y = align(analyzer, signals if len(signals) > 1 else signals[0], behavior_type=given["behavior_type"])
+        ((target,),) = X.targets
+        if target.kind == "categorical":
+            raise ValueError("poyo_decoding decodes numbers and angles; labels are decoded by POYOClassifier")
         checked = door.samples_and_targets(X, y, door.RawInputs(), {})
         X, y = checked.X, checked.y[:, 0] if checked.X.targets[0][0].one_dimensional else checked.y
         check_folds(X, y, splitter)
-        parameters = given | {"behavior": behavior, "decoder": kept}
+        kind = target.kind if target.period is None else [target.kind, target.period]
+        parameters = given | {"behavior": behavior, "behavior_type": kind, "decoder": kept}
         return cls(parameters, decoder, X, y, splitter)
 
     def run(self, job_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,18 +118,19 @@ class Task:
             bar.update()
         data["unit_embeddings"] = unit_embeddings(decoder, self.X.sessions[0].unit_names)
         data["decoder"] = np.frombuffer(to_bytes(decoder), dtype=np.uint8)
-        data["behavior"] = self.described()
+        data["behavior"] = self.described(only_readout(decoder))
         data["provenance"] = provenance
         data["curation"] = {"units_to_recompute": [], "events": []}
         if isinstance(self.parameters["behavior"], StoredBehavior):
             data |= self.parameters["behavior"].to_data()
         return data
 
-    def described(self) -> dict[str, Any]:
-        """What was decoded: unit of measure, names of outputs, whether it was one-dimensional."""
+    def described(self, readout: Readout) -> dict[str, Any]:
+        """What was decoded: unit of measure, names of outputs, if one-dimensional; of angles a full turn."""
         ((target,),) = self.X.targets
         names = None if target.names is None else list(target.names)
-        return {"units": target.units, "names": names, "one_dimensional": self.y.ndim == 1}
+        period = readout.period if isinstance(readout, CircularReadout) else None
+        return {"units": target.units, "names": names, "one_dimensional": self.y.ndim == 1, "period": period}
 
     def provenance(self) -> dict[str, Any]:
         """Versions, units, and each segment's clock with its extent in seconds."""

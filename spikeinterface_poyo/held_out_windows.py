@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .cross_decoding import only_readout
 from .estimator import POYODecoder
 from .network import WindowBatch
 from .prediction import evaluating, to_batch, windows_at_once
-from .readout import Readout
+from .readout import MeasuredReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .session import Segment
@@ -42,7 +43,7 @@ class HeldOutWindows:
         The segment as the network sees it.
     unit_names : list of str
         Units of that block, in its order.
-    readout : Readout
+    readout : MeasuredReadout
         What the decoder's answers are.
     part : (float, float)
         First and last time of the tested part, s.
@@ -50,8 +51,8 @@ class HeldOutWindows:
         Where windows begin, s.
     query : ndarray, shape (n_windows, MAX_QUERIES)
         Times asked for, s.
-    target : ndarray, shape (n_windows, MAX_QUERIES, n_outputs)
-        Targets there, NaN where unknown or where a window has fewer samples.
+    target : ndarray, shape (n_windows, MAX_QUERIES, n_scored)
+        Targets there, as they are scored, NaN where unknown or where a window has fewer samples.
     block : ndarray of int, shape (n_windows,)
         Block of time of each window; numbers differ between parts.
     """
@@ -59,7 +60,7 @@ class HeldOutWindows:
     decoder: POYODecoder
     rows: Block
     unit_names: list[str]
-    readout: Readout
+    readout: MeasuredReadout
     part: tuple[float, float]
     start: np.ndarray
     query: np.ndarray
@@ -71,7 +72,7 @@ class HeldOutWindows:
         return unit in self.unit_names
 
     def squared_errors(self, change: str | Shift | None = None) -> np.ndarray:
-        """Sum of squared errors of each window and output, (n_windows, n_outputs), in the target's squared unit.
+        """Sum of squared errors of each window and scored number, (n_windows, n_scored), in its squared unit.
 
         ``change`` is a unit to silence, a shift, or None.
         """
@@ -81,8 +82,8 @@ class HeldOutWindows:
             with torch.inference_mode(), evaluating(network):
                 answer = network(self.changed(batch, first, change)).float().cpu().double().numpy()
             answers[first : first + len(answer)] = answer
-        decoded = self.readout.decode(answers.reshape(-1, answers.shape[-1])).reshape(self.target.shape)
-        return np.nansum((decoded - self.target) ** 2, axis=1)
+        decoded = self.readout.as_scored(self.readout.decode(answers.reshape(-1, answers.shape[-1])))
+        return np.nansum((decoded.reshape(self.target.shape) - self.target) ** 2, axis=1)
 
     @cached_property
     def batches(self) -> list[tuple[int, WindowBatch]]:
@@ -222,7 +223,8 @@ def make_part(
     low, high = (np.searchsorted(times, starts + edge) for edge in answered(decoder))
     share = (np.arange(MAX_QUERIES) + 0.5) / MAX_QUERIES
     index = low[:, None] + np.floor((high - low)[:, None] * share).astype(int)
-    target = y[inside[index]]
+    readout = only_readout(decoder)
+    target = readout.as_scored(y[inside[index.ravel()]]).reshape(*index.shape, -1)
     target[:, 1:][np.diff(index, axis=1) == 0] = np.nan  # a window of fewer samples has each once
     known = set(vocabulary.sessions[name].unit_names)
     block = np.floor((starts - times[0]) / max(BLOCK, decoder.network_.config.window_length)).astype(int)
@@ -230,7 +232,7 @@ def make_part(
         decoder,
         vocabulary.block(session, segment, name, decoder.network_.config, times),
         [unit for unit in session.unit_names if unit in known],
-        vocabulary.readouts_of(name)[0],
+        readout,
         (float(times[0]), float(times[-1])),
         starts,
         times[index],

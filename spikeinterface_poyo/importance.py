@@ -34,9 +34,9 @@ class UnitImportance:
     unit_ids : ndarray, shape (n_units,)
         Units.
     table : structured ndarray, shape (n_units,)
-        ``silenced`` and ``shifted``: drop in R2 (uniform average over outputs) on the subsample, positive where the
-        unit helps; ``..._p``: one-sided p values; ``..._p_adjusted``: the same, adjusted for the number of units by
-        Benjamini and Hochberg (false discovery rate).
+        ``silenced`` and ``shifted``: drop in R2 (uniform average over outputs; of angles, over cosines and sines) on
+        the subsample, positive where the unit helps; ``..._p``: one-sided p values; ``..._p_adjusted``: the same,
+        adjusted for the number of units by Benjamini and Hochberg (false discovery rate).
     score : float
         R2 on the subsample with all units as they are.
     n_windows, n_samples, n_blocks : int
@@ -105,7 +105,7 @@ def unit_importance(
 
     def drops(errors: list[np.ndarray]) -> np.ndarray:
         """Drop in R2 of each block; their sum is the drop of the subsample."""
-        more = np.concatenate([e - i for e, i in zip(errors, intact, strict=True)])  # (n_windows, n_outputs)
+        more = np.concatenate([e - i for e, i in zip(errors, intact, strict=True)])  # (n_windows, n_scored)
         return np.bincount(blocks, (more / total).mean(axis=1))
 
     n_shifts = N_SHIFTS if exact else 1

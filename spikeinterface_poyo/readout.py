@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .measures import rescale
+from .scoring import mean_r2
 from .signals import Kind, TargetInfo, check_same_kind
 from .windows import BehaviorColumns
 
@@ -118,6 +119,14 @@ class Readout(ABC):
 @dataclass(frozen=True, kw_only=True)
 class MeasuredReadout(Readout):
     """A behaviour that is measured, so that decoded values can be near it: numbers and angles."""
+
+    @abstractmethod
+    def as_scored(self, y: np.ndarray) -> np.ndarray:
+        """Numbers (n, n_scored) whose R2 is the score, from targets (n, n_outputs)."""
+
+    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
+        """R2 of `as_scored`, uniform average over those that have two known targets."""
+        return mean_r2(self.as_scored(y), self.as_scored(decoded), weight)
 
     @abstractmethod
     def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from sklearn.metrics import accuracy_score
 from .encoding import as_label_array, distances, full_turn, on_circle, standardisation
 from .measures import rescale
 from .readout import MeasuredReadout, Readout
-from .scoring import mean_r2
 from .signals import Kind, TargetInfo
 from .warning import warn
 
+ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
+ALL_AROUND = 0.95  # of a turn
 SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
 
@@ -30,7 +31,15 @@ class ContinuousReadout(MeasuredReadout):
 
     @classmethod
     def of(cls, y: np.ndarray, weight: np.ndarray, info: TargetInfo, **common: Any) -> ContinuousReadout:
-        """Readout of targets (n, n_outputs) of samples of these weights."""
+        """Readout of targets (n, n_outputs) of samples of these weights.
+
+        Warns
+        -----
+        UserWarning
+            Where they look like angles, and nobody said what they are.
+        """
+        if info.kind is None and info.units in ANGLES:
+            warn_of_full_turn(y, info)
         mean, scale = standardisation(y, weight)
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
 
@@ -52,9 +61,9 @@ class ContinuousReadout(MeasuredReadout):
         """Inverse of `encode`."""
         return columns * np.array(self.scale) + np.array(self.mean)
 
-    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
-        """R2, uniform average over outputs that have two known targets."""
-        return mean_r2(y, decoded, weight)
+    def as_scored(self, y: np.ndarray) -> np.ndarray:
+        """Targets as they are."""
+        return y
 
     def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Absolute differences."""
@@ -63,6 +72,14 @@ class ContinuousReadout(MeasuredReadout):
     def spread(self, columns: np.ndarray) -> np.ndarray:
         """Of the outputs, in ``units``."""
         return columns * np.array(self.scale)
+
+
+def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
+    """Tell of numbers (n, n_outputs) in a unit of angle that span a full turn and no more, as wrapped angles do."""
+    turns = (np.nanmax(y, axis=0) - np.nanmin(y, axis=0)) / full_turn(info.units, info.name)
+    if ((turns > ALL_AROUND) & (turns <= 1)).any():
+        warn(f"behaviour {info.name!r}, in {info.units!r}, spans a full turn and is decoded as plain numbers, which "
+             "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +164,9 @@ class CircularReadout(MeasuredReadout):
         angle = self.first + np.mod(angle - self.first, self.period)
         return np.where(angle < self.first + self.period, angle, self.first)  # which rounding can end at
 
-    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
-        """R2 of cosine and sine, averaged: no matter where the circle is cut."""
-        return mean_r2(on_circle(y, self.period), on_circle(decoded, self.period), weight)
+    def as_scored(self, y: np.ndarray) -> np.ndarray:
+        """Cosine and sine, so that it does not matter where the circle is cut."""
+        return on_circle(y, self.period)
 
     def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
         """Angles between them, the shorter way round."""

@@ -72,6 +72,29 @@ def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None
     return chosen
 
 
+def full_turn(extension: ComputePOYODecoding) -> float | None:
+    """Of angles, in their unit of measure; None of plain numbers, and of results from before there were angles."""
+    return extension.data["behavior"].get("period")
+
+
+def r2_of(true: np.ndarray, decoded: np.ndarray, turn: float | None) -> float:
+    """R2 of one output, (n, 1) each; of angles, of their cosines and sines."""
+    from .encoding import on_circle
+    from .scoring import mean_r2
+
+    if turn is not None:
+        true, decoded = on_circle(true, turn), on_circle(decoded, turn)
+    return mean_r2(true, decoded)
+
+
+def cut_at_jumps(times: np.ndarray, values: np.ndarray, turn: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """A line (n,) to draw, which has a gap where an angle goes on at the other end of its range."""
+    if turn is None:
+        return times, values
+    jumps = np.flatnonzero(np.abs(np.diff(values)) > turn / 2) + 1
+    return np.insert(times, jumps, times[jumps]), np.insert(values, jumps, np.nan)
+
+
 class DecodedBehaviorWidget(DecodingWidget):
     """True and held-out decoded behaviour over time, with R2 of what is shown.
 
@@ -114,22 +137,22 @@ class DecodedBehaviorWidget(DecodingWidget):
             "decoded": data["decoded"][mine],
             "labels": output_labels(extension),
             "outputs": chosen_outputs(extension, outputs),
+            "turn": full_turn(extension),
         }
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
         """Draw."""
-        from .cross_decoding import mean_r2
-
         dp = to_attr(data_plot)
         axes = self.make_axes(len(dp.outputs), **backend_kwargs)
         for ax, output in zip(axes, dp.outputs, strict=True):
             true, decoded = dp.targets[:, [output]], dp.decoded[:, [output]]
-            ax.plot(dp.times, true, color=TRUE_COLOR, lw=2, label="true")
-            ax.plot(dp.times, decoded, color=DECODED_COLOR, lw=1, label="decoded, held out")
+            lines = [cut_at_jumps(dp.times, values[:, 0], dp.turn) for values in (true, decoded)]
+            ax.plot(*lines[0], color=TRUE_COLOR, lw=2, label="true")
+            ax.plot(*lines[1], color=DECODED_COLOR, lw=1, label="decoded, held out")
             ax.set_ylabel(dp.labels[output])
             known = np.isfinite(true).sum() >= 2 and np.nanstd(true) > 0
-            ax.set_title(f"R² = {mean_r2(true, decoded):.2f}" if known else "", loc="right", fontsize="medium")
+            ax.set_title(f"R² = {r2_of(true, decoded, dp.turn):.2f}" if known else "", loc="right", fontsize="medium")
             ax.margins(x=0)
         for ax in axes[:-1]:
             ax.tick_params(labelbottom=False)
@@ -202,7 +225,7 @@ class TrainingHistoryWidget(DecodingWidget):
         (ax,) = self.make_axes(**backend_kwargs)
         ax.plot(np.arange(1, len(dp.losses) + 1), dp.losses, color="k", marker=".", label="training loss")
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="iteration", ylabel="training loss (standardised squared error)")
+        ax.set(xlabel="iteration", ylabel="training loss (1 is chance)")
         if dp.scores:
             twin = ax.twinx()
             twin.plot(np.arange(1, len(dp.scores) + 1), dp.scores, color=DECODED_COLOR, marker=".")

@@ -29,7 +29,7 @@ def make_recording(folder: Path, simulated: Any, duration: float) -> tuple[Any, 
     silence = np.random.default_rng(0).normal(size=(int(duration * RATE), 4)).astype(np.float32)
     recording = NumpyRecording([silence], RATE, t_starts=[T_START])
     recording.set_dummy_probe_from_locations(np.array([[0.0, 0], [0, 20], [0, 40], [0, 60]]))
-    recording.save(folder=folder)
+    recording.save(folder=folder, chunk_duration="100s")  # at once: each chunk collects this process's garbage
     frames = {unit: np.round(times * RATE).astype(np.int64) for unit, times in simulated.spikes.items()}
     frames = {unit: train[train < len(silence)] for unit, train in frames.items()}
     return load(folder), NumpySorting.from_unit_dict(frames, RATE)

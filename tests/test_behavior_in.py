@@ -191,8 +191,12 @@ def test_what_pandas_does_not_know_is_unknown(missing):
 
 def test_a_table_whose_index_is_no_time_is_refused():
     pd = pytest.importorskip("pandas")
-    with pytest.raises(ValueError, match=r"the columns \['time', 'x'\]: frame.set_index"):
+    with pytest.raises(ValueError, match=r"row numbers, and \['time', 'x'\] as columns: frame.set_index"):
         as_signal(pd.DataFrame({"time": [10.0, 10.5], "x": [1.0, 2.0]}))
+    speed = pd.Series([1.0, 2.0])
+    with pytest.raises(ValueError, match="row numbers"):
+        as_signal(speed)
+    np.testing.assert_array_equal(as_signal(speed.set_axis([10.0, 10.5])).times, [10.0, 10.5])
 
 
 def test_a_list_of_quantities_has_one_unit():

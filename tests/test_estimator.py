@@ -592,6 +592,13 @@ def test_decode_carries_units_names_and_times(session, small_decoder):
     assert at.units == pq.cm / pq.s
 
 
+def test_rows_of_counts_have_no_times_to_decode_at(small_decoder):
+    counts = np.random.default_rng(0).poisson(1.0, (40, 3))
+    decoder = small_decoder().fit(counts, counts[:, 0].astype(float))
+    with pytest.raises(ValueError, match=r"rows of counts have no times.* from_counts\(counts, times, bin_size\)"):
+        decoder.decode(counts)
+
+
 def test_score_converts_units_of_measure(session, small_decoder):
     def velocity(units: str) -> neo.AnalogSignal:
         in_cm = neo.AnalogSignal(session.values[:, None], units="cm/s", sampling_rate=10 * pq.Hz)

@@ -21,7 +21,9 @@ def analyzer(simulate, tmp_path_factory):
     simulated = simulate(n_units=5, duration=24.0, n_outputs=2)
     folder = tmp_path_factory.mktemp("recording") / "recording"
     analyzer = make_analyzer(*make_recording(folder, simulated, 24.0), "memory", None)
-    analyzer.compute(["random_spikes", "templates", "unit_locations"], extension_params={}, progress_bar=False)
+    analyzer.compute(
+        ["random_spikes", "templates", "unit_locations"], extension_params={}, progress_bar=False, chunk_duration="100s"
+    )
     behavior = (simulated.times + T_START, simulated.values * pq.cm / pq.s)
     analyzer.compute("poyo_decoding", behavior=behavior, **QUICK)
     analyzer.set_sorting_property("area", np.array(["CA1", "CA1", "CA3", "CA3", "CA3"]))
