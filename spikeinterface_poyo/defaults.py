@@ -20,8 +20,10 @@ from .training_data import TrainingData
 SPIKES_A_UNIT = 5.5  # a window is long enough for an average unit to fire about so often ...
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
 DENSE_RATE, DENSE_WINDOW = 1000.0, 3.0  # a population of more spikes a second gets at least so many seconds
-FEWEST_STEPS, MOST_STEPS = 300, 1500  # gradient steps: STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER within these
+FEW_STEPS, MOST_STEPS = 300, 1500  # gradient steps: STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER within these ...
 STEPS, STEPS_SPIKES, STEPS_POWER = 400, 40_000, 0.3
+FEW_SPIKES, FEW_SPIKES_POWER = 10_000, 0.8  # ... and FEW_STEPS * (spikes / FEW_SPIKES) ** FEW_SPIKES_POWER of fewer ...
+FEWEST_STEPS = 100  # ... but at least so many
 MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
 TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
 SPIKES_TO_COUNT = 200_000  # of a segment's start, to estimate that by
@@ -57,11 +59,15 @@ def n_spikes(session: Session) -> float:
 def choose_n_steps(X: SpikeSamples, covered: float) -> int:
     """Gradient steps for samples that cover so many seconds: more where more spikes can be learned from.
 
-    Small data overfit when trained for long: 40,000 spikes get 400 steps, a hundred times as many 1,500.
+    Small data overfit when trained for long: 2,500 spikes get 100 steps, 10,000 get 300, 40,000 get 400, and a hundred
+    times as many 1,500.
     """
     sessions = X.used_sessions()
     rate = sum(map(n_spikes, sessions)) / max(sum(session.duration for session in sessions), 1e-9)
-    return int(np.clip(STEPS * (rate * covered / STEPS_SPIKES) ** STEPS_POWER, FEWEST_STEPS, MOST_STEPS))
+    spikes = rate * covered
+    if spikes < FEW_SPIKES:
+        return max(FEWEST_STEPS, int(FEW_STEPS * (spikes / FEW_SPIKES) ** FEW_SPIKES_POWER))
+    return int(np.clip(STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER, FEW_STEPS, MOST_STEPS))
 
 
 def choose_token_bin(X: SpikeSamples, window_length: float) -> float:
@@ -193,7 +199,7 @@ def choose_training(
     batch_size = choose_batch_size(X, config, n_windows) if decoder.batch_size == "auto" else decoder.batch_size
     n_iterations = decoder.max_iter
     if n_iterations == "auto":
-        n_steps = FEWEST_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
+        n_steps = FEW_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
         n_iterations = -(-n_steps // STEPS_AN_ITERATION)
     rate, unit_dropout = decoder.learning_rate_init, decoder.unit_dropout
     if rate == "auto":

@@ -66,7 +66,9 @@ def test_large_populations_take_fewer_windows_a_step():
 
 def test_more_spikes_get_more_steps_within_bounds():
     assert choose_n_steps(population(15, 6.0), 424.0) == pytest.approx(400, rel=0.05)
-    assert choose_n_steps(population(2, 0.1), 10.0) == 300
+    assert choose_n_steps(population(15, 6.0), 120.0) == 300
+    assert choose_n_steps(population(15, 6.0), 28.0) == pytest.approx(100, rel=0.05)
+    assert choose_n_steps(population(2, 0.1), 10.0) == 100
     assert choose_n_steps(population(96, 40.0), 3600.0) == 1500
 
 
