@@ -192,9 +192,9 @@ def from_pandas(frame: Any) -> Signal:
             "clock, for instance frame.set_index((frame.index - recording_start).total_seconds())"
         )
     elif is_a(index, "pandas", "RangeIndex"):
-        raise ValueError(f"the index must be times in seconds; it has row numbers, and {list(map(str, columns))} as "
-                         "columns: frame.set_index(...) makes one of them the index, frame.set_axis(seconds) other "
-                         "times")  # fmt: skip
+        among = f", set_index(...) one of the columns {list(map(str, columns))}" if len(columns) else ""
+        raise ValueError("the index must be times in seconds; it has row numbers: set_axis(seconds) makes times the "
+                         f"index{among}")  # fmt: skip
     else:
         times = as_seconds(index.to_numpy())
     return Signal(times, as_values(frame.to_numpy()), None, tuple(map(str, columns)) if frame.ndim == 2 else None)

@@ -17,7 +17,7 @@ from .signals import Kind, TargetInfo
 from .warning import warn
 
 ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
-ALL_AROUND = 0.95  # of a turn
+ALL_AROUND, ROUNDING = 0.95, 1e-6  # of a turn
 SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
 
@@ -77,7 +77,7 @@ class ContinuousReadout(MeasuredReadout):
 def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
     """Tell of numbers (n, n_outputs) in a unit of angle that span a full turn and no more, as wrapped angles do."""
     turns = (np.nanmax(y, axis=0) - np.nanmin(y, axis=0)) / full_turn(info.units, info.name)
-    if ((turns > ALL_AROUND) & (turns <= 1)).any():
+    if ((turns > ALL_AROUND) & (turns < 1 + ROUNDING)).any():
         warn(f"behaviour {info.name!r}, in {info.units!r}, spans a full turn and is decoded as plain numbers, which "
              "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
 
