@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from .alignment import align
 from .cross_decoding import cross_decode
 from .extension_run import make_decoder
 from .held_out_windows import BLOCK
@@ -17,7 +16,7 @@ from .importance import sign_flip_p, sum_of_squares
 from .session import Session
 from .spikes_in import as_session
 from .splitters import BlockedKFold
-from .stored_behavior import signals_of
+from .stored_behavior import align_parameter
 
 if TYPE_CHECKING:
     from spikeinterface.core import SortingAnalyzer
@@ -93,9 +92,8 @@ def compare_curation(
     if changed is session:
         raise ValueError("nothing to compare: give merge_unit_groups= or split_units=")
     parameters = extension.params
-    signals = signals_of(parameters["behavior"], parameters["series"])
     kind = parameters.get("behavior_type")  # of which earlier versions kept nothing
-    X, y = align(changed, signals if len(signals) > 1 else signals[0], behavior_type=kind)
+    X, y = align_parameter(changed, parameters["behavior"], parameters["series"], kind)
     _, decoder = make_decoder(parameters["decoder"], parameters["random_state"])
     splitter = BlockedKFold(parameters["n_folds"], gap=parameters["gap"])
     with tqdm(total=splitter.n_splits, desc="compare_curation", disable=not progress_bar) as bar:

@@ -22,7 +22,7 @@ SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in second
 DENSE_RATE, DENSE_WINDOW = 1000.0, 3.0  # a population of more spikes a second gets at least so many seconds
 FEW_STEPS, MOST_STEPS = 300, 1500  # gradient steps: STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER within these ...
 STEPS, STEPS_SPIKES, STEPS_POWER = 400, 40_000, 0.3
-FEW_SPIKES, FEW_SPIKES_POWER = 10_000, 0.8  # ... and FEW_STEPS * (spikes / FEW_SPIKES) ** FEW_SPIKES_POWER of fewer ...
+FEW_SPIKES, FEW_SPIKES_POWER = 10_000, 0.8  # ... times (spikes / FEW_SPIKES) ** FEW_SPIKES_POWER of fewer ...
 FEWEST_STEPS = 100  # ... but at least so many
 MAX_TOKENS = 2000  # spikes' tokens a window, on average, above which spikes are merged ...
 TOKEN_BINS = (0.01, 0.02, 0.05, 0.1)  # ... in the first of these bins, in seconds, that is coarse enough
@@ -65,9 +65,8 @@ def choose_n_steps(X: SpikeSamples, covered: float) -> int:
     sessions = X.used_sessions()
     rate = sum(map(n_spikes, sessions)) / max(sum(session.duration for session in sessions), 1e-9)
     spikes = rate * covered
-    if spikes < FEW_SPIKES:
-        return max(FEWEST_STEPS, int(FEW_STEPS * (spikes / FEW_SPIKES) ** FEW_SPIKES_POWER))
-    return int(np.clip(STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER, FEW_STEPS, MOST_STEPS))
+    n_steps = np.clip(STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER, FEW_STEPS, MOST_STEPS)
+    return max(FEWEST_STEPS, int(n_steps * min(1, spikes / FEW_SPIKES) ** FEW_SPIKES_POWER))
 
 
 def choose_token_bin(X: SpikeSamples, window_length: float) -> float:

@@ -200,11 +200,10 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         """
         from .neo_out import to_neo
 
-        check_is_fitted(self, "network_")
+        samples = self._enter_for_prediction(X, times, session_id)
         if door.is_array(X):
             raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "
                              "from_counts(counts, times, bin_size) makes a session that decode takes")  # fmt: skip
-        samples = self._enter_for_prediction(X, times, session_id)
         names = self._names(samples)
         values = predict_samples(self._network(), self.sessions_, samples, names)
         on_grid = times is None and not isinstance(X, SpikeSamples)

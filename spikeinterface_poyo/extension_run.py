@@ -17,7 +17,6 @@ from spikeinterface.core.job_tools import fix_job_kwargs
 from tqdm.auto import tqdm
 
 from . import door
-from .alignment import align
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
 from .estimator import POYODecoder
 from .importance import unit_importance
@@ -28,7 +27,7 @@ from .readouts import CircularReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .splitters import BlockedKFold
-from .stored_behavior import StoredBehavior, as_parameter, signals_of
+from .stored_behavior import StoredBehavior, align_parameter, as_parameter
 from .weights import plain_number, plain_seed, to_bytes
 
 VERSIONS = ("spikeinterface_poyo", "spikeinterface", "torch", "numpy")
@@ -76,8 +75,7 @@ class Task:
         splitter = BlockedKFold(given["n_folds"], gap=given["gap"])
         kept, decoder = make_decoder(given["decoder"], int(given["random_state"]))
         behavior = as_parameter(given["behavior"])
-        signals = signals_of(behavior, given["series"])
-        X, y = align(analyzer, signals if len(signals) > 1 else signals[0], behavior_type=given["behavior_type"])
+        X, y = align_parameter(analyzer, behavior, given["series"], given["behavior_type"])
         ((target,),) = X.targets
         if target.kind == "categorical":
             raise ValueError("poyo_decoding decodes numbers and angles; labels are decoded by POYOClassifier")

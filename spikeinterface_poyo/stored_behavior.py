@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .alignment import align
 from .behavior_files import read_behavior
 from .behavior_in import as_signals
+from .samples import SpikeSamples
 from .signals import Signal
 
 MARKER = {"stored": True}  # stands for a stored behaviour where parameters are written as JSON
@@ -71,6 +73,12 @@ def as_parameter(behavior: Any) -> Any:
     if isinstance(behavior, list) and behavior and all(map(is_path, behavior)):
         return [str(Path(path).absolute()) for path in behavior]
     return StoredBehavior(as_signals(behavior))
+
+
+def align_parameter(spikes: Any, parameter: Any, series: str | None, behavior_type: Any) -> tuple[SpikeSamples, Any]:
+    """Samples and targets of an analyzer, or a session, and a behaviour as parameters keep it; see `align`."""
+    signals = signals_of(parameter, series)
+    return align(spikes, signals if len(signals) > 1 else signals[0], behavior_type=behavior_type)
 
 
 def signals_of(parameter: Any, series: str | None) -> list[Signal]:

@@ -72,7 +72,7 @@ def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None
     return chosen
 
 
-def full_turn(extension: ComputePOYODecoding) -> float | None:
+def turn_of(extension: ComputePOYODecoding) -> float | None:
     """Of angles, in their unit of measure; None of plain numbers, and of results from before there were angles."""
     return extension.data["behavior"].get("period")
 
@@ -137,7 +137,7 @@ class DecodedBehaviorWidget(DecodingWidget):
             "decoded": data["decoded"][mine],
             "labels": output_labels(extension),
             "outputs": chosen_outputs(extension, outputs),
-            "turn": full_turn(extension),
+            "turn": turn_of(extension),
         }
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 

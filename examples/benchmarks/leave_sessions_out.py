@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib import Parallel, delayed
-from results import add, read
+from results import add, command_line, obey, read
 
 from spikeinterface_poyo import POYODecoder, SpikeSamples, align, simulate_session
 
@@ -115,18 +115,10 @@ def show(file: Path) -> None:
 
 def main() -> None:
     """Read the command line and do it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "show"])
-    parser.add_argument("file", type=Path, help="results, one JSON object a line")
+    parser = command_line(__doc__, "folds")
     parser.add_argument("--population", choices=list(POPULATIONS), default="linear")
     parser.add_argument("--folds", type=int, default=N_SESSIONS, help="as many as sessions leaves out one at a time")
-    parser.add_argument("--jobs", type=int, default=1, help="folds at a time")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each")
-    arguments = parser.parse_args()
-    if arguments.command == "show":
-        show(arguments.file)
-    else:
-        run(arguments)
+    obey(parser, run, show)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from compare import METHODS, method_named
 from joblib import Parallel, delayed
 from recordings import Recording
-from results import add, read
+from results import add, command_line, obey, read
+from sklearn.metrics import r2_score
 
 from spikeinterface_poyo import simulate_session
 
@@ -53,9 +55,6 @@ def simulated(fit: Fit) -> Recording:
 
 def evaluate(fit: Fit, threads: int) -> Fit:
     """R2 of one fit, and the seconds that it took."""
-    import torch
-    from sklearn.metrics import r2_score
-
     torch.set_num_threads(threads)
     recording = simulated(fit)
     end = TRAINED * fit["duration"]
@@ -97,18 +96,10 @@ def show(file: Path) -> None:
 
 def main() -> None:
     """Read the command line and do it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["run", "show"])
-    parser.add_argument("file", type=Path, help="results, one JSON object a line")
+    parser = command_line(__doc__, "fits")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["poyo", "ridge"])
     parser.add_argument("--sessions", type=int, default=2, help="of each kind")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at a time")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of each")
-    arguments = parser.parse_args()
-    if arguments.command == "show":
-        show(arguments.file)
-    else:
-        run(arguments)
+    obey(parser, run, show)
 
 
 if __name__ == "__main__":
