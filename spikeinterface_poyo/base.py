@@ -199,6 +199,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         New sessions are added by unit identification: their unit and session embeddings are learned, and a readout
         where the behaviour is new, and all else stays, so that what known sessions decode to is bit for bit the same.
         Known sessions train all weights. A decoder that is not fitted starts from ``pretrained``, or is fitted.
+        Behaviours that are known stay in the unit of measure that they have.
 
         Parameters
         ----------

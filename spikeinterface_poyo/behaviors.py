@@ -124,10 +124,9 @@ def make_readouts(
     readouts: dict[str, Readout] = {}
     behaviors = behaviors_of(X, y)
     for name, readout in shared.items():
-        if isinstance(readout, CategoricalReadout):
-            info, values = behaviors[name]
-            readout = readout.reweighed(values, weight, info, class_weight)
-        readouts[name] = replace(readout, first_column=n_columns(readouts.values()))
+        info, values = behaviors[name]
+        adapted = readout.adapted(values, weight, info, class_weight)
+        readouts[name] = replace(adapted, first_column=n_columns(readouts.values()))
     for name, (info, values) in behaviors.items():
         if name in shared:
             continue

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from .measures import rescale
 from .scoring import mean_r2
 from .signals import Kind, TargetInfo, check_same_kind
 from .windows import BehaviorColumns
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,13 @@ class Readout(ABC):
             return str(error)
         return None
 
+    def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
+        """The same columns for other targets, as far as they are given otherwise: answers are to be as they are.
+
+        Parameters are as in `of`, and ``class_weight`` that of labels; the targets are no `mismatch`.
+        """
+        return replace(self, output_names=info.names or self.output_names, one_dimensional=info.one_dimensional)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self) | {"kind": self.kind}
@@ -119,6 +129,15 @@ class Readout(ABC):
 @dataclass(frozen=True, kw_only=True)
 class MeasuredReadout(Readout):
     """A behaviour that is measured, so that decoded values can be near it: numbers and angles."""
+
+    def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
+        """As of `Readout`, and in the targets' unit of measure where that is known."""
+        factor = float(rescale(np.array(1.0), self.units, info.units, f"behaviour {self.name!r}"))
+        return super().adapted(y, weight, info).rescaled(factor, info.units or self.units)
+
+    @abstractmethod
+    def rescaled(self, factor: float, units: str | None) -> Self:
+        """The same columns, of targets that are ``factor`` times the numbers, in ``units``."""
 
     @abstractmethod
     def as_scored(self, y: np.ndarray) -> np.ndarray:

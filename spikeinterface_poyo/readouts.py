@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -15,6 +15,9 @@ from .measures import rescale
 from .readout import MeasuredReadout, Readout
 from .signals import Kind, TargetInfo
 from .warning import warn
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
 ALL_AROUND, ROUNDING = 0.95, 1e-6  # of a turn
@@ -42,6 +45,11 @@ class ContinuousReadout(MeasuredReadout):
             warn_of_full_turn(y, info)
         mean, scale = standardisation(y, weight)
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
+
+    def rescaled(self, factor: float, units: str | None) -> Self:
+        """Its mean and scale, that often."""
+        mean, scale = (tuple(factor * number for number in numbers) for numbers in (self.mean, self.scale))
+        return replace(self, units=units, mean=mean, scale=scale)
 
     @property
     def n_outputs(self) -> int:
@@ -126,9 +134,23 @@ class CircularReadout(MeasuredReadout):
         centre, _ = standardisation(points, weight)
         from_centre = distances(points - centre) / SCALE_OF_DIRECTIONS
         distance, _ = standardisation(from_centre, weight)
-        first = -period / 2 if lowest < 0 else 0.0
-        return cls(period=period, first=first, mean=(0.0,) * n_columns, scale=(SCALE_OF_DIRECTIONS,) * n_columns,
-                   distance=float(distance.mean()), **common)  # fmt: skip
+        return cls(
+            period=period,
+            first=smallest_answer(lowest, period),
+            mean=(0.0,) * n_columns,
+            scale=(SCALE_OF_DIRECTIONS,) * n_columns,
+            distance=float(distance.mean()),
+            **common,
+        )
+
+    def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
+        """As of `MeasuredReadout`; the circle is cut where these angles say."""
+        readout = super().adapted(y, weight, info)
+        return replace(readout, first=smallest_answer(np.nanmin(y), readout.period))
+
+    def rescaled(self, factor: float, units: str | None) -> Self:
+        """Its full turn, that often."""
+        return replace(self, units=units, period=factor * self.period, first=factor * self.first)
 
     @property
     def n_outputs(self) -> int:
@@ -185,6 +207,11 @@ class CircularReadout(MeasuredReadout):
         return super().around(decoded, np.minimum(distance, self.period / 2))
 
 
+def smallest_answer(lowest: float, period: float) -> float:
+    """Where the range of angles that are given back begins: half a turn below zero where some are negative."""
+    return -period / 2 if lowest < 0 else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class CategoricalReadout(Readout):
     """Labels: one column a class, whose softmax are the probabilities. Targets are codes, positions in ``classes``.
@@ -216,11 +243,11 @@ class CategoricalReadout(Readout):
         factor, entropy = weigh(info.classes, y[:, 0], weight, class_weight)
         return cls(classes=info.classes, class_weight=factor, entropy=entropy, **common)
 
-    def reweighed(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any) -> CategoricalReadout:
-        """The same for samples of other labels, or with other weights of the classes; parameters as in `of`."""
+    def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
+        """As of `Readout`; classes count as often as they are among these labels."""
         codes = self.in_units(y, info, "labels")
         factor, entropy = weigh(self.classes, codes[:, 0], weight, class_weight)
-        return replace(self, class_weight=factor, entropy=entropy)
+        return replace(super().adapted(y, weight, info), class_weight=factor, entropy=entropy)
 
     @property
     def n_outputs(self) -> int:

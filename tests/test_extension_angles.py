@@ -14,7 +14,7 @@ from analyzers import QUICK, SMALL, T_START, make_analyzer, make_recording
 from sklearn.metrics import r2_score
 from spikeinterface.core import load_sorting_analyzer
 
-from spikeinterface_poyo import compare_curation
+from spikeinterface_poyo import POYODecoder, compare_curation
 from spikeinterface_poyo.widgets import cut_at_jumps, plot_decoded_behavior
 
 pytestmark = [
@@ -101,3 +101,17 @@ def test_lines_are_cut_where_angles_go_round(computed, extension):
     times, values = cut_at_jumps(np.arange(4.0), np.array([350.0, 355, 2, 9]), 360.0)
     np.testing.assert_array_equal(times, [0, 1, 2, 2, 3])
     np.testing.assert_array_equal(values, [350, 355, np.nan, 2, 9])
+
+
+def test_weights_that_learned_radians_answer_in_degrees(recorded, tmp_path):
+    analyzer, (times, degrees) = recorded
+    in_radians = POYODecoder(**TRAINED["decoder"])
+    in_radians.fit(analyzer, (times, degrees.rescale(pq.rad)), behavior_type="circular")
+    in_radians.save_pretrained(tmp_path)
+    given = {**TRAINED, "behavior": (times, degrees), "behavior_type": "circular", "importance": False}
+    again = analyzer.copy().compute("poyo_decoding", **given | {"decoder": str(tmp_path)})
+    data = again.get_data()
+    assert again.get_data(outputs="neo").units == pq.deg
+    assert np.ptp(data["decoded"]) > 180
+    assert again.r2 == pytest.approx(r2_score(on_circle(data["targets"]), on_circle(data["decoded"])))
+    assert again.r2 > 0.9

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.behaviors import make_readouts
-from spikeinterface_poyo.readouts import ContinuousReadout, readout_from_json
+from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, ContinuousReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")
@@ -129,8 +130,56 @@ def test_known_readouts_come_first_and_keep_their_scale(spikes, behaviors):
     X, y = align(spikes, behaviors, behavior_name=NAMES)
     force = ContinuousReadout(name="force", first_column=7, mean=(3.0,), scale=(2.0,), units="N")
     readouts = make_readouts(X, y, np.ones(len(y)), {"force": force})
-    assert readouts["force"] == replace(force, first_column=0)
+    assert replace(readouts["force"], one_dimensional=force.one_dimensional) == replace(force, first_column=0)
     assert readouts["velocity"].first_column == 1
+
+
+class TestKnownReadoutsAnswerAsTargetsAreGiven:
+    """A new session's behaviour may be in another unit of measure, or of another shape, than where it was learned."""
+
+    def test_of_numbers(self):
+        known = ContinuousReadout(
+            mean=(1.0,), scale=(2.0,), units="m", output_names=("x",), name="heading", first_column=0
+        )
+        y = np.array([[100.0], [300.0]])
+        adapted = known.adapted(y, np.ones(2), TargetInfo("cm", one_dimensional=True))
+        assert (adapted.units, adapted.output_names, adapted.one_dimensional) == ("cm", ("x",), True)
+        np.testing.assert_allclose(adapted.encode(y), known.encode(y / 100))
+        np.testing.assert_allclose(adapted.decode(adapted.encode(y)), y)
+        assert known.adapted(y, np.ones(2), TargetInfo(bare=True)) == known
+
+    def test_of_angles(self):
+        y = np.array([[-90.0], [45.0]])
+        info = TargetInfo("rad", kind="circular")
+        known = CircularReadout.of(np.deg2rad(y % 360), np.ones(2), info, units="rad", name="heading", first_column=0)
+        adapted = known.adapted(y, np.ones(2), TargetInfo("deg", kind="circular"))
+        assert (adapted.period, adapted.first) == pytest.approx((360, -180))
+        np.testing.assert_allclose(adapted.encode(y), known.encode(np.deg2rad(y)), atol=1e-12)
+        np.testing.assert_allclose(adapted.decode(adapted.encode(y)), y)
+
+    def test_of_labels(self):
+        y, weight = np.array([[0.0], [1.0], [1.0], [1.0]]), np.ones(4)
+        known = CategoricalReadout.of(y, weight, TargetInfo(classes=("left", "right")), name="heading", first_column=0)
+        other_codes = TargetInfo(classes=("right",), one_dimensional=True)
+        adapted = known.adapted(np.zeros((2, 1)), np.ones(2), other_codes, {"right": 3.0})
+        assert (adapted.classes, adapted.class_weight) == (("left", "right"), (1.0, 3.0))
+        assert adapted.one_dimensional
+
+    def test_of_pretrained_weights(self, simulate, small_decoder, tmp_path):
+        simulated = simulate(0, duration=40.0, rate=5.0)
+        times, meters = simulated.times, simulated.values[:, None]
+        base = small_decoder(max_iter=2).fit(simulated.spikes, (times, meters * pq.m))
+        base.save_pretrained(tmp_path)
+        decoder = POYODecoder(pretrained=tmp_path, max_iter=2, random_state=0, device="cpu")
+        in_meters = clone(decoder).fit(simulated.spikes, (times, meters * pq.m)).predict(simulated.spikes)
+        in_cm = decoder.fit(simulated.spikes, (times, 100 * meters[:, 0] * pq.cm))
+        np.testing.assert_allclose(in_cm.predict(simulated.spikes), 100 * in_meters[:, 0], rtol=1e-4)
+        assert in_cm.decode(simulated.spikes).units == pq.cm
+        # A decoder that goes on answers in the unit it has.
+        before = base.predict(simulated.spikes, session_id="session_0")
+        base.partial_fit(simulated.spikes, (times, 100 * meters * pq.cm))
+        np.testing.assert_array_equal(base.predict(simulated.spikes, session_id="session_0"), before)
+        assert base.sessions_.readouts["behavior"].units == "m"
 
 
 @pytest.mark.parametrize(
