@@ -17,7 +17,7 @@ from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .labels import Labels
-from .network import POYO
+from .network import POYO, NetworkConfig
 from .optimization import set_weights
 from .training import TrainingRecord, TrainingSettings, train
 from .training_data import TrainingData, hold_out
@@ -49,11 +49,12 @@ def fit_from_scratch(decoder: Any, labels: Labels, watch: FitWatch | None = None
         network.to(job.device)
         settings = choose_training(decoder, labels.X, data, config, job.device)
         record = TrainingRecord()
+        training, held_out = divided(decoder, data, config)  # before any stage learns from what others are judged by
         if len(vocabulary.sessions) > 1:
-            record = start_with_one(network, data, settings, job)
+            record = start_with_one(network, training, settings, job)
             settings = replace(settings, unit_noise=UNIT_NOISE)
         if not record.interrupted:
-            record = record.followed_by(run(decoder, network, data, settings, job))
+            record = record.followed_by(train_stage(network, training, settings, job, held_out))
     return Learned(network, vocabulary), record
 
 
@@ -76,10 +77,15 @@ def start_with_one(network: POYO, data: TrainingData, settings: TrainingSettings
 
 def run(decoder: Any, network: POYO, data: TrainingData, settings: TrainingSettings, job: Job) -> TrainingRecord:
     """Train a network in place on ``data``, some of it held out where the decoder stops early."""
-    held_out = None
-    if holds_out(decoder, data):
-        data, held_out = hold_out(data, decoder.validation_fraction, network.config.window_length)
-    return train_stage(network, data, settings, job, held_out)
+    training, held_out = divided(decoder, data, network.config)
+    return train_stage(network, training, settings, job, held_out)
+
+
+def divided(decoder: Any, data: TrainingData, config: NetworkConfig) -> tuple[TrainingData, TrainingData | None]:
+    """What to train on, and what is held out where the decoder stops early."""
+    if not holds_out(decoder, data):
+        return data, None
+    return hold_out(data, decoder.validation_fraction, config.window_length)
 
 
 def train_stage(
@@ -100,7 +106,7 @@ def train_stage(
 def as_if_ended(vocabulary: Vocabulary, state: TrainingState) -> dict[str, Any]:
     """Fitted attributes of a decoder whose training would end now."""
     network = copy.deepcopy(state.network)
-    set_weights(network, state.result())
+    set_weights(network, state.best_weights())
     attributes = SimpleNamespace()
     keep(attributes, Learned(network.eval(), vocabulary), state.record)
     return vars(attributes)

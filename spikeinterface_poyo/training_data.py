@@ -152,10 +152,12 @@ def hold_out(data: TrainingData, fraction: float, window_length: float) -> tuple
 
 
 def held_out_mask(times: np.ndarray, fraction: float, window_length: float) -> np.ndarray:
-    """Which of the ascending ``times`` are held out: the middle of each of a few equal parts."""
+    """Which of the ascending ``times`` are held out: the middle of each of a few equal parts; never a lone sample."""
+    if len(times) == 1:
+        return np.zeros(1, dtype=bool)
     held_time = fraction * (times[-1] - times[0])
     most = max(1, min(MAX_HELD_OUT_BLOCKS, int(fraction * len(times))))
     n_blocks = int(np.clip(held_time / (MIN_BLOCK_WINDOWS * window_length), 1, most))
-    place = (np.arange(len(times)) + 0.5) / len(times) * n_blocks % 1
+    place = (np.arange(len(times)) + 0.5) / len(times) * n_blocks % 1 - 0.5
     half = max(fraction, n_blocks / len(times)) / 2  # a sample a block at least
-    return np.abs(place - 0.5) <= half * (1 + 1e-9)
+    return (place >= -half * (1 + 1e-9)) & (place < half * (1 - 1e-9))

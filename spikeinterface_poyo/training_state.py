@@ -142,14 +142,18 @@ class TrainingState:
         return loss
 
     def result(self) -> list[Tensor]:
-        """Weights that training would end with now."""
+        """Weights that training has come to."""
         if self.start is None:
             return self.average.weights
         return list(torch._foreach_lerp(self.start, self.average.weights, self.settings.share))
 
+    def best_weights(self) -> list[Tensor]:
+        """Weights that training would end with now: the best validated ones where there is validation."""
+        return self.result() if self.kept is None else self.kept
+
     def use_best_weights(self) -> None:
         """Leave the network with the weights that training ends with."""
-        set_weights(self.network, self.result() if self.kept is None else self.kept)
+        set_weights(self.network, self.best_weights())
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that changes in training: tensors, and plain data."""

@@ -235,7 +235,8 @@ def load(cls: type, source: Path) -> Any:
     """A fitted decoder that `save` wrote."""
     learned, description = read_learned(source)
     try:
-        decoder = cls(**description["parameters"])
+        # A file does not say what its user's process reads from and writes to; `save` writes None.
+        decoder = cls(**description["parameters"] | {"pretrained": None, "checkpoint": None})
         if isinstance(decoder.class_weight, list):
             decoder.class_weight = dict(decoder.class_weight)
         training = description["training"]

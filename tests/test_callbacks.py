@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align, checkpoints, training
+from spikeinterface_poyo.training_data import TrainingData
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -87,6 +88,15 @@ def test_scores_of_each_iteration(samples, small_decoder):
     assert set(scores) == {(0,), (0, 0, 0), (0, 0, 1), (0, 0, 2)}  # the fit, and the iterations of its only stage
     assert scores[0, 0, 2] == scores[0,] == pytest.approx(decoder.score(*samples))
     assert scores[0, 0, 0] < scores[0, 0, 2]
+
+
+def test_where_samples_are_held_out_they_see_the_best_so_far(session, samples, small_decoder, monkeypatch):
+    validated = iter([0.5, 0.1, 0.0])
+    monkeypatch.setattr(TrainingData, "score", lambda *arguments: next(validated))
+    monitor = callback.ScoringMonitor(scoring="r2")
+    decoder = small_decoder(max_iter=3, early_stopping=True).set_callbacks(monitor).fit(*samples)
+    scores = {row["task_id_path"]: row["r2"] for row in monitor.get_logs().data}
+    assert scores[0, 0, 0] == scores[0, 0, 2] == pytest.approx(decoder.score(*samples))
 
 
 def test_scores_of_labels(session, small_decoder):

@@ -104,6 +104,22 @@ def test_several_sessions_start_with_one(simulate, small_decoder, monkeypatch):
     assert [stage for stage, _, _ in stages[3:]] == ["training"]
 
 
+def test_no_stage_learns_from_what_is_held_out(simulate, small_decoder, monkeypatch):
+    stages, stage = [], fitting.train_stage
+
+    def recorded(network, data, settings, job, held_out=None):
+        stages.append((set(np.concatenate(data.times)), held_out))
+        return stage(network, data, settings, job, held_out)
+
+    monkeypatch.setattr(fitting, "train_stage", recorded)
+    sessions = [simulate(0), simulate(1, t_start=1000.0)]
+    behaviors = [session.behavior for session in sessions]
+    small_decoder(max_iter=2, early_stopping=True).fit([session.spikes for session in sessions], behaviors)
+    held_out = set(np.concatenate(stages[-1][1].times))
+    assert len(stages) == 3
+    assert all(not trained & held_out for trained, _ in stages)
+
+
 @pytest.mark.parametrize(("spare", "held_out"), [(61.0, False), (59.0, True)])
 def test_few_labels_are_all_learned_from(session, small_decoder, monkeypatch, spare, held_out):
     monkeypatch.setattr("spikeinterface_poyo.defaults.SPARE_TIME", spare)  # the session's samples cover 60 s

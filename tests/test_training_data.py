@@ -77,3 +77,8 @@ def test_the_session_with_most_spikes_leads(simulate):
     leading = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y))).leading_session()
     assert [block.session_row for block in leading.blocks] == [known.sessions["session_1"].session_row]
     np.testing.assert_array_equal(leading.times[0], sessions[1].times)
+
+
+@pytest.mark.parametrize(("n", "n_held"), [(1, 0), (2, 1), (3, 1), (4, 1), (10, 1)])
+def test_of_short_segments_a_sample_is_held_out_and_some_are_left(n, n_held):
+    assert held_out_mask(0.1 * np.arange(n), 0.1, 1.0).sum() == n_held

@@ -171,6 +171,17 @@ def test_loading_never_unpickles(folder, session, monkeypatch):
     POYODecoder.from_pretrained(folder).predict(session.spikes)
 
 
+def test_a_file_does_not_say_where_to_write(session, fitted, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere" / "state"
+    honest = weights.plain_parameters
+    monkeypatch.setattr(weights, "plain_parameters", lambda decoder: honest(decoder) | {"checkpoint": str(elsewhere)})
+    fitted.save_pretrained(tmp_path / "forged")
+    decoder = POYODecoder.from_pretrained(tmp_path / "forged").set_params(max_iter=1)
+    assert decoder.checkpoint is None
+    decoder.fit(session.spikes, session.behavior)
+    assert not elsewhere.parent.exists()
+
+
 def test_loads_in_a_fresh_process(session, fitted, folder, tmp_path):
     np.savez(tmp_path / "spikes.npz", **session.spikes)
     code = (
