@@ -160,12 +160,13 @@ def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
     sessions = [as_session(one) for one in sortings]
     if session_id is None:
         return sessions
-    names = [session_id] if np.ndim(session_id) == 0 else list(session_id)
+    given = [session_id] if np.ndim(session_id) == 0 else list(session_id)
+    if any(name is None for name in given):
+        raise ValueError(f"each session needs a name where some have one; got session_id={given}")
+    names = list(map(str, given))
     if len(names) != len(sessions) or len(set(names)) < len(names):
-        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {names}")
-    if any(name is None for name in names):
-        raise ValueError(f"each session needs a name where some have one; got session_id={names}")
-    return [replace(session, session_id=str(name)) for session, name in zip(sessions, names, strict=True)]
+        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {given}")
+    return [replace(session, session_id=name) for session, name in zip(sessions, names, strict=True)]
 
 
 def is_one_sorting(sorting: Any) -> bool:

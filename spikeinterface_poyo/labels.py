@@ -49,8 +49,11 @@ class Labels:
         Raises
         ------
         ValueError
-            Where a session has nothing to learn from.
+            Where two sessions have one id, or a session has nothing to learn from.
         """
+        if len(set(names.values())) < len(names):
+            raise ValueError(f"sessions must have different ids, got {list(names.values())}; name them with "
+                             "session_id=")  # fmt: skip
         weight = check_sample_weight(sample_weight, len(given.X))
         behaviors_of(given.X, given.y)  # each is known somewhere
         for position, mine in given.X.by_session():

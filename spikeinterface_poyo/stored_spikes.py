@@ -60,14 +60,26 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
 
 @dataclass(frozen=True, eq=False)
 class StoredTimes(StoredArray):
-    """Float64 seconds of records: sample index over sampling rate (Hz), plus ``t_start`` (s)."""
+    """Float64 seconds of records: sample index over sampling rate (Hz), plus ``t_start`` (s).
+
+    Raises
+    ------
+    ValueError
+        Where those that are asked for are not in order.
+    """
 
     records: StoredRecords
     rate: float
     t_start: float
 
     def __getitem__(self, index: Any) -> Any:
-        return self.seconds(self.records.mapped["sample_index"][index])
+        frames = self.records.mapped["sample_index"][index]
+        if np.ndim(frames):
+            back = frames[1:] < frames[:-1]
+            if back.any() and (back & neighbours(index)).any():
+                raise ValueError(f"the spikes in {self.records.file} are not in order of time, in which they are "
+                                 "looked up; give spikeinterface.load(folder).to_numpy_sorting(), which is put in order")  # fmt: skip
+        return self.seconds(frames)
 
     def seconds(self, frames: Any) -> Any:
         """Times of sample indices, as SpikeInterface has them."""
@@ -100,15 +112,20 @@ class StoredUnits(StoredArray):
     def __getitem__(self, index: Any) -> Any:
         frames, units = self.records.mapped["sample_index"][index], self.records.mapped["unit_index"][index]
         if np.ndim(units):
-            together = frames[:-1] == frames[1:]
-            if not isinstance(index, slice):
-                together &= np.diff(np.flatnonzero(index) if np.asarray(index).dtype == bool else index) == 1
+            together = (frames[:-1] == frames[1:]) & neighbours(index)
             sort_together(units := units.astype(np.int32), together)
         return units if self.numbers is None else self.numbers[units]
 
     def renumbered(self, keep: np.ndarray) -> StoredUnits:
         """The same without the units where ``keep`` is False, whose spikes become those of `NO_UNIT`."""
         return replace(self, numbers=np.where(keep, np.cumsum(keep) - 1, NO_UNIT).astype(np.int32))
+
+
+def neighbours(index: Any) -> Any:
+    """Whether each element that ``index`` takes of an array is followed by the one that follows it there."""
+    if isinstance(index, slice):
+        return True
+    return np.diff(np.flatnonzero(index) if np.asarray(index).dtype == bool else index) == 1
 
 
 def sort_together(units: np.ndarray, together: np.ndarray) -> None:

@@ -218,7 +218,8 @@ class Vocabulary:
             Where some are known and some are not.
         """
         names: dict[int, str] = {}
-        free = (name for k in itertools.count() if (name := f"session_{k}") not in self.sessions)
+        taken = self.sessions.keys() | {session.session_id for session in X.sessions}
+        free = (name for k in itertools.count() if (name := f"session_{k}") not in taken)
         for position in np.unique(X.session_index).tolist():
             session = X.sessions[position]
             if session.isolated_rows and session.session_id is None and len(self.sessions) == 1:

@@ -51,6 +51,19 @@ def test_samples_of_several_sessions_are_learned_and_decoded_under_one_name(sess
     np.testing.assert_array_equal(*decoded)
 
 
+def test_two_sessions_of_one_name_are_refused(sessions, small_decoder):
+    with pytest.raises(ValueError, match=r"expected 2 different session ids.*got \[1, '1'\]"):
+        aligned(sessions[:2], session_id=[1, "1"])
+    (first,), (second,) = (aligned([session], session_id=["session_1"])[0].sessions for session in sessions[:2])
+    unnamed = aligned([sessions[2]])[0].sessions[0]
+    behaviors = [session.behavior for session in sessions]
+    for given in ([first, second], [second, unnamed]):
+        with pytest.raises(ValueError, match=r"sessions must have different ids, got \['session_1', 'session_1'\]"):
+            small_decoder().fit(given, behaviors[:2])
+    decoder = small_decoder().fit(unnamed, behaviors[2]).partial_fit([first, unnamed], [behaviors[0], behaviors[2]])
+    assert list(decoder.sessions_.sessions) == ["session_0", "session_1", "session_2"]
+
+
 def test_samples_of_several_sessions_are_new_to_pretrained_weights(sessions, small_decoder, tmp_path):
     small_decoder().fit([s.spikes for s in sessions[:2]], [s.behavior for s in sessions[:2]]).save_pretrained(tmp_path)
     first = POYODecoder(pretrained=tmp_path, device="cpu").partial_fit(*aligned(sessions[1:]))

@@ -194,6 +194,22 @@ def test_spikes_in_another_order_are_read_whole(folder, tmp_path, order, where):
         np.testing.assert_array_equal(np.asarray(there.unit_index), np.asarray(here.unit_index))
 
 
+def test_a_few_spikes_out_of_order_are_told_where_they_are_read(tmp_path, small_decoder):
+    rng, times = np.random.default_rng(0), np.arange(0, 60.0, 0.1)
+    spikes = np.zeros(100_000, dtype=minimum_spike_dtype)
+    spikes["sample_index"] = np.sort(rng.integers(60 * 1000, size=100_000))
+    spikes["unit_index"] = rng.integers(4, size=100_000)
+    spikes[2000:2100] = spikes[2000:2100][::-1]  # between the places that are looked at first
+    sorting = NumpySorting(spikes, 1000.0, ["a", "b", "c", "d"])
+    sorting.save(folder=tmp_path / "sorting")
+    saved = NumpyFolderSorting(tmp_path / "sorting", mmap_mode="r")
+    decoder = small_decoder(max_iter=1).fit(sorting, (times, np.sin(times)))
+    with pytest.raises(ValueError, match=r"spikes in .*sorting.* are not in order of time.*to_numpy_sorting\(\)"):
+        decoder.predict(saved, times=times)
+    expected = decoder.predict(sorting, times=times)
+    np.testing.assert_array_equal(decoder.predict(saved.to_numpy_sorting(), times=times), expected)
+
+
 def test_spikes_by_unit_in_memory_keep_their_segments(folder):
     given = NumpyFolderSorting(folder)
     spikes = np.array(given.spikes)
