@@ -186,6 +186,8 @@ def match_signals(
                 raise ValueError(f"behaviours {list(one)} have their names; behavior_name={name!r} is for one without")
             if not one:
                 raise ValueError("got an empty dict of behaviours; expected at least one")
+            if len(set(map(str, one))) < len(one) or "" in one:
+                raise ValueError(f"behaviours need different names, as text, that are not empty; got {list(one)}")
         by_name = one if isinstance(one, Mapping) else {name: one}
         matched.append({str(key): one_a_segment(as_signals(value), session) for key, value in by_name.items()})
     return matched
@@ -265,7 +267,7 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     """Say how many of ``times`` lie outside the recording, and what is done ``then``."""
     if inside.all():
         return
-    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s),"
+    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s)"
     most = ". Are both on the same clock, in seconds?" if 2 * inside.sum() < len(inside) else ""
     warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "
          f"outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}{most}")  # fmt: skip

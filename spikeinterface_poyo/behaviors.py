@@ -88,18 +88,17 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
     Warns
     -----
     UserWarning
-        Where numbers are taken for angles because they were angles under that name.
+        Where numbers are taken for angles, or for angles of that full turn, because they were under that name.
     """
     behaviors = behaviors_of(X, y)
     shared = {name: known[name] for name, (info, values) in behaviors.items()
               if name in known and known[name].mismatch(info, values.shape[1]) is None
               and not known[name].unknown_labels(info)}  # fmt: skip
     for name, readout in shared.items():
-        if isinstance(readout, CircularReadout) and behaviors[name][0].kind is None:
-            warn(
-                f"behaviour {name!r} is taken for angles of which {readout.period:g} is a full turn, as in the "
-                "weights to start from; behavior_type='circular' says that it is so, 'continuous' that it is not"
-            )
+        if isinstance(readout, CircularReadout) and not readout.is_told(behaviors[name][0]):
+            turn = f"{readout.period:g}"
+            warn(f"behaviour {name!r} is taken for angles of which {turn} is a full turn, as in the weights to start "
+                 f"from; behavior_type=('circular', {turn}) says so, 'continuous' that they are numbers")  # fmt: skip
     return shared
 
 

@@ -163,12 +163,21 @@ class CircularReadout(MeasuredReadout):
         return len(self.mean)
 
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
-        """As of `Readout`; and a full turn that the user named must be the same."""
+        """As of `Readout`; and a full turn must be the same where it is said what it is."""
         why = super().mismatch(info, n_outputs)
-        if why is not None or info.bare or info.period is None:
+        if why is not None or not self.is_told(info):
             return why
-        turn = rescale(np.array(info.period), info.units, self.units, "a full turn")
+        turn = rescale(np.array(info.period or full_turn(info.units, info.name)), info.units, self.units, "a full turn")
         return None if np.isclose(turn, self.period) else f"a full turn of {turn:g} against {self.period:g}"
+
+    def is_told(self, info: TargetInfo) -> bool:
+        """Whether it is said of targets that they are angles, and what a full turn is; else they are taken for these.
+
+        Of plain numbers that are said to be angles a full turn is that of before, or radians.
+        """
+        if info.kind is None:
+            return False
+        return info.period is not None or info.units in ANGLES or bool(np.isclose(self.period, 2 * np.pi))
 
     @property
     def chance_loss(self) -> float:
@@ -297,6 +306,12 @@ class CategoricalReadout(Readout):
         return float(
             accuracy_score(y[known, 0].astype(int), decoded[known, 0].astype(int), sample_weight=weight[known])
         )
+
+    def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
+        """As of `Readout`; and numbers are no labels."""
+        if info.kind is None:
+            return "numbers against labels, which POYOClassifier learns"
+        return super().mismatch(info, n_outputs)
 
     def unknown_labels(self, info: TargetInfo) -> list[Any]:
         """Labels among such targets that the readout cannot learn."""

@@ -77,8 +77,10 @@ class StoredTimes(StoredArray):
         if np.ndim(frames):
             back = frames[1:] < frames[:-1]
             if back.any() and (back & neighbours(index)).any():
-                raise ValueError(f"the spikes in {self.records.file} are not in order of time, in which they are "
-                                 "looked up; give spikeinterface.load(folder).to_numpy_sorting(), which is put in order")  # fmt: skip
+                raise ValueError(
+                    f"the spikes in {self.records.file} are not in order of time, in which they are looked up; give "
+                    "spikeinterface.load(folder).to_numpy_sorting(), which is put in order"
+                )
         return self.seconds(frames)
 
     def seconds(self, frames: Any) -> Any:

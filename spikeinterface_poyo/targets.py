@@ -61,6 +61,9 @@ def as_targets(
     """
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    if is_a(y, "neo", "BaseSignal"):
+        raise ValueError("y is a neo signal, which has times of its own; align(sorting, signal) gives samples, and the "
+                         "y that goes with them")  # fmt: skip
     if not is_by_name(y):
         return by_itself(X, y, "categorical" if labels else behavior_type, known, labels, classes)
     if classes is not None:
@@ -71,6 +74,10 @@ def as_targets(
     infos = {info.name: info for session in X.targets for info in session}
     infos = with_kinds({name: infos.get(name, TargetInfo(name=name, bare=True)) for name in columns}, behavior_type)
     filled = {name: fill(infos[name], columns[name], known.get(name)) for name in columns}
+    numbers = [name for name, (info, _) in filled.items() if info.kind != "categorical"]
+    if labels and numbers:
+        raise ValueError(f"POYOClassifier learns labels, and the behaviours {numbers} are numbers; POYODecoder learns "
+                         "both together")  # fmt: skip
     return lay_out(X, filled)
 
 
@@ -94,18 +101,25 @@ def by_itself(
     if y.ndim > 2:
         raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
     check_length(X, y, "y")
-    flat = y.reshape(len(y), -1)
+    used = {X.targets[position][0].name for position, _ in X.by_session()}
+    flat = without_padding(y.reshape(len(y), -1), [infos[name] for name in used])
     nowhere = np.isnan(flat).all(axis=0)
     learned = infos.keys() <= known.keys()  # then some may be unknown here, as in a fold to score
     if nowhere.all() or (nowhere.any() and not learned):
         raise ValueError(f"y must hold known values; output(s) {np.flatnonzero(nowhere).tolist()} are all NaN")
-    used = {X.targets[position][0].name for position, _ in X.by_session()}
     for name, info in infos.items():
         n_outputs = info.n_outputs if len(used) > 1 and info.n_outputs is not None else flat.shape[1]
         if n_outputs > flat.shape[1]:
             raise ValueError(f"y has {flat.shape[1]} output(s), behaviour {name!r} was aligned with {n_outputs}")
         infos[name] = replace(info, n_outputs=n_outputs, one_dimensional=y.ndim == 1)
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
+
+
+def without_padding(y: np.ndarray, infos: Sequence[TargetInfo]) -> np.ndarray:
+    """Targets (n_samples, most outputs) without the columns that only other sessions of `align` had outputs in."""
+    widths = [info.n_outputs for info in infos]
+    widest = y.shape[1] if None in widths else max(filter(None, widths))
+    return y[:, :widest] if np.isnan(y[:, widest:]).all() else y
 
 
 def in_units_of(X: SpikeSamples, infos: Mapping[str, TargetInfo], y: Any) -> tuple[dict[str, TargetInfo], Any]:
@@ -168,8 +182,9 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
     """One behaviour of several: all that is known of it, and its columns (n_samples, n_outputs)."""
     info, values = measured(info, values)
     values = as_values(values)
-    kind = info.kind or (known.kind if known is not None else None)
-    kind = kind or ("continuous" if values.dtype.kind == "f" else "categorical")
+    kind = info.kind
+    if kind is None and (values.dtype.kind != "f" or has_labels_of(known, values)):
+        kind = "categorical"
     if kind != "categorical" and values.dtype.kind != "f":
         raise ValueError(f"behaviour {info.name!r} holds labels, which cannot be {kind}")
     flat, classes = values.reshape(len(values), -1), None
@@ -185,6 +200,11 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
     return told, flat
 
 
+def has_labels_of(known: Readout | None, values: np.ndarray) -> bool:
+    """Whether numbers are labels that are read out already."""
+    return isinstance(known, CategoricalReadout) and set(values[known_labels(values)].tolist()) <= set(known.classes)
+
+
 def lay_out(X: SpikeSamples, filled: Mapping[str, tuple[TargetInfo, np.ndarray]]) -> Targets:
     """For each session the behaviours that it was aligned with, or those that are known somewhere in it."""
     sessions = [list(session) for session in X.targets]
@@ -192,9 +212,10 @@ def lay_out(X: SpikeSamples, filled: Mapping[str, tuple[TargetInfo, np.ndarray]]
         aligned = [info.name for info in sessions[position] if not info.bare]
         known = [name for name, (_, values) in filled.items() if not np.isnan(values[mine]).all()]
         names = [name for name in filled if name in (aligned or known)]
-        if aligned and not names:
+        strange = [name for name in known if name not in names]
+        if aligned and (strange or not names):
             raise ValueError(f"session {X.session_name(position)!r} was aligned with the behaviours {aligned}, y has "
-                             f"{list(filled)}; give them the same names")  # fmt: skip
+                             f"{strange or list(filled)}; give them the same names")  # fmt: skip
         if not names:
             raise ValueError(f"no behaviour of session {X.session_name(position)!r} is known anywhere in it")
         sessions[position] = [filled[name][0] for name in names]

@@ -96,7 +96,8 @@ class TestAngles:
 
     def test_a_full_turn_that_is_known_need_not_be_said_again(self, session, heading, small_decoder):
         decoder = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
-        decoder.partial_fit(session.spikes, (session.times, heading), behavior_type="circular")
+        with pytest.warns(UserWarning, match=r"of which 360 is a full turn.*behavior_type=\('circular', 360\) says"):
+            decoder.partial_fit(session.spikes, (session.times, heading), behavior_type="circular")
         assert decoder.sessions_.readouts["behavior"].period == 360.0
 
     def test_numbers_under_the_name_of_angles_are_told_of(self, session, heading, small_decoder, tmp_path):

@@ -1,0 +1,115 @@
+"""Whether targets are numbers, angles or labels, where weights or samples know something of that name already."""
+
+from __future__ import annotations
+
+import neo
+import numpy as np
+import pytest
+import quantities as pq
+
+from spikeinterface_poyo import POYOClassifier, POYODecoder, align
+
+pytestmark = pytest.mark.usefixtures("brief_training")
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(0)
+
+
+@pytest.fixture(scope="module")
+def sides(session) -> np.ndarray:
+    return np.where(session.values > 0, 5, 2)
+
+
+@pytest.fixture(scope="module")
+def of_labels(session, sides, small_decoder, tmp_path_factory):
+    """Weights that learned the labels 2 and 5 of a behaviour that nobody named."""
+    folder = tmp_path_factory.mktemp("labels")
+    classifier = POYOClassifier(**small_decoder().get_params())
+    classifier.fit(session.spikes, (session.times, sides)).save_pretrained(folder)
+    return folder
+
+
+class TestNumbersAreNoLabels:
+    def test_in_fit(self, session, small_decoder, of_labels):
+        for factor in (1.0, 10.0):
+            decoder = small_decoder(pretrained=of_labels).fit(session.spikes, (session.times, factor * session.values))
+            assert decoder.sessions_.readouts["behavior"].kind == "continuous"
+
+    def test_in_fit_by_name(self, session, sides, small_decoder, tmp_path):
+        base = small_decoder()
+        base.fit(session.spikes, {"state": (session.times, sides)}, behavior_type={"state": "categorical"})
+        base.save_pretrained(tmp_path)
+        decoder = small_decoder(pretrained=tmp_path).fit(session.spikes, {"state": (session.times, session.values)})
+        assert decoder.sessions_.readouts["state"].kind == "continuous"
+        again = small_decoder(pretrained=tmp_path)
+        again.fit(session.spikes, {"state": (session.times, sides)})
+        assert again.sessions_.readouts["state"].classes == (2, 5)
+
+    @pytest.mark.parametrize("how", ["score", "calibrate", "partial_fit"])
+    def test_where_labels_are_known(self, session, sides, of_labels, how):
+        X = align(session.spikes, session.behavior)[0]
+        decoder = POYODecoder.from_pretrained(of_labels, device="cpu")
+        with pytest.raises(ValueError, match="numbers against labels, which POYOClassifier learns"):
+            getattr(decoder, how)(X, sides)
+
+    def test_a_classifier_refuses_them(self, session, sides, small_decoder):
+        classifier = POYOClassifier(**small_decoder().get_params())
+        behaviors = {"position": (session.times, session.values), "side": (session.times, sides.astype(str))}
+        with pytest.raises(
+            ValueError, match=r"learns labels, and the behaviours \['position'\] are numbers; POYODecoder"
+        ):
+            classifier.fit(session.spikes, behaviors)
+
+
+class TestAngles:
+    def test_numbers_by_name_are_told_of(self, session, small_decoder, tmp_path):
+        base = small_decoder().fit(
+            session.spikes, {"head": session.behavior}, behavior_type={"head": ("circular", 180.0)}
+        )
+        base.save_pretrained(tmp_path)
+        with pytest.warns(UserWarning, match="'head' is taken for angles of which 180 is a full turn"):
+            small_decoder(pretrained=tmp_path).fit(session.spikes, {"head": session.behavior})
+
+    def test_a_unit_of_angle_says_what_a_full_turn_is(self, session, small_decoder):
+        degrees = (session.times, session.values * pq.deg)
+        decoder = small_decoder().fit(session.spikes, degrees, behavior_type=("circular", 180.0))
+        with pytest.raises(ValueError, match="a full turn of 360 against 180"):
+            decoder.partial_fit(session.spikes, degrees, behavior_type="circular")
+
+
+class TestNames:
+    def test_what_samples_were_not_aligned_with_is_refused(self, session, small_decoder):
+        X, y = align(session.spikes, session.behavior)
+        given = {"behavior": y, "speed": np.abs(y)}
+        with pytest.raises(ValueError, match=r"aligned with the behaviours \['behavior'\], y has \['speed'\]"):
+            small_decoder().fit(X, given)
+        decoder = small_decoder().fit(X, {"behavior": y})
+        with pytest.raises(ValueError, match=r"y has \['speed'\]"):
+            decoder.score(X, given)
+
+    @pytest.mark.parametrize("names", [(1, "1"), ("", "a")])
+    def test_that_cannot_be_told_apart_are_refused(self, session, names):
+        with pytest.raises(ValueError, match="behaviours need different names, as text, that are not empty"):
+            align(session.spikes, dict.fromkeys(names, session.behavior))
+
+    def test_a_signal_beside_samples_is_refused(self, session, small_decoder):
+        X, y = align(session.spikes, session.behavior)
+        with pytest.raises(ValueError, match=r"y is a neo signal.*align\(sorting, signal\)"):
+            small_decoder().fit(X, neo.AnalogSignal(y, "m", sampling_rate=10 * pq.Hz))
+
+
+def test_a_session_with_fewer_outputs_stands_by_itself(simulate, small_decoder):
+    one, two = simulate(0), simulate(1, n_outputs=2)
+    X, y = align(
+        [one.spikes, two.spikes], [one.behavior, two.behavior], session_id=["a", "b"], behavior_name=["f", "v"]
+    )
+    decoder = small_decoder().fit(X, y)
+    scores = []
+    for name in ("a", "b"):
+        mine = X.session_ids == name
+        scores.append(decoder.score(X[mine], y[mine]))
+        decoder.calibrate(X[mine], y[mine], cv="prefit")
+        assert small_decoder().fit(X[mine], y[mine]).n_outputs_ == (1 if name == "a" else 2)
+    assert decoder.score(X, y) == pytest.approx(np.mean(scores))
