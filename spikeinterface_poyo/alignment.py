@@ -267,7 +267,7 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     """Say how many of ``times`` lie outside the recording, and what is done ``then``."""
     if inside.all():
         return
-    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s)"
+    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s)" + "," * bool(then)
     most = ". Are both on the same clock, in seconds?" if 2 * inside.sum() < len(inside) else ""
     warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "
          f"outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}{most}")  # fmt: skip
@@ -292,6 +292,8 @@ def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
     """Targets of all segments; those of behaviours with fewer outputs are NaN in the columns they lack."""
     if len({value.dtype.kind == "f" for value in values}) > 1:
         raise ValueError("some behaviours are numbers and some are labels; give them by name, as dicts")
+    if len({value.dtype.kind for value in values}) > 1:  # truth values are no text
+        values = [value.astype(object) for value in values]
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
     width = max(map(n_outputs_of, values))

@@ -51,10 +51,16 @@ def read_npz(path: Path) -> Signal:
         if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip
-        times, values = (np.asarray(archive[name], dtype=np.float64) for name in ("times", "values"))
-        units = known_unit(str(archive["units"]), path.name) if "units" in archive else None
-        names = tuple(map(str, archive["names"])) if "names" in archive else None
+        times, values = archive["times"], archive["values"]
+        units = [str(unit) for unit in np.atleast_1d(archive["units"])] if "units" in archive else [None]
+        names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
+    if not all(np.issubdtype(array.dtype, np.number) for array in (times, values)):
+        raise ValueError(f"times and values of {path} must be numbers; got {times.dtype} and {values.dtype}")
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "
                          f"{times.shape} and {values.shape}")  # fmt: skip
-    return Signal(times, values, units, names)
+    n_outputs = 1 if values.ndim == 1 else values.shape[1]
+    if len(units) != 1 or (names is not None and len(names) != n_outputs):
+        raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
+                         f"units {units} and names {names}")  # fmt: skip
+    return Signal(times.astype(np.float64), values.astype(np.float64), known_unit(units[0], path.name), names)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .readout import Readout
+from .readout import Readout, names_of
 from .readouts import KINDS, CategoricalReadout, CircularReadout
 from .samples import SpikeSamples
 from .signals import TargetInfo
@@ -129,9 +129,8 @@ def make_readouts(
     for name, (info, values) in behaviors.items():
         if name in shared:
             continue
-        names = info.names if info.names is not None and len(info.names) == values.shape[1] else None
         common = {"name": name, "first_column": n_columns(readouts.values()), "units": info.units,
-                  "output_names": names, "one_dimensional": info.one_dimensional}  # fmt: skip
+                  "output_names": names_of(info, values.shape[1]), "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
     check_weighed_labels(class_weight, readouts.values())
@@ -141,14 +140,17 @@ def make_readouts(
 def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None:
     """Refuse weights of labels that there are not, where labels that there are have none: a slip of the pen.
 
-    A training fold may lack a label that has a weight.
+    A training fold may lack a label that has a weight. Nor may all labels of a behaviour have weight zero.
 
     Raises
     ------
     ValueError
         Naming them.
     """
-    labels = {label for readout in readouts if isinstance(readout, CategoricalReadout) for label in readout.classes}
+    weighed = [readout for readout in readouts if isinstance(readout, CategoricalReadout)]
+    if any(not any(readout.class_weight) for readout in weighed):
+        raise ValueError(f"class_weight={class_weight!r} gives all labels the weight zero: there is nothing to learn")
+    labels = {label for readout in weighed for label in readout.classes}
     if not isinstance(class_weight, Mapping) or labels <= set(class_weight):
         return
     strange = [label for label in class_weight if label not in labels]

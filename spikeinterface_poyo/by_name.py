@@ -52,6 +52,8 @@ def side_by_side(times: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> t
 def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -> dict[str, np.ndarray]:
     """Columns of several segments, one after the other; unknown where a segment does not have them.
 
+    One output is (n,) where it is so in all segments, and (n, 1) else.
+
     Raises
     ------
     ValueError
@@ -62,7 +64,14 @@ def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -
         for name, values in part.items():
             if (example.setdefault(name, values).dtype.kind == "f") != (values.dtype.kind == "f"):
                 raise ValueError(f"behaviour {name!r} is numbers in one segment and labels in another")
+            if values.ndim > example[name].ndim:
+                example[name] = values
     return {
-        name: np.concatenate([part.get(name, unknown(n, like)) for part, n in zip(parts, lengths, strict=True)])
+        name: np.concatenate(
+            [
+                part.get(name, unknown(n, like)).reshape(n, *like.shape[1:])
+                for part, n in zip(parts, lengths, strict=True)
+            ]
+        )
         for name, like in example.items()
     }

@@ -1,10 +1,14 @@
-"""Clocks of SpikeInterface's sortings: which of its wrappers hand on the times of what they were made from."""
+"""Clocks of SpikeInterface's objects: which of its wrappers hand on the times of what they were made from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from .recognition import is_a
+from .warning import warn
 
 SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # which start where their parents do, and what they leave out
 
@@ -36,11 +40,59 @@ def has_time_vector(sorting: Any) -> bool:
 
 def has_start(extractor: Any) -> bool:
     """Whether a segment of a sorting or recording starts at another time than 0."""
-    names = ("_t_start", "t_start")  # of sortings, of recordings
-    return any(getattr(segment, name, None) for segment in extractor.segments for name in names)
+    return any(map(start_of, extractor.segments))
+
+
+def start_of(segment: Any) -> float | None:
+    """Where a segment of a sorting or recording starts, if it was told."""
+    return getattr(segment, "_t_start", None) or getattr(segment, "t_start", None)  # versions differ
 
 
 def parents_of(sorting: Any) -> list[Any]:
     """Sortings that a sorting was made from."""
     given = [value if isinstance(value, list) else [value] for value in sorting._kwargs.values()]
     return [value for values in given for value in values if is_a(value, "spikeinterface", "BaseSorting")]
+
+
+def warn_of_lost_times(recording: Any) -> None:
+    """Say where a recording was made from one whose times it has lost, as by a slice and then a choice of channels."""
+    for child, parent in lineage(recording):
+        if lost_times(child, parent):
+            warn(f"SpikeInterface's {type(child).__name__} does not hand on the times of the recording that it was "
+                 "made from, so what goes by its clock is off: recording.set_times(...) restores them")  # fmt: skip
+            return
+
+
+def lineage(recording: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield a recording and the one that it was made from, then that one and its own, until one has several or none."""
+    while True:
+        parents = [value for value in recording._kwargs.values() if is_a(value, "spikeinterface", "BaseRecording")]
+        if len(parents) != 1:
+            return
+        yield recording, parents[0]
+        (recording,) = parents
+
+
+def lost_times(child: Any, parent: Any) -> bool:
+    """Whether a recording of the same samples as its parent, or a slice of them, has other times that nobody told."""
+    first = child._kwargs["start_frame"] if is_a(child, "spikeinterface", "FrameSliceRecording") else None
+    n_segments = child.get_num_segments()
+    if n_segments != parent.get_num_segments() or child.get_sampling_frequency() != parent.get_sampling_frequency():
+        return False
+    for index in range(n_segments):
+        n_samples = child.get_num_samples(index)
+        if child.has_time_vector(index) or (first is None and n_samples != parent.get_num_samples(index)):
+            continue  # times of its own, or samples of its own
+        off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0)
+        if start_of(child.segments[index]):  # its own, or that of a slice: only what lies between can be lost
+            off -= off[0]
+        if np.abs(off).max() > 1 / child.get_sampling_frequency():
+            return True
+    return False
+
+
+def differences(child: Any, parent: Any, index: int, samples: np.ndarray, first: int) -> np.ndarray:
+    """Seconds between times of samples of a recording and of the same ones, ``first`` later, of its parent."""
+    own = [child.sample_index_to_time(int(sample), segment_index=index) for sample in samples]
+    its = [parent.sample_index_to_time(int(sample) + first, segment_index=index) for sample in samples]
+    return np.subtract(own, its)

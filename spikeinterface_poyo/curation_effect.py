@@ -87,6 +87,7 @@ def compare_curation(
     session = as_session(sorting_analyzer)
     if session.unit_names != extension.data["provenance"]["unit_names"]:
         raise ValueError("the units are not those that poyo_decoding was computed on; compute it again")
+    check_clock(session, extension.data["provenance"]["clocks"])
     changed = merge_units(session, merge_unit_groups or [])
     changed = split_session(changed, split_units or {})
     if changed is session:
@@ -110,6 +111,16 @@ def compare_curation(
     return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
 
 
+def check_clock(session: Session, clocks: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse spikes on another clock than that on which they were decoded before, as provenance keeps it."""
+    for index, (segment, clock) in enumerate(zip(session.segments, clocks, strict=True)):
+        now, then = (segment.t_start, segment.t_stop), (clock["t_start"], clock["t_stop"])
+        if not np.allclose(now, then, rtol=0, atol=1e-6):
+            raise ValueError(f"segment {index} lies from {now[0]:.3f} to {now[1]:.3f} s, and lay from {then[0]:.3f} to "
+                             f"{then[1]:.3f} s when poyo_decoding was computed; where the analyzer lost its recording, "
+                             "give it with analyzer.set_temporary_recording(recording)")  # fmt: skip
+
+
 def blocks_of(times: np.ndarray, segment: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Number of the block of time of each sample; no block lies in two folds or segments."""
     key = np.column_stack([segment, fold, np.floor((times - times.min()) / BLOCK)])
@@ -124,8 +135,10 @@ def merge_units(session: Session, groups: Sequence[Sequence[Any]]) -> Session:
     ValueError
         For unknown units, groups of one, or units in several groups.
     """
-    if not groups:
+    if not len(groups):
         return session
+    if any(np.ndim(group) != 1 for group in groups):
+        raise ValueError(f"merge_unit_groups must be a list of lists of units, got {groups!r:.200}")
     members = [str(unit) for group in groups for unit in group]
     unknown = sorted(set(members) - set(session.unit_names))
     if unknown or len(set(members)) < len(members) or any(len(group) < 2 for group in groups):
@@ -138,7 +151,7 @@ def merge_units(session: Session, groups: Sequence[Sequence[Any]]) -> Session:
     kept = np.unique(target)
     renumbered = np.searchsorted(kept, target).astype(np.int32)
     segments = tuple(replace(s, unit_index=renumbered[s.unit_index]) for s in session.segments)
-    return replace(session, unit_ids=session.unit_ids[kept], segments=segments)
+    return replace(session, unit_ids=session.unit_ids[kept], segments=segments, properties={})
 
 
 def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]]) -> Session:
@@ -155,11 +168,14 @@ def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]
         local = session.unit_names.index(str(unit))
         counts = [int((segment.unit_index == local).sum()) for segment in session.segments]
         label = np.full(sum(counts), -1)
-        for number, part in enumerate(parts):
-            label[np.asarray(part, dtype=np.intp)] = number
-        if (label < 0).any() or sum(map(len, parts)) != len(label) or len(parts) < 2:
+        whole = len(parts) > 1 and all(np.ndim(part) == 1 for part in parts)
+        if whole:
+            spikes = np.concatenate([np.asarray(part, dtype=np.intp) for part in parts])
+            whole = np.array_equal(np.sort(spikes), np.arange(len(label)))
+        if not whole:
             raise ValueError(f"split_units[{unit!r}] must be two or more arrays that hold each of the indices 0 to "
                              f"{len(label) - 1} once")  # fmt: skip
+        label[spikes] = np.arange(len(parts)).repeat([len(part) for part in parts])
         n_others = len(session.unit_ids) - 1
         segments = []
         for segment, mine in zip(session.segments, np.split(label, np.cumsum(counts)[:-1]), strict=True):
@@ -167,5 +183,6 @@ def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]
             index[segment.unit_index == local] = n_others + mine
             segments.append(replace(segment, unit_index=index.astype(np.int32)))
         names = [*np.delete(session.unit_ids, local).tolist(), *(f"{unit}-{number}" for number in range(len(parts)))]
-        session = replace(session, unit_ids=np.array(list(map(str, names))), segments=tuple(segments))
+        unit_ids = np.array(list(map(str, names)))
+        session = replace(session, unit_ids=unit_ids, segments=tuple(segments), properties={})
     return session

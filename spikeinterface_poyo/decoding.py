@@ -33,24 +33,24 @@ def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times
     ValueError
         Where there is no interval or no extent to lay a grid over.
     """
-    return grid_samples(sessions, grid(vocabulary, sessions) if times is None else times)
+    return regular_samples(vocabulary, sessions) if times is None else grid_samples(sessions, times)
 
 
-def grid(vocabulary: Vocabulary, sessions: Sequence[Session]) -> list[np.ndarray]:
-    """Seconds to decode at, one array a segment: from the recording's start to its end."""
+def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
+    """Samples at a regular interval, in each segment from the recording's start to its end."""
     names = vocabulary.resolve(sessions, range(len(sessions)))
-    grids = []
-    for session, name in zip(sessions, names, strict=True):
+    parts = []
+    for i, (session, name) in enumerate(zip(sessions, names, strict=True)):
         interval = vocabulary.sessions[name].sample_interval
         if interval is None:
             raise ValueError(f"behaviour of session {name!r} had no regular interval at fit, or it is not known; give "
                              "times= to predict at")  # fmt: skip
-        for segment in session.segments:
+        for j, segment in enumerate(session.segments):
             if segment.t_start > segment.t_stop:
                 raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
             n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
-            grids.append(segment.t_start + interval * np.arange(n_samples))
-    return grids
+            parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
+    return SpikeSamples.from_segments(sessions, parts)
 
 
 def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
@@ -91,13 +91,14 @@ def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], val
     """Columns (n_samples, most outputs) of decoded behaviour in the shape and type that targets had at fit."""
     used = used_sessions(vocabulary, X, names)
     readouts = [vocabulary.readouts_of(name) for name in used]
+    rows = [mine for _, mine in X.by_session()] or [np.arange(0)] * len(used)  # no sample is of any session
     if any(vocabulary.sessions[name].by_name for name in used):
-        return users_targets(readouts, values, [mine for _, mine in X.by_session()])
+        return users_targets(readouts, values, rows)
     if len({readout.name for (readout,) in readouts}) == 1:
         return as_given(readouts[0][0], values)
     if all(readout.kind == "categorical" for (readout,) in readouts):
         labels = np.empty(len(values), dtype=object)
-        for (readout,), (_, mine) in zip(readouts, X.by_session(), strict=True):
+        for (readout,), mine in zip(readouts, rows, strict=True):
             labels[mine] = as_given(readout, values[mine])
         return as_label_array(labels.tolist())
     return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values

@@ -112,8 +112,8 @@ def first_spikes(segment: Segment) -> Segment:
     return replace(segment, spike_times=times, unit_index=units, weights=weights, t_start=times[0], t_stop=times[-1])
 
 
-def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConfig:
-    """Shape of the network for these samples.
+def choose_network(decoder: Any, X: SpikeSamples, n_columns: int) -> NetworkConfig:
+    """Shape of the network for these samples, with ``n_columns`` in the readout.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def choose_network(decoder: Any, X: SpikeSamples, n_outputs: int) -> NetworkConf
     else:
         length = float(decoder.window_length)
     return NetworkConfig(
-        n_outputs=n_outputs,
+        n_outputs=n_columns,
         window_length=length,
         latent_step=length if rows else length / decoder.n_latent_steps,
         num_latents_per_step=decoder.num_latents_per_step,

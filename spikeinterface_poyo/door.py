@@ -29,6 +29,7 @@ class RawInputs(NamedTuple):
     classes: Any = None
 
 
+SHORTEST_WINDOW = 1e-3  # s; shorter ones are as many as a fit never ends with
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
 
@@ -92,10 +93,12 @@ def check_class_weight(class_weight: Any) -> None:
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight must be a dict of weights by label, 'balanced' or None, got {class_weight!r}")
     bad = {
-        label: weight for label, weight in class_weight.items() if not (isinstance(weight, Real) and float(weight) >= 0)
+        label: weight
+        for label, weight in class_weight.items()
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf)
     }
     if bad:
-        raise ValueError(f"class_weight must hold weights of zero or more, got {bad}")
+        raise ValueError(f"class_weight must hold finite weights of zero or more, got {bad}")
 
 
 def check_parameters(decoder: Any) -> None:
@@ -130,7 +133,7 @@ def check_parameters(decoder: Any) -> None:
     if decoder.early_stopping not in ("auto", True, False):
         raise ValueError(f"early_stopping must be 'auto', True or False, got {decoder.early_stopping!r}")
     if decoder.window_length != "auto":
-        check_scalar(decoder.window_length, "window_length", number, min_val=0, include_boundaries="neither")
+        check_scalar(decoder.window_length, "window_length", number, min_val=SHORTEST_WINDOW)
     if decoder.dim_head % 4:
         raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
     if decoder.causal and decoder.n_latent_steps < 2:

@@ -55,7 +55,7 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Windows a gradient step. "auto" is 16 to 32, more for more labels; fewer where they have over 100,000 tokens.
     max_iter : int or "auto", default: "auto"
         Iterations at most. One iteration is 50 gradient steps, or one pass over the samples' time if that is longer.
-        "auto" takes 6 to 30, more for more spikes. Unit identification and the start of several sessions come on top.
+        "auto" takes 2 to 30, more for more spikes. Unit identification and the start of several sessions come on top.
     early_stopping : bool or "auto", default: "auto"
         Hold out blocks of the samples, keep the latest weights that score within 0.02 of the best on them, and stop
         when scores have been worse than that for long. "auto" does so from 15 minutes of labels on: with fewer, what is

@@ -128,11 +128,16 @@ class ComputePOYODecoding(KeptUntilReplaced):
         return np.asarray(self.data["unit_importance"][:]) if "unit_importance" in self.data else None
 
     def get_decoder(self) -> POYODecoder:
-        """The decoder that was fitted on all samples; ``decoder.decode(analyzer)`` decodes the whole recording."""
+        """The decoder that was fitted on all samples; ``decoder.decode(analyzer)`` decodes the whole recording.
+
+        Units that merges and splits made since are not known to it, also where they bear the id of one that was.
+        """
         from .estimator import POYODecoder
+        from .extension_run import forget_units
         from .weights import from_bytes
 
         decoder = from_bytes(POYODecoder, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
+        forget_units(decoder, self.units_to_recompute)
         return decoder.set_params(device="auto")  # where it was trained may be another machine
 
     @property
@@ -301,7 +306,9 @@ def get_unit_metrics(sorting_analyzer: SortingAnalyzer) -> pd.DataFrame:
     pandas.DataFrame
         One row a unit.
     """
-    table = sorting_analyzer.get_metrics_extension_data()
+    from .unit_properties import metrics_of
+
+    table = metrics_of(sorting_analyzer)
     for name, values in importance_columns(sorting_analyzer).items():
         table[name] = values
     return table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -195,6 +195,19 @@ def unit_embeddings(decoder: POYODecoder, unit_names: list[str]) -> np.ndarray:
         if name in known.unit_rows:
             out[i] = table[known.unit_rows[name]]
     return out
+
+
+def forget_units(decoder: POYODecoder, changed: Sequence[Any]) -> None:
+    """Call units of the only session by other names where ``changed`` ones have theirs now."""
+    ((name, known),) = decoder.sessions_.sessions.items()
+    names = set(map(str, changed))
+
+    def former(units: list[str]) -> list[str]:
+        return [f"{unit}, before it was changed" if unit in names else unit for unit in units]
+
+    decoder.sessions_.sessions[name] = replace(
+        known, unit_names=former(known.unit_names), silent_units=former(known.silent_units)
+    )
 
 
 def decoded_signals(arrays: Mapping[str, np.ndarray], behavior: Mapping[str, Any]) -> Any:

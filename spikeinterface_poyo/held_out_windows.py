@@ -136,9 +136,10 @@ class HeldOutWindows:
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""
         segment, (begin, end) = self.rows.segment, self.part
-        low, high = segment.spike_times.searchsorted([begin, end])
-        mine = low + np.flatnonzero(segment.unit_index[low:high] == local)
-        times, _, weights = segment.take(mine)
+        (low,), (high,) = segment.span(np.array([begin]), np.array([end]))
+        times, unit, weights = segment.take(slice(low, high))
+        mine = unit == local
+        times, weights = times[mine], None if weights is None else weights[mine]
         duration = end - begin
         least = min(self.window_length, duration / 4)
         moved = begin + (times - begin + least + place * (duration - 2 * least)) % duration

@@ -94,9 +94,8 @@ def push(
     """Upload a decoder that `save_pretrained` wrote to the model hub.
 
     Three files leave this machine and no others: ``decoder.json``, the weights it names, and ``README.md`` if there is
-    one. ``decoder.json`` holds the sessions' and units' names, the parameters (with the path of the weights that it
-    started from) and versions: look at it first. Weights of older decoders in the repository are removed from its
-    newest revision.
+    one. ``decoder.json`` holds the sessions' and units' names, the parameters (without paths) and versions: look at it
+    first. Weights of older decoders in the repository are removed from its newest revision.
 
     Parameters
     ----------

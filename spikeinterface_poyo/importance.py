@@ -19,6 +19,7 @@ from .held_out_windows import Shift, place_windows
 from .samples import SpikeSamples
 
 N_FLIPS = 10_000  # random sign flips, of which the observed signs are one more
+BLOCKS_AT_ONCE = 500
 N_SHIFTS = 199  # of the full null: the smallest p value is 0.005
 
 FIELDS = ("silenced", "silenced_p", "silenced_p_adjusted", "shifted", "shifted_p", "shifted_p_adjusted")
@@ -140,10 +141,13 @@ def sum_of_squares(target: np.ndarray) -> np.ndarray:
 def sign_flip_p(difference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One-sided p values of sums of ``difference`` (n_tests, n_blocks) when the sign of each block is a coin."""
     observed = difference.sum(axis=1)
-    signs = rng.choice([-1.0, 1.0], (difference.shape[1], N_FLIPS))
+    flipped = np.zeros((len(difference), N_FLIPS))
+    for first in range(0, difference.shape[1], BLOCKS_AT_ONCE):  # signs of all blocks of a long recording are large
+        some = difference[:, first : first + BLOCKS_AT_ONCE]
+        flipped += some @ rng.choice([-1.0, 1.0], (some.shape[1], N_FLIPS))
     # An observed sum that is a rounding error above its equals must not count as more than they are.
     slack = 1e-12 * np.abs(difference).sum(axis=1)
-    as_large = (difference @ signs >= (observed - slack)[:, None]).sum(axis=1)
+    as_large = (flipped >= (observed - slack)[:, None]).sum(axis=1)
     return (1 + as_large) / (1 + N_FLIPS)
 
 

@@ -26,7 +26,8 @@ def known_unit(unit: str | None, what: str) -> str | None:
     latin = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign and the Greek letter
     for spelling in (latin, latin.lower()):  # "Volts" stands in many files
         try:
-            return pq.Quantity(1.0, spelling).dimensionality.string
+            if float(pq.unit_registry[spelling].magnitude) == 1.0:  # "0.1*mm" is no unit but a quantity
+                return pq.Quantity(1.0, spelling).dimensionality.string
         except (LookupError, SyntaxError, TypeError, ValueError, AttributeError, ArithmeticError):
             continue  # which of them depends on how far quantities gets with it
     warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")

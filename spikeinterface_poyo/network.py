@@ -36,7 +36,8 @@ class NetworkConfig:
 
     Times are in seconds; ``t_min`` and ``t_max`` are the shortest and longest rotary period. Spikes of a unit within
     one bin of ``token_bin`` seconds come as one token that counts for all of them; with 0 each spike is a token.
-    ``n_outputs`` counts the outputs of all behaviours.
+    ``n_outputs`` counts the readout's columns, those of all behaviours: an output of numbers has one, an angle two,
+    labels one a class.
     """
 
     n_outputs: int

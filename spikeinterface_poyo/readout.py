@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def names_of(info: TargetInfo, n_outputs: int) -> tuple[str, ...] | None:
+    """Names of outputs; None where some of the outputs that a behaviour was aligned with are not among the targets."""
+    return info.names if info.names is not None and len(info.names) == n_outputs else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Readout(ABC):
     """One behaviour that the network reads out.
@@ -119,7 +124,8 @@ class Readout(ABC):
 
         Parameters are as in `of`, and ``class_weight`` that of labels; the targets are no `mismatch`.
         """
-        return replace(self, output_names=info.names or self.output_names, one_dimensional=info.one_dimensional)
+        names = names_of(info, self.n_outputs) or self.output_names
+        return replace(self, output_names=names, one_dimensional=info.one_dimensional)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

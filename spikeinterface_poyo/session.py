@@ -6,7 +6,7 @@ see `stored_spikes`; what rewrites a session (unit selection, merging) makes arr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -112,3 +112,33 @@ class Session:
         n_spikes = sum(len(s.spike_times) for s in self.segments)
         name = "" if self.session_id is None else f"{self.session_id!r}, "
         return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {n_spikes} spikes)"
+
+
+def make_segment(
+    times: np.ndarray, unit_index: np.ndarray, extent: tuple[float, float] | None, clock: ClockSource
+) -> Segment:
+    """Segment of spikes in any order.
+
+    Spikes are put in order of time, then unit, so that the same spikes give the same numbers wherever they come from.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    unit_index = np.asarray(unit_index, dtype=np.int32)
+    if not is_ordered(times, unit_index):
+        order = np.lexsort((unit_index, times))
+        times = times[order]  # one after the other, so that the memory of what came is free for the next
+        unit_index = unit_index[order]
+    if extent is None:
+        extent = (float(times[0]), float(times[-1])) if len(times) else (np.inf, -np.inf)
+    return Segment(times, unit_index, *extent, clock=clock)
+
+
+def is_ordered(times: np.ndarray, unit_index: np.ndarray) -> bool:
+    """Whether spikes are in order of time, then unit."""
+    before, after = times[:-1], times[1:]
+    return bool(np.all((before < after) | ((before == after) & (unit_index[:-1] <= unit_index[1:]))))
+
+
+def from_trains(trains: Sequence[np.ndarray], extent: tuple[float, float] | None, clock: ClockSource) -> Segment:
+    """Segment of one array of seconds a unit."""
+    unit_index = np.arange(len(trains), dtype=np.int32).repeat([len(train) for train in trains])
+    return make_segment(np.concatenate([np.empty(0), *trains]), unit_index, extent, clock)

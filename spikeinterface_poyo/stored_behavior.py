@@ -70,7 +70,7 @@ def as_parameter(behavior: Any) -> Any:
                          "give behavior= itself")  # fmt: skip
     if is_path(behavior):
         return str(Path(behavior).absolute())
-    if isinstance(behavior, list) and behavior and all(map(is_path, behavior)):
+    if isinstance(behavior, (list, tuple)) and behavior and all(map(is_path, behavior)):
         return [str(Path(path).absolute()) for path in behavior]
     return StoredBehavior(as_signals(behavior))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from . import adaptation
-from .behaviors import placed
+from .behaviors import behaviors_of, placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
 from .decoding import Names, answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
 from .fitting import Learned
@@ -213,6 +213,27 @@ def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
                          "cv='prefit', or train the folds from scratch, after set_params(pretrained=None)")  # fmt: skip
 
 
+def check_folds(labels: Labels, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Whether each fold trains on all that it tests.
+
+    Raises
+    ------
+    ValueError
+        Naming the fold, and the sessions or the behaviour that it does not train on.
+    """
+    for k, (train, test) in enumerate(folds):
+        trained, tested = labels.take(train), labels.take(test)
+        missing = sorted(set(tested.names.values()) - set(trained.names.values()))
+        why = f"it tests session(s) {missing} and trains on none of their samples" if missing else None
+        try:
+            behaviors_of(trained.X, trained.y)
+        except ValueError as error:
+            why = f"of what it trains on, {error}"
+        if why is not None:
+            raise ValueError(f"fold {k} of {len(folds)} cannot calibrate: {why}. Give other folds with cv=, or samples "
+                             "that the decoder has not seen and cv='prefit'")  # fmt: skip
+
+
 def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
     """Calibration by decoders that are fitted anew without each fold of ``labels``.
 
@@ -227,6 +248,7 @@ def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
     again = clone(decoder).set_params(checkpoint=None)  # that file is of the fit itself
     found: list[tuple[tuple[str, str], Evidence]] = []
     folds = list(cv.split(labels.X, labels.y[:, 0] if labels.y.shape[1] == 1 else labels.y))
+    check_folds(labels, folds)
     for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
         learned, record = adaptation.learn(again, base, labels.take(train))
         if record.interrupted:

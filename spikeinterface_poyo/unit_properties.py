@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .session import Session
+from .warning import warn
 
 
 def of_sorting(sorting: Any) -> dict[str, np.ndarray]:
@@ -21,8 +22,26 @@ def of_analyzer(analyzer: Any) -> dict[str, np.ndarray]:
     properties = of_sorting(analyzer.sorting)
     if find_spec("pandas") is None:  # then no metrics can have been computed here
         return properties
-    metrics = analyzer.get_metrics_extension_data().reindex(analyzer.unit_ids)
-    return properties | of_table(metrics)
+    return properties | of_table(metrics_of(analyzer))
+
+
+def metrics_of(analyzer: Any) -> Any:
+    """SpikeInterface's table of an analyzer's metrics, with one row a unit.
+
+    Where it is read from a folder, ids such as "001" have become numbers: then rows go by their place.
+
+    Warns
+    -----
+    UserWarning
+        Where units have no row.
+    """
+    table = analyzer.get_metrics_extension_data()
+    missing = [str(unit) for unit in analyzer.unit_ids if unit not in table.index]
+    if missing and len(table) == len(analyzer.unit_ids):
+        return table.set_axis(analyzer.unit_ids)
+    if missing and len(table):
+        warn(f"the metrics of the analyzer are not of its units: {missing[:5]} have none; compute them again")
+    return table.reindex(analyzer.unit_ids)
 
 
 def of_table(frame: Any) -> dict[str, np.ndarray]:

@@ -113,7 +113,7 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
             raise TypeError(f"SelectUnits chooses by the SpikeSamples of align(sorting, behavior), or by counts in an "
                             f"array; got {type(X).__name__}")  # fmt: skip
         X = self._samples_of(X)
-        self.unit_ids_ = {}
+        chosen = {}
         for position in np.unique(X.session_index):  # of the others a subset may have lost the spikes
             session, name = X.sessions[position], X.session_name(position)
             keep = self._wanted(session, name)
@@ -122,8 +122,9 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
                 keep &= query_units(session, self.query, name)
             if not keep.any():
                 raise ValueError(f"{self!r} leaves no unit of session {name!r}")
-            self.unit_ids_[name] = session.unit_ids[keep]
+            chosen[name] = session.unit_ids[keep]
         self._check_all_found(X)
+        self.unit_ids_ = chosen
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -155,7 +156,8 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
             if len(sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
                 (name,) = self.unit_ids_  # unnamed: the only one there is, as in POYODecoder.predict
             if name not in self.unit_ids_:
-                raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}")
+                raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}. "
+                                 "Samples of align(..., session_id=) bear their names")  # fmt: skip
             units = [str(unit) for unit in self.unit_ids_[name]]
             kept[position] = keep_units(session, np.isin(session.unit_names, units))
         return kept

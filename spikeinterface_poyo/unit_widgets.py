@@ -166,15 +166,17 @@ def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tupl
     """Label and value of each unit of what is asked for."""
     from .extension import get_unit_metrics
     from .spikes_in import as_session
+    from .unit_properties import of_sorting
     from .unit_selection import firing_rates
 
     if color_by is None:
         return "firing rate (Hz)", firing_rates(as_session(sorting_analyzer))
-    if color_by in sorting_analyzer.sorting.get_property_keys():
-        return color_by, np.asarray(sorting_analyzer.get_sorting_property(color_by))
+    properties = of_sorting(sorting_analyzer.sorting)
+    if color_by in properties:
+        return color_by, properties[color_by]
     table = get_unit_metrics(sorting_analyzer)
     if color_by not in table:
-        known = sorted({*sorting_analyzer.sorting.get_property_keys(), *table.columns})
+        known = sorted({*properties, *table.columns})
         raise ValueError(f"color_by={color_by!r} is no property and no metric of the units; there are {known}")
     return color_by, table[color_by].to_numpy()
 

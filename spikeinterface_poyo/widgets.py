@@ -66,10 +66,12 @@ def output_labels(extension: ComputePOYODecoding) -> list[str]:
 def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None) -> list[int]:
     """Indices of outputs to draw; all where None."""
     n_outputs = extension.data["targets"].shape[1]
-    chosen = list(range(n_outputs)) if outputs is None else [int(output) for output in outputs]
-    if not chosen or min(chosen) < 0 or max(chosen) >= n_outputs:
-        raise ValueError(f"outputs must be indices from 0 to {n_outputs - 1}, got {outputs!r}")
-    return chosen
+    if outputs is None:
+        return list(range(n_outputs))
+    chosen = np.asarray(outputs)
+    if chosen.ndim != 1 or not len(chosen) or not np.isin(chosen, np.arange(n_outputs)).all():
+        raise ValueError(f"outputs must be a list of indices from 0 to {n_outputs - 1}, got {outputs!r}")
+    return chosen.astype(int).tolist()
 
 
 def turn_of(extension: ComputePOYODecoding) -> float | None:

@@ -13,7 +13,7 @@ from spikeinterface_poyo import BlockedKFold, align, simulate_session
 from spikeinterface_poyo.cross_decoding import check_folds, cross_decode
 from spikeinterface_poyo.held_out_windows import Shift, place_windows
 from spikeinterface_poyo.importance import N_SHIFTS, adjust, shift_p, sign_flip_p, unit_importance
-from spikeinterface_poyo.spikes_in import make_segment
+from spikeinterface_poyo.session import make_segment
 from spikeinterface_poyo.unit_selection import firing_rates, keep_units
 
 
