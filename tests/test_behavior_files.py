@@ -44,6 +44,9 @@ def test_npz(tmp_path):
         ({"times": TIMES, "values": TIMES, "speed": TIMES}, "speed"),
         ({"times": TIMES, "values": TIMES[:-1]}, r"shapes .* or \(n, n_outputs\); got \(20,\) and \(19,\)"),
         ({"times": TIMES * np.nan, "values": TIMES}, "must be finite"),
+        ({"times": TIMES, "values": TIMES, "names": ["x", "y"]}, r"names for its 1 output\(s\)"),
+        ({"times": TIMES, "values": TIMES.astype(str)}, "must be numbers; got float64 and <U"),
+        ({"times": TIMES, "values": TIMES, "units": ["m", "s"]}, "one unit of measure"),
         ({"times": TIMES, "values": np.array([{}] * 20)}, "allow_pickle"),
     ],
 )  # fmt: skip
@@ -86,7 +89,7 @@ def test_units_of_measure_of_a_npz(unit, known, tmp_path):
     assert read_behavior(tmp_path / "b.npz").units == known
 
 
-@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2"])
+@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2", "0.1*mm"])
 def test_units_of_measure_that_nobody_knows(unit, tmp_path):
     np.savez(tmp_path / "b.npz", times=TIMES, values=TIMES, units=unit)
     with pytest.warns(UserWarning, match=r"of b\.npz is unknown to quantities: taken as none"):

@@ -12,9 +12,11 @@ from spikeinterface.core import (
     aggregate_units,
     create_sorting_analyzer,
     select_segment_sorting,
+    split_sorting,
 )
 from spikeinterface.core.segmentutils import SplitSegmentSorting
 
+from spikeinterface_poyo.behavior_in import as_signals
 from spikeinterface_poyo.spikes_in import as_session
 
 FS = 1000.0
@@ -97,6 +99,66 @@ def test_a_recording_matters_where_it_has_times_of_its_own(registered):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert first_spike(aggregate_units([plain])) == 0.0
+
+
+@pytest.fixture
+def drifting() -> NumpyRecording:
+    recording = NumpyRecording([np.zeros((4000, 2))], FS)
+    recording.set_times(START + np.arange(4000) / FS * 1.01, segment_index=0, with_warning=False)
+    return recording
+
+
+RECORDINGS = {
+    "itself": (lambda recording: recording, True),
+    "a slice": (lambda recording: recording.frame_slice(0, 3000), True),
+    "channels": (lambda recording: recording.select_channels([0]), True),
+    "a slice of channels": (lambda recording: recording.select_channels([0]).frame_slice(0, 3000), True),
+    "channels of a slice": (lambda recording: recording.frame_slice(0, 3000).select_channels([0]), False),
+    "a slice of a slice": (lambda recording: recording.frame_slice(0, 3500).frame_slice(0, 3000), False),
+}
+
+
+@pytest.mark.parametrize("how", RECORDINGS)
+def test_times_that_a_recording_loses_are_told_of(drifting, how):
+    make, keeps = RECORDINGS[how]
+    recording = make(drifting)
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    sorting.register_recording(recording)
+    given = {"spikes": lambda: as_session(sorting), "behaviour": lambda: as_signals(recording)}
+    for what, read in given.items():
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            read()
+        assert any("does not hand on the times" in str(one.message) for one in told) != keeps, what
+    if keeps:
+        times = drifting.get_times()[FRAMES["b"]]
+        assert set(times) <= set(as_session(sorting).segments[0].spike_times)
+
+
+def test_a_shift_told_on_top_of_a_slice_is_no_loss():
+    recording = NumpyRecording([np.zeros((4000, 2))], FS, t_starts=[START]).frame_slice(1000, 3000)
+    recording.shift_times(5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert as_signals(recording)[0].times[0] == START + 6.0
+
+
+def test_segments_of_a_split_sorting_are_on_their_recordings_clocks():
+    recordings = [NumpyRecording([np.zeros((n, 2))], FS, t_starts=[start]) for n, start in ((2000, 3.0), (4000, 50.0))]
+    sorting = NumpySorting.from_unit_dict({"a": np.array([5, 2007])}, FS)
+    segments = as_session(split_sorting(sorting, recordings)).segments
+    assert [segment.spike_times.tolist() for segment in segments] == [[3.005], [50.007]]
+
+
+def test_an_analyzer_whose_sorting_was_shifted_is_told_of():
+    recording = NumpyRecording([np.zeros((2000, 2), dtype=np.float32)], FS, t_starts=[START])
+    recording.set_dummy_probe_from_locations(np.array([[0.0, 0], [0, 20]]))
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    sorting.register_recording(recording)
+    sorting.shift_times(1.5)
+    analyzer = create_sorting_analyzer(sorting, recording, sparse=False)
+    with pytest.warns(UserWarning, match=r"sorting begins at 101.5 s and its recording at 100 s, which is what counts"):
+        assert first_spike(analyzer) == START
 
 
 def test_what_never_had_a_clock_loses_none():

@@ -71,11 +71,27 @@ def test_the_effect_is_that_of_decoding_the_merged_analyzer(analyzer):
         ({"merge_unit_groups": [["u0", "u1"], ["u1", "u2"]]}, "different units of"),
         ({"split_units": {"u9": [[0], [1]]}}, "unknown unit 'u9'"),
         ({"split_units": {"u0": [[0], [1]]}}, "once"),
+        ({"split_units": {"u0": [[0], [10**6]]}}, "once"),
+        ({"split_units": {"u0": np.arange(5)}}, "once"),
+        ({"merge_unit_groups": ["u0", "u1"]}, "must be a list of lists of units"),
     ],
 )
 def test_changes_that_are_refused(analyzer, change, message):
     with pytest.raises(ValueError, match=message):
         compare_curation(analyzer, **change)
+
+
+def test_another_clock_is_refused(simulate, tmp_path):
+    simulated = simulate(n_units=3, duration=24.0)
+    analyzer = make_analyzer(*make_recording(tmp_path / "recording", simulated, 24.0), "binary_folder", tmp_path)
+    behavior = (simulated.times + T_START, simulated.values)
+    analyzer.compute("poyo_decoding", behavior=behavior, importance=False, **QUICK)
+    analyzer._recording = None
+    with (
+        pytest.warns(UserWarning, match="has no recording"),
+        pytest.raises(ValueError, match=r"lay from 100.000 to 124.000 s .*set_temporary_recording"),
+    ):
+        compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]])
 
 
 def test_no_block_lies_in_two_folds():

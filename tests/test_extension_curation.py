@@ -197,6 +197,17 @@ def test_a_merge_says_what_must_be_computed_again(analyzers):
         selected.get_decoder().predict(merged)
 
 
+def test_a_merged_unit_is_not_taken_for_one_that_had_its_id(analyzers):
+    with pytest.warns(UserWarning, match="poyo_decoding"):
+        merged = analyzers["memory"].merge_units([["u0", "u1"]], new_unit_ids=["u0"])
+    extension = merged.get_extension("poyo_decoding")
+    assert extension.units_to_recompute == ["u0"]
+    with pytest.raises(ValueError, match=r"'u0'.*not there at fit"):
+        extension.get_decoder().decode(merged)
+    times = analyzers["memory"].get_extension("poyo_decoding").get_data()["times"]
+    assert np.isfinite(extension.get_decoder().predict(merged.select_units(["u2", "u3", "u4"]), times)).all()
+
+
 def test_the_name_of_select_until_spikeinterface_0_104():
     assert ComputePOYODecoding._select_extension_data is ComputePOYODecoding._select_units_extension_data
 

@@ -134,6 +134,15 @@ def test_adjusting_is_benjamini_and_hochbergs():
     np.testing.assert_allclose(shift_p(np.array([[1.0, 2, 3], [-1, 0, 1]])), [0.25, 0.75])
 
 
+def test_flips_in_parts_are_those_at_once(monkeypatch):
+    difference = np.random.default_rng(0).normal(0.1, 1, (3, 21))
+    p = []
+    for at_once in (500, 4):
+        monkeypatch.setattr("spikeinterface_poyo.importance.BLOCKS_AT_ONCE", at_once)
+        p.append(sign_flip_p(difference, np.random.default_rng(1)))
+    np.testing.assert_array_equal(*p)
+
+
 @pytest.mark.slow
 def test_tuned_units_are_told_from_untuned_ones(small_decoder):
     scores, tuned, p = [], [], []

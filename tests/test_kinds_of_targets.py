@@ -113,3 +113,44 @@ def test_a_session_with_fewer_outputs_stands_by_itself(simulate, small_decoder):
         decoder.calibrate(X[mine], y[mine], cv="prefit")
         assert small_decoder().fit(X[mine], y[mine]).n_outputs_ == (1 if name == "a" else 2)
     assert decoder.score(X, y) == pytest.approx(np.mean(scores))
+
+
+def test_one_output_by_name_may_be_of_either_shape(simulate):
+    one, two = simulate(0), simulate(1)
+    behaviors = [{"v": one.behavior}, {"v": (two.times, two.values[:, None])}]
+    for given in (behaviors, behaviors[::-1]):
+        _, y = align([one.spikes, two.spikes], given)
+        np.testing.assert_array_equal(y["v"][:, 0], np.concatenate([np.ravel(b["v"][1]) for b in given]))
+
+
+def test_no_samples_have_no_targets(session, sides, small_decoder):
+    X, y = align(session.spikes, {"v": session.behavior, "side": (session.times, sides.astype(str))})
+    decoded = small_decoder().fit(X, y).predict(X[:0])
+    assert (decoded.shape, decoded.dtype.names) == ((0,), ("v", "side"))
+
+
+def named_signal(values: np.ndarray, names: list[str]) -> neo.AnalogSignal:
+    return neo.AnalogSignal(values, "m", sampling_rate=10 * pq.Hz, array_annotations={"channel_names": names})
+
+
+def test_names_of_outputs_go_with_as_many(simulate, small_decoder):
+    session = simulate(0, n_outputs=2)
+    decoder = small_decoder(warm_start=True).fit(session.spikes, named_signal(session.values, ["x", "y"]))
+    X, y = align(session.spikes, named_signal(session.values[:, [0, 1, 0]], ["a", "b", "c"]))
+    decoder.fit(X, y[:, :2])
+    assert decoder.sessions_.readouts["behavior"].output_names == ("x", "y")
+    assert list(decoder.decode(session.spikes).array_annotations["channel_names"]) == ["x", "y"]
+
+
+def test_truth_values_and_text_stay_what_they_are(simulate, small_decoder):
+    one, two = simulate(0), simulate(1)
+    behaviors = [(one.times, one.values > 0), (two.times, np.where(two.values > 0, "up", "down"))]
+    X, y = align([one.spikes, two.spikes], behaviors, behavior_name=["a", "b"])
+    assert {type(label) for label in y[X.session_ids == "session_0"]} == {bool}
+
+
+def test_weights_that_leave_nothing_are_refused(session, sides, small_decoder):
+    for weights, message in (({5: 0, 2: 0.0}, "all labels the weight zero"), ({5: np.inf}, "finite weights")):
+        classifier = POYOClassifier(**small_decoder(class_weight=weights).get_params())
+        with pytest.raises(ValueError, match=message):
+            classifier.fit(session.spikes, (session.times, sides))

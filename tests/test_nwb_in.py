@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from spikeinterface_poyo import align, read_nwb_behavior, read_nwb_epochs
 from spikeinterface_poyo.behavior_in import as_signal
 from spikeinterface_poyo.nwb_in import opened
+from spikeinterface_poyo.spikes_in import as_session
 
 pynwb = pytest.importorskip("pynwb")
 
@@ -221,6 +223,14 @@ class TestObservationIntervals:
         assert inside.all()
         assert (X.sessions[0].segments[0].t_start, X.sessions[0].segments[0].t_stop) == (0.0, 40.0)
 
+    def test_a_grid_of_ours_is_no_mistake_of_the_users(self, small_decoder):
+        file = observed_file([[[0.0, 10.0], [30.0, 40.0]], [[0.0, 10.0], [30.0, 40.0]]])
+        times = np.r_[np.arange(0, 10.0, 0.5), np.arange(30, 40.0, 0.5)]
+        decoder = small_decoder(max_iter=1).fit(file, (times, np.sin(times)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert len(decoder.predict(file)) == 81
+
     def test_they_reach_as_far_as_the_spikes(self):
         with pytest.warns(UserWarning, match=r"outside the spikes' 1.000 to 9.000 s, in 1 period"):
             align(observed_file([[[2.0, 8.0]]]), self.BEHAVIOUR)
@@ -229,3 +239,17 @@ class TestObservationIntervals:
         with pytest.warns(UserWarning, match=r"outside the spikes' 1.000 to 9.000 s and are left out"):
             X, _ = align(observed_file([None]), self.BEHAVIOUR)
         assert X.sessions[0].segments[0].observed is None
+
+
+@pytest.mark.parametrize(("names", "ids"), [(["2", "0", "1"], ["2", "0", "1"]), (["a", "a", "b"], [0, 1, 2])])
+def test_units_are_known_by_their_names_as_in_spikeinterface(names, ids):
+    file = pynwb.NWBFile("x", "x", datetime.now(timezone.utc))
+    file.add_unit_column("unit_name", "name")
+    for name in names:
+        file.add_unit(spike_times=SPIKES[0], unit_name=name)
+    assert as_session(file).unit_ids.tolist() == ids
+
+
+def test_a_series_of_text_is_no_behaviour():
+    with pytest.raises(ValueError, match="'speed' must hold numbers, it holds"):
+        as_signal(series(data=np.array(["a"] * 60)))

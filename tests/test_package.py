@@ -68,16 +68,9 @@ print([n for n in spikeinterface_poyo.__all__ if not callable(getattr(spikeinter
 
 
 def test_adapters_and_samples_know_nothing_of_torch():
-    adapters = [
-        "spikes_in",
-        "spikeinterface_in",
-        "behavior_in",
-        "epochs_in",
-        "nwb_in",
-        "recording_in",
-        "unit_properties",
-    ]
-    modules = [*adapters, "session", "signals", "samples", "alignment", "counts", "windows", "sampling"]
+    spikes, behavior = ["spikes_in", "spikeinterface_in", "unit_properties"], ["behavior_in", "nwb_in", "recording_in"]
+    modules = [*spikes, *behavior, "epochs_in", "session", "signals", "samples", "alignment", "counts", "windows",
+               "sampling"]  # fmt: skip
     imports = ", ".join(f"spikeinterface_poyo.{module}" for module in modules)
     assert run(f"import sys, {imports}; print('torch' in sys.modules)").strip() == "False"
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import KFold
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
 from spikeinterface_poyo.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
@@ -188,6 +189,19 @@ class TestCalibrate:
         assert decoder.calibrate(X, y, cv=BlockedKFold(2, gap=1.0)).calibration_ == by_number  # a window is 1 s
 
     @pytest.mark.usefixtures("short_stages")
+    def test_a_fold_must_train_on_what_it_tests(self, samples, simulate, small_decoder, monkeypatch):
+        one, two = simulate(0), simulate(1)
+        X, y = align([one.spikes, two.spikes], [one.behavior, two.behavior])
+        decoder = small_decoder().fit(X, y)
+        X_late, y_late = align(one.spikes, (one.times, np.column_stack([one.values, one.values])))
+        y_late[: 2 * len(y_late) // 3, 1] = np.nan
+        late = small_decoder().fit(X_late, y_late)
+        monkeypatch.setattr("spikeinterface_poyo.adaptation.learn", None)  # nothing is trained before
+        with pytest.raises(ValueError, match=r"fold 0 of 2 cannot calibrate: it tests session\(s\) \['session_0'\]"):
+            decoder.calibrate(X, y, cv=KFold(2))
+        with pytest.raises(ValueError, match=r"fold 2 of 3 cannot calibrate: of what it trains on, output\(s\) \[1\]"):
+            late.calibrate(X_late, y_late, cv=3)
+
     def test_it_is_kept_only_as_long_as_weights_are(self, samples, simulate, small_decoder):
         X, y = samples
         decoder = small_decoder(early_stopping=False).fit(X, y).calibrate(X, y, cv="prefit")

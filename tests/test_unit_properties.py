@@ -209,3 +209,14 @@ class TestAnalyzer:
         bare = create_sorting_analyzer(analyzer.sorting, analyzer.recording, sparse=False)
         assert "label" in as_session(bare).properties
         assert "snr" not in as_session(bare).properties
+
+    def test_ids_that_become_numbers_in_a_folder(self, analyzer, tmp_path):
+        renamed = analyzer.sorting.rename_units(["001", "1e3", "NA", "7"])
+        made = create_sorting_analyzer(
+            renamed, analyzer.recording, sparse=False, format="binary_folder", folder=tmp_path / "ids"
+        )
+        made.compute(["random_spikes", "noise_levels", "templates"], progress_bar=False)
+        made.compute("quality_metrics", metric_names=["num_spikes"], progress_bar=False)
+        here, there = (as_session(one).properties for one in (made, load_sorting_analyzer(tmp_path / "ids")))
+        np.testing.assert_array_equal(there["num_spikes"], here["num_spikes"])
+        assert np.isfinite(here["num_spikes"]).all()

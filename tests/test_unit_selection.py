@@ -220,3 +220,12 @@ def test_sortings_keep_the_chosen_units(both):
 def test_ids_are_a_list(one, ids):
     with pytest.raises(ValueError, match="ids must be a list of unit ids"):
         SelectUnits(ids=ids).fit(one)
+
+
+def test_a_failed_fit_leaves_nothing_behind():
+    behavior = (np.arange(10.0), np.arange(10.0))
+    X, _ = align([{"a": np.arange(0, 10, 0.1)}, {"b": [5.0]}], [behavior, behavior])
+    with pytest.raises(ValueError, match="leaves no unit of session 'session_1'"):
+        (selector := SelectUnits(ids=["a"])).fit(X)
+    with pytest.raises(NotFittedError):
+        selector.transform(X)
