@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .behavior_in import as_signals
-from .by_name import named_columns, side_by_side, stacked
+from .by_name import joint_samples, named_columns, stacked
 from .epochs_in import as_segment_intervals
 from .measures import rescale
 from .samples import SpikeSamples
@@ -116,7 +116,7 @@ def pair(
                 columns[name] = signal.values[inside]
                 if not signal.is_labels:
                     columns[name] = rescale(columns[name], signal.units, target.units, what)
-            joint, rows = side_by_side(times, list(columns.values()))
+            joint, rows = joint_samples(times, list(columns.values()))
             values.append(dict(zip(columns, rows, strict=True)))
             samples.append((i, j, joint))
     if epochs is not None and not any(len(joint) for _, _, joint in samples):

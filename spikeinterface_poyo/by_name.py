@@ -30,7 +30,7 @@ def unknown(n: int, like: np.ndarray) -> np.ndarray:
     return np.full((n, *like.shape[1:]), np.nan if is_number else None, dtype=np.float64 if is_number else object)
 
 
-def side_by_side(times: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+def joint_samples(times: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Behaviours of one segment as columns of the same samples.
 
     Where all have the same times they share samples; else each has samples of its own, at which the others are

@@ -13,12 +13,12 @@ import torch
 from .cross_decoding import only_readout
 from .estimator import POYODecoder
 from .network import WindowBatch
-from .prediction import evaluating, to_batch, windows_at_once
+from .prediction import evaluating, window_batch, windows_at_once
 from .readout import MeasuredReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .session import Segment
-from .windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes, tokenize
+from .windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes
 
 BLOCK = 5.0  # seconds: shortest block of time within which errors are summed
 MAX_QUERIES = 8  # samples that a window is asked for
@@ -98,18 +98,8 @@ class HeldOutWindows:
 
     def batch(self, some: slice) -> WindowBatch:
         """Some of the windows."""
-        windows = self.windows(self.start[some])
-        tokens = tokenize([self.rows], windows, self.window_length)
-        n_windows = len(windows.start)
-        session = np.full(n_windows, self.rows.session_row, dtype=np.int64)
-        relative = self.query[some] - windows.start[:, None]
-        columns = np.tile(self.rows.columns, (n_windows, 1))
-        return to_batch(tokens, session, relative, columns, self.decoder.network_.omega.device)
-
-    def windows(self, start: np.ndarray) -> Windows:
-        """Windows that read all there is in them."""
-        everything = np.full(len(start), np.inf)
-        return Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
+        start = self.start[some]
+        return window_batch(self.decoder.network_, self.rows, start, self.query[some] - start[:, None])
 
     def changed(self, batch: WindowBatch, first: int, change: str | Shift | None) -> WindowBatch:
         """The batch with one unit silenced or shifted."""
@@ -127,7 +117,7 @@ class HeldOutWindows:
         if isinstance(change, str):
             return batch
         n_windows = len(batch.token)
-        windows = self.windows(self.start[first : first + n_windows])
+        windows = Windows.reading_all(self.start[first : first + n_windows])
         moved = self.shifted(local, change.place)
         window, _, time, log_weight = read_spikes(moved, windows, np.arange(n_windows), self.window_length)
         token = np.full(len(window), row * N_TOKEN_TYPES + SPIKE)

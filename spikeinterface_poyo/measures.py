@@ -11,7 +11,7 @@ from .recognition import is_a
 from .warning import warn
 
 # What files write where a quantity has no unit of measure, in lower case.
-NO_UNIT = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
+NO_MEASURE = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary units", "n/a", "na", "none", "unknown"}
 
 # What quantities raises for units that it does not know, or cannot convert.
 UNKNOWN_UNIT = (ValueError, LookupError, SyntaxError)
@@ -19,7 +19,7 @@ UNKNOWN_UNIT = (ValueError, LookupError, SyntaxError)
 
 def known_unit(unit: str | None, what: str) -> str | None:
     """The unit of measure that a file states, as quantities writes it; None, with a warning, where it is unknown."""
-    if unit is None or unit.strip().lower() in NO_UNIT:
+    if unit is None or unit.strip().lower() in NO_MEASURE:
         return None
     import quantities as pq
 

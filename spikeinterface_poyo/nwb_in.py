@@ -49,7 +49,7 @@ def read_nwb_behavior(source: Any, name: str | Sequence[str] | None = None) -> S
     with opened(source) as container:
         if name is None or isinstance(name, str):
             return from_series(find_series(container, name))
-        return side_by_side({one: from_series(find_series(container, one)) for one in name})
+        return as_outputs({one: from_series(find_series(container, one)) for one in name})
 
 
 def read_nwb_epochs(source: Any, name: str = "trials") -> np.ndarray:
@@ -147,7 +147,7 @@ def from_series(series: Any) -> Signal:
     )
 
 
-def side_by_side(signals: Mapping[str, Signal]) -> Signal:
+def as_outputs(signals: Mapping[str, Signal]) -> Signal:
     """One signal with each of these, one-dimensional, as an output."""
     if not signals:
         raise ValueError("got an empty list of names; expected at least one")

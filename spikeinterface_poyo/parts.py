@@ -13,7 +13,7 @@ GPU_SHARE = 0.5  # of its memory that training may take for a part
 GPU_BYTES = 3  # that training takes for each of these values and each layer, four more than the processor has
 
 
-def windows_at_once(config: NetworkConfig, n_tokens: float, device: torch.device) -> int:
+def windows_a_part(config: NetworkConfig, n_tokens: float, device: torch.device) -> int:
     """Number of windows of so many tokens that a part has; the largest activations are projected tokens and latents."""
     latents = config.n_steps * config.num_latents_per_step * 3 * config.self_heads * config.dim_head
     tokens = n_tokens * 2 * config.cross_heads * config.dim_head
@@ -37,6 +37,6 @@ def parts(config: NetworkConfig, batch: WindowBatch) -> list[Tensor]:
     every = torch.arange(len(n_tokens), device=n_tokens.device)
     for group in every.split(GROUP if every.device.type == "cpu" else len(every)):
         in_group = n_tokens[group]
-        n_parts = -(-len(group) // windows_at_once(config, float(in_group.float().mean()), every.device))
+        n_parts = -(-len(group) // windows_a_part(config, float(in_group.float().mean()), every.device))
         found += group[in_group.argsort(stable=True)].tensor_split(n_parts)
     return found

@@ -109,18 +109,21 @@ def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.n
 
 def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, read: Read) -> np.ndarray:
     """What windows of one block say that read all spikes there are, (n_windows, Q, n_columns), float64."""
-    everything = np.full(len(start), np.inf)
-    windows = Windows(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
-    tokens = tokenize([block], windows, network.config.window_length)
-    session = np.full(len(start), block.session_row, dtype=np.int64)
-    columns = np.tile(block.columns, (len(start), 1))
-    batch = to_batch(tokens, session, query_time, columns, network.omega.device)
+    batch = window_batch(network, block, start, query_time)
     rows = parts(network.config, batch)
     with evaluating(network):
         some = np.concatenate(list(side_by_side(lambda part: answer(network, batch.by_itself(part), read), rows)))
     answers = np.empty(some.shape)
     answers[torch.cat(rows).cpu().numpy()] = some
     return answers
+
+
+def window_batch(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray) -> WindowBatch:
+    """Windows of one block that read all spikes there are, asked at times (n_windows, Q) after their starts."""
+    tokens = tokenize([block], Windows.reading_all(start), network.config.window_length)
+    session = np.full(len(start), block.session_row, dtype=np.int64)
+    columns = np.tile(block.columns, (len(start), 1))
+    return to_batch(tokens, session, query_time, columns, network.omega.device)
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from .fitting import Learned, keep
 from .model_card import card_facts, model_card
 from .network import POYO
 from .readouts import ContinuousReadout
-from .torch_brain_format import Checkpoint, read_checkpoint, write_checkpoint
+from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
 from .training import TrainingRecord
 from .vocabulary import KnownSession, Vocabulary
 
@@ -46,7 +46,7 @@ def is_torch_file(path: Path) -> bool:
     return path.suffix in TORCH_SUFFIXES and not path.is_dir()
 
 
-def from_checkpoint(checkpoint: Checkpoint) -> Learned:
+def from_checkpoint(checkpoint: TorchBrainCheckpoint) -> Learned:
     """torch_brain's weights with what is known of their sessions.
 
     Its checkpoints do not say what was read out; targets are taken to have been used as they are.

@@ -30,7 +30,7 @@ PADDING_WORD = "NA"
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class TorchBrainCheckpoint:
     """What a torch_brain checkpoint holds, in this package's terms.
 
     Parameters
@@ -62,7 +62,7 @@ class Checkpoint:
 
 def read_checkpoint(
     path: str | PathLike[str], *, window_length: float | None = None, latent_step: float | None = None
-) -> Checkpoint:
+) -> TorchBrainCheckpoint:
     """Read a POYO checkpoint of torch_brain 0.1 or 0.2. Nothing in the file is run, whoever made it.
 
     Shapes and rotary frequencies come from the weights, the dropouts from the hyper-parameters where the file has them.
@@ -78,7 +78,7 @@ def read_checkpoint(
 
     Returns
     -------
-    Checkpoint
+    TorchBrainCheckpoint
 
     Raises
     ------
@@ -97,7 +97,7 @@ def read_checkpoint(
         raise FileNotFoundError(f"there is no file {source}")
     try:
         state, model = network_part(load_plain(source))
-        units, sessions = vocabulary(state, "unit_emb"), vocabulary(state, "session_emb")
+        units, sessions = take_vocabulary(state, "unit_emb"), take_vocabulary(state, "session_emb")
         weights = float_tensors(state)
         config = infer_config(weights, model, {"sequence_length": window_length, "latent_step": latent_step})
         weights["omega"] = weights.pop(OMEGA)[: config.dim_head // 4].clone()
@@ -112,7 +112,7 @@ def read_checkpoint(
         warn(f"{source}: {len(lost)} of {len(units) - 1} units belong to none of its {len(grouped)} sessions, "
              f"going by '<session>/<unit>' (first: {lost[0]!r}); their embeddings are left out")  # fmt: skip
     weights["unit_emb.weight"] = weights["unit_emb.weight"][order]
-    return Checkpoint(config, weights, grouped)
+    return TorchBrainCheckpoint(config, weights, grouped)
 
 
 def network_part(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -138,7 +138,7 @@ def network_part(content: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return inside, dict(model)
 
 
-def vocabulary(state: dict[str, Any], table: str) -> list[str]:
+def take_vocabulary(state: dict[str, Any], table: str) -> list[str]:
     """Take a vocabulary out of ``state``: its words in the order of the table's rows, the padding word first."""
     words = state.pop(f"{table}.vocab", None)
     if not isinstance(words, Mapping):
@@ -213,7 +213,7 @@ def to_torch_brain(
     config : NetworkConfig
         Shape of the network.
     state : mapping of str to Tensor
-        Its ``state_dict()``, rows of the tables as in `Checkpoint`.
+        Its ``state_dict()``, rows of the tables as in `TorchBrainCheckpoint`.
     sessions : mapping of str to sequence of str
         The words of each session's units, ``"<session>/<unit>"``, both in the order of their rows.
 

@@ -28,6 +28,12 @@ class Windows:
     visible_from: np.ndarray
     visible_to: np.ndarray
 
+    @classmethod
+    def reading_all(cls, start: np.ndarray) -> Windows:
+        """Windows of one block that read all spikes there are in them."""
+        everything = np.full(len(start), np.inf)
+        return cls(np.zeros(len(start), dtype=np.int64), start, -everything, everything)
+
     def only(self, mine: slice) -> Windows:
         """Some of the windows."""
         return Windows(self.block[mine], self.start[mine], self.visible_from[mine], self.visible_to[mine])

@@ -11,7 +11,7 @@ import torch
 from spikeinterface_poyo import parts as parts_module
 from spikeinterface_poyo.losses import Layout, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
-from spikeinterface_poyo.parts import parts, windows_at_once
+from spikeinterface_poyo.parts import parts, windows_a_part
 from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import Batch, set_gradients, training_losses
@@ -83,7 +83,7 @@ def test_noise_reaches_every_part_and_its_gradient_goes_to_the_units(monkeypatch
 def test_parts_hold_each_window_once_and_similar_ones_together(monkeypatch):
     batch, *_ = make_batch()
     monkeypatch.setattr(parts_module, "CACHED_VALUES", 1)
-    assert windows_at_once(CONFIG, 1e6, torch.device("cpu")) == 1
+    assert windows_a_part(CONFIG, 1e6, torch.device("cpu")) == 1
     rows = torch.cat(parts(CONFIG, batch))
     assert rows.sort().values.tolist() == list(range(N_WINDOWS))
     for group in rows.split(parts_module.GROUP):

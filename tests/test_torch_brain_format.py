@@ -19,7 +19,12 @@ import torch
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.prediction import to_batch
 from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.torch_brain_format import Checkpoint, read_checkpoint, to_torch_brain, write_checkpoint
+from spikeinterface_poyo.torch_brain_format import (
+    TorchBrainCheckpoint,
+    read_checkpoint,
+    to_torch_brain,
+    write_checkpoint,
+)
 from spikeinterface_poyo.windows import Block, Windows, tokenize
 
 DATA = Path(__file__).parent / "data"
@@ -51,14 +56,14 @@ def draw_windows(sessions: dict[str, tuple[str, ...]], length: float = 1.0, seed
     ]  # fmt: skip
 
 
-def our_network(checkpoint: Checkpoint) -> POYO:
+def our_network(checkpoint: TorchBrainCheckpoint) -> POYO:
     network = POYO(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
     network.load_state_dict(checkpoint.state, strict=True)
     return network.eval()
 
 
 @torch.no_grad()
-def our_predictions(checkpoint: Checkpoint, windows: list[Window]) -> torch.Tensor:
+def our_predictions(checkpoint: TorchBrainCheckpoint, windows: list[Window]) -> torch.Tensor:
     """All that depends on how batches are made for our network; shape (windows, queries, outputs)."""
     unit_row = {word: 1 + i for i, word in enumerate(w for units in checkpoint.sessions.values() for w in units)}
     session_row = {word: 1 + i for i, word in enumerate(checkpoint.sessions)}
@@ -124,7 +129,7 @@ def its_predictions(network: Any, windows: list[Window], order: int | None = Non
     return network(**batch, output_timestamps=torch.from_numpy(np.stack([w.query_time for w in windows])))
 
 
-def assert_same_numbers(checkpoint: Checkpoint, network: Any, windows: list[Window]) -> None:
+def assert_same_numbers(checkpoint: TorchBrainCheckpoint, network: Any, windows: list[Window]) -> None:
     """Ours are torch_brain's but for its rounding, as far as the order of its tokens shows that."""
     expected = its_predictions(network, windows)
     difference = (our_predictions(checkpoint, windows) - expected).abs().max()
@@ -160,13 +165,13 @@ def lightning(state: dict[str, Any], **model: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def ours() -> Checkpoint:
+def ours() -> TorchBrainCheckpoint:
     """A network of this package with weights of some size."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         network = POYO(CONFIG, 6, 3)
         enlarge(network)
-    return Checkpoint(CONFIG, network.state_dict(), SESSIONS)
+    return TorchBrainCheckpoint(CONFIG, network.state_dict(), SESSIONS)
 
 
 @pytest.fixture
@@ -572,7 +577,9 @@ def test_torch_brain_lays_as_many_latent_steps(torch_brain, ours):
     assert arguments["latent_step"] == pytest.approx(0.1, rel=1e-12)
     network = torch_brain.POYO(**arguments, dim_out=3)
     network.load_state_dict(content["state_dict"])
-    assert_same_numbers(Checkpoint(config, ours.state, SESSIONS), network.eval(), draw_windows(SESSIONS, length=1.1))
+    assert_same_numbers(
+        TorchBrainCheckpoint(config, ours.state, SESSIONS), network.eval(), draw_windows(SESSIONS, length=1.1)
+    )
 
 
 @pytest.mark.parametrize(
