@@ -52,9 +52,9 @@ def read_npz(path: Path) -> Signal:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip
         times, values = archive["times"], archive["values"]
-        units = [str(unit) for unit in np.atleast_1d(archive["units"])] if "units" in archive else [None]
+        units = sorted({str(unit) for unit in np.atleast_1d(archive["units"])}) if "units" in archive else [None]
         names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
-    if not all(np.issubdtype(array.dtype, np.number) for array in (times, values)):
+    if times.dtype.kind not in "iuf" or values.dtype.kind not in "biuf":
         raise ValueError(f"times and values of {path} must be numbers; got {times.dtype} and {values.dtype}")
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "

@@ -97,8 +97,8 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
     for name, readout in shared.items():
         if isinstance(readout, CircularReadout) and not readout.is_told(behaviors[name][0]):
             turn = f"{readout.period:g}"
-            warn(f"behaviour {name!r} is taken for angles of which {turn} is a full turn, as in the weights to start "
-                 f"from; behavior_type=('circular', {turn}) says so, 'continuous' that they are numbers")  # fmt: skip
+            warn(f"behaviour {name!r} is taken for angles of which {turn} is a full turn, as was learned under "
+                 f"that name; behavior_type=('circular', {turn}) says so, 'continuous' that they are none")  # fmt: skip
     return shared
 
 
@@ -140,17 +140,14 @@ def make_readouts(
 def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None:
     """Refuse weights of labels that there are not, where labels that there are have none: a slip of the pen.
 
-    A training fold may lack a label that has a weight. Nor may all labels of a behaviour have weight zero.
+    A training fold may lack a label that has a weight.
 
     Raises
     ------
     ValueError
         Naming them.
     """
-    weighed = [readout for readout in readouts if isinstance(readout, CategoricalReadout)]
-    if any(not any(readout.class_weight) for readout in weighed):
-        raise ValueError(f"class_weight={class_weight!r} gives all labels the weight zero: there is nothing to learn")
-    labels = {label for readout in weighed for label in readout.classes}
+    labels = {label for readout in readouts if isinstance(readout, CategoricalReadout) for label in readout.classes}
     if not isinstance(class_weight, Mapping) or labels <= set(class_weight):
         return
     strange = [label for label in class_weight if label not in labels]

@@ -66,12 +66,13 @@ def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -
                 raise ValueError(f"behaviour {name!r} is numbers in one segment and labels in another")
             if values.ndim > example[name].ndim:
                 example[name] = values
-    return {
-        name: np.concatenate(
-            [
-                part.get(name, unknown(n, like)).reshape(n, *like.shape[1:])
-                for part, n in zip(parts, lengths, strict=True)
-            ]
-        )
-        for name, like in example.items()
-    }
+    kinds = {name: {part[name].dtype.kind for part in parts if name in part} for name in example}
+    stack = {}
+    for name, like in example.items():
+        columns = [
+            part.get(name, unknown(n, like)).reshape(n, *like.shape[1:]) for part, n in zip(parts, lengths, strict=True)
+        ]
+        if len(kinds[name]) > 1:  # truth values are no text
+            columns = [column.astype(object) for column in columns]
+        stack[name] = np.concatenate(columns)
+    return stack

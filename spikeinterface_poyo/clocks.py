@@ -56,33 +56,46 @@ def parents_of(sorting: Any) -> list[Any]:
 
 def warn_of_lost_times(recording: Any) -> None:
     """Say where a recording was made from one whose times it has lost, as by a slice and then a choice of channels."""
-    for child, parent in lineage(recording):
-        if lost_times(child, parent):
+    for child in lineage(recording):
+        if lost_times(child):
             warn(f"SpikeInterface's {type(child).__name__} does not hand on the times of the recording that it was "
-                 "made from, so what goes by its clock is off: recording.set_times(...) restores them")  # fmt: skip
+                 "made from, so what goes by its clock is off. set_times(...) of that one restores them, or to choose "
+                 "channels before a slice; then register the recording again")  # fmt: skip
             return
 
 
-def lineage(recording: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield a recording and the one that it was made from, then that one and its own, until one has several or none."""
-    while True:
-        parents = [value for value in recording._kwargs.values() if is_a(value, "spikeinterface", "BaseRecording")]
-        if len(parents) != 1:
-            return
-        yield recording, parents[0]
-        (recording,) = parents
+def lineage(recording: Any) -> Iterator[Any]:
+    """Yield a recording and all that it was made from."""
+    yield recording
+    for parent in made_from(recording):
+        yield from lineage(parent)
 
 
-def lost_times(child: Any, parent: Any) -> bool:
-    """Whether a recording of the same samples as its parent, or a slice of them, has other times that nobody told."""
-    first = child._kwargs["start_frame"] if is_a(child, "spikeinterface", "FrameSliceRecording") else None
+def made_from(recording: Any) -> list[Any]:
+    """Recordings that a recording was made from."""
+    given = [value if isinstance(value, list) else [value] for value in recording._kwargs.values()]
+    return [value for values in given for value in values if is_a(value, "spikeinterface", "BaseRecording")]
+
+
+def lost_times(child: Any) -> bool:
+    """Whether a recording of the same samples as the only one it was made from, or of a slice of them, has other times.
+
+    Only time vectors get lost: where there is none before, SpikeInterface hands on the start.
+    """
+    parents = made_from(child)
     n_segments = child.get_num_segments()
-    if n_segments != parent.get_num_segments() or child.get_sampling_frequency() != parent.get_sampling_frequency():
+    if len(parents) != 1 or parents[0].get_num_segments() != n_segments:
+        return False
+    (parent,) = parents
+    first = child._kwargs["start_frame"] if is_a(child, "spikeinterface", "FrameSliceRecording") else None
+    if child.get_sampling_frequency() != parent.get_sampling_frequency():
         return False
     for index in range(n_segments):
         n_samples = child.get_num_samples(index)
         if child.has_time_vector(index) or (first is None and n_samples != parent.get_num_samples(index)):
             continue  # times of its own, or samples of its own
+        if not any(older.get_num_segments() > index and older.has_time_vector(index) for older in lineage(parent)):
+            continue
         off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0)
         if start_of(child.segments[index]):  # its own, or that of a slice: only what lies between can be lost
             off -= off[0]
@@ -91,8 +104,8 @@ def lost_times(child: Any, parent: Any) -> bool:
     return False
 
 
-def differences(child: Any, parent: Any, index: int, samples: np.ndarray, first: int) -> np.ndarray:
-    """Seconds between times of samples of a recording and of the same ones, ``first`` later, of its parent."""
-    own = [child.sample_index_to_time(int(sample), segment_index=index) for sample in samples]
-    its = [parent.sample_index_to_time(int(sample) + first, segment_index=index) for sample in samples]
+def differences(one: Any, other: Any, index: int, samples: np.ndarray, later: int = 0) -> np.ndarray:
+    """Seconds between times of samples of one recording, or sorting, and of those ``later`` of another one."""
+    own = [one.sample_index_to_time(int(sample), segment_index=index) for sample in samples]
+    its = [other.sample_index_to_time(int(sample) + later, segment_index=index) for sample in samples]
     return np.subtract(own, its)

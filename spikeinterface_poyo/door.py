@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
 from .alignment import pair
+from .class_weights import check_class_weight
 from .readout import Readout
 from .samples import SpikeSamples
 from .session import Session
@@ -84,21 +84,6 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     if (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must not be negative and not all zero")
     return weight / weight.max()  # only their proportions count, and small ones would be lost in float32
-
-
-def check_class_weight(class_weight: Any) -> None:
-    """Refuse what weighs no classes; which there are is seen when labels are there."""
-    if class_weight is None or (isinstance(class_weight, str) and class_weight == "balanced"):
-        return
-    if not isinstance(class_weight, Mapping):
-        raise ValueError(f"class_weight must be a dict of weights by label, 'balanced' or None, got {class_weight!r}")
-    bad = {
-        label: weight
-        for label, weight in class_weight.items()
-        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf)
-    }
-    if bad:
-        raise ValueError(f"class_weight must hold finite weights of zero or more, got {bad}")
 
 
 def check_parameters(decoder: Any) -> None:

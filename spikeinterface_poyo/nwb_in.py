@@ -130,7 +130,7 @@ def time_series(container: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def from_series(series: Any) -> Signal:
     """Pynwb ``TimeSeries``: its timestamps, or starting time and rate; conversion and offset applied."""
     data = np.asarray(series.data[:])
-    if not np.issubdtype(data.dtype, np.number) and data.dtype != bool:
+    if data.dtype.kind not in "biuf":
         raise ValueError(f"the NWB series {series.name!r} must hold numbers, it holds {data.dtype}")
     data = data.astype(np.float64)
     if series.timestamps is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.metrics import accuracy_score
 
+from .class_weights import weigh
 from .encoding import as_label_array, distances, full_turn, on_circle, standardisation
 from .measures import rescale
 from .readout import MeasuredReadout, Readout
@@ -310,7 +311,7 @@ class CategoricalReadout(Readout):
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
         """As of `Readout`; and numbers are no labels."""
         if info.kind is None:
-            return "numbers against labels, which POYOClassifier learns"
+            return "numbers against labels, which POYOClassifier learns, or POYODecoder by name with behavior_type="
         return super().mismatch(info, n_outputs)
 
     def unknown_labels(self, info: TargetInfo) -> list[Any]:
@@ -327,23 +328,6 @@ class CategoricalReadout(Readout):
         known = ~np.isnan(y)
         out[known] = translated[y[known].astype(int)]
         return out
-
-
-def weigh(
-    classes: tuple[Any, ...], codes: np.ndarray, weight: np.ndarray, class_weight: Any
-) -> tuple[tuple[float, ...], float]:
-    """Weight of each class, and entropy of the weighted classes in nats, of samples with these codes and weights."""
-    n_classes, known = len(classes), ~np.isnan(codes)
-    mass = np.bincount(codes[known].astype(int), weight[known], n_classes)
-    if class_weight is None:
-        factor = np.ones(n_classes)
-    elif class_weight == "balanced":
-        factor = np.where(mass > 0, mass.sum() / (n_classes * np.maximum(mass, 1e-300)), 1.0)
-    else:
-        factor = np.array([float(class_weight.get(label, 1.0)) for label in classes])
-    share = mass * factor / (mass * factor).sum()
-    entropy = -float((factor * mass / mass.sum() * np.log(np.maximum(share, 1e-12))).sum())
-    return tuple(factor.tolist()), entropy
 
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}

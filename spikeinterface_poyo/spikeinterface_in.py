@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .clocks import forgets_clock, warn_of_lost_times
+from .clocks import differences, forgets_clock, warn_of_lost_times
 from .recognition import is_a
 from .session import ClockSource, Segment, Session, from_trains, make_segment
 from .stored_spikes import stored_segment
@@ -38,10 +38,11 @@ def warn_of_shift(sorting: Any, recording: Any) -> None:
     if not sorting.has_recording():
         return
     for index in range(sorting.get_num_segments()):
-        own, recorded = (float(clock.sample_index_to_time(0, segment_index=index)) for clock in (sorting, recording))
-        if own != recorded:
-            warn(f"in segment {index} the analyzer's sorting begins at {own:g} s and its recording at {recorded:g} s, "
-                 "which is what counts: shift the recording, before create_sorting_analyzer")  # fmt: skip
+        last = recording.get_num_samples(segment_index=index) - 1
+        apart = differences(sorting, recording, index, np.array([0, last]))
+        if np.abs(apart).max() > 0.5 / recording.get_sampling_frequency():
+            warn(f"in segment {index} the analyzer's sorting is {apart[0]:.6g} to {apart[1]:.6g} s later than its "
+                 "recording, whose times count: shift the recording, before create_sorting_analyzer")  # fmt: skip
 
 
 def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
@@ -50,10 +51,6 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
     The clock is, in SpikeInterface's own order: a registered recording's, the file's own seconds, sample index over
     sampling rate.
     """
-    if recording is None and not sorting.has_recording() and is_a(sorting, "spikeinterface", "SplitSegmentSorting"):
-        from spikeinterface.core import append_recordings
-
-        recording = append_recordings(sorting._kwargs["recording_or_recording_list"])  # a segment's clock is its own's
     has_recording = recording is not None or sorting.has_recording()
     if not has_recording and is_mapped(sorting) and is_in_order(sorting.spikes):
         return from_mapped(sorting)
@@ -61,12 +58,15 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
         return from_selection(sorting)
     if not has_recording and is_a(sorting, "spikeinterface", "SelectSegmentSorting"):
         return from_segments(sorting)
+    if not has_recording and is_a(sorting, "spikeinterface", "SplitSegmentSorting"):
+        return from_split(sorting)
     if not has_recording and forgets_clock(sorting):
         warn(f"SpikeInterface's {type(sorting).__name__} does not hand on the clock of the sorting that it was made "
              "from, so spike times are off by that one's start: sorting.register_recording(recording) restores the "
              "clock")  # fmt: skip
     if has_recording:
         warn_of_lost_times(sorting._recording if recording is None else recording)
+    rate = sorting.get_sampling_frequency()
     vector = None
     segments = []
     for index in range(sorting.get_num_segments()):
@@ -76,11 +76,10 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
             continue
         if vector is None:
             vector = in_order_of_segments(sorting.to_spike_vector())
-        first, past = np.searchsorted(vector["segment_index"], [index, index + 1])
-        frames = vector["sample_index"][first:past]
-        units = vector["unit_index"][first:past]
+        frames, units = spikes_of(vector, index)
         if has_recording:
-            segments.append(from_recording_clock(sorting, recording, index, frames, units))
+            clocked = sorting if recording is None else recording
+            segments.append(from_recording_clock(clocked, index, frames, units, rate))
         else:
             shifted = sorting.segments[index]._t_start and not is_a(sorting, "spikeinterface", "FrameSliceSorting")
             clock: ClockSource = "native" if shifted else "frames"
@@ -92,6 +91,34 @@ def in_order_of_segments(vector: np.ndarray) -> np.ndarray:
     """A spike vector by segments, which SpikeInterface leaves as it was given."""
     index = vector["segment_index"]
     return vector if (index[1:] >= index[:-1]).all() else vector[np.argsort(index, kind="stable")]
+
+
+def spikes_of(vector: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and units of the spikes of one segment."""
+    first, past = np.searchsorted(vector["segment_index"], [index, index + 1])
+    return vector["sample_index"][first:past], vector["unit_index"][first:past]
+
+
+def from_split(sorting: Any) -> Session:
+    """``split_sorting(...)``: each segment on the clock of its recording, shifted as the sorting was."""
+    rate = sorting.get_sampling_frequency()
+    vector = in_order_of_segments(sorting.to_spike_vector())
+    recordings, parent = sorting._kwargs["recording_or_recording_list"], sorting._kwargs["parent_sorting"]
+    start = parent._recording.sample_index_to_time(0, segment_index=0) if parent.has_recording() else 0.0
+    places = [(recording, i) for recording in recordings for i in range(recording.get_num_segments())]
+    segments = []
+    for index, (recording, i) in enumerate(places):
+        warn_of_lost_times(recording)
+        segment, own = from_recording_clock(recording, i, *spikes_of(vector, index), rate), sorting.segments[index]
+        shift = (own._t_start or 0.0) - own.start_frame / rate - start
+        segments.append(shifted(segment, shift) if abs(shift) > 0.5 / rate else segment)
+    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+
+
+def shifted(segment: Segment, shift: float) -> Segment:
+    """The segment, some seconds later."""
+    times, t_start, t_stop = segment.spike_times + shift, segment.t_start + shift, segment.t_stop + shift
+    return replace(segment, spike_times=times, t_start=t_start, t_stop=t_stop)
 
 
 def from_segments(sorting: Any) -> Session:
@@ -146,16 +173,15 @@ def from_selection(sorting: Any) -> Session:
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
-def from_recording_clock(sorting: Any, recording: Any, index: int, frames: np.ndarray, units: np.ndarray) -> Segment:
-    """Segment on the clock of ``recording``, or of the recording registered with ``sorting`` where that is None."""
-    n_frames = (sorting if recording is None else recording).get_num_samples(segment_index=index)
+def from_recording_clock(clocked: Any, index: int, frames: np.ndarray, units: np.ndarray, rate: float) -> Segment:
+    """Segment on the clock of a recording, or of the one that is registered with a sorting."""
+    n_frames = clocked.get_num_samples(segment_index=index)
     if len(frames) and (frames.max() >= n_frames or frames.min() < 0):
         raise ValueError(
             f"segment {index}: spikes lie at samples {frames.min()}..{frames.max()}, outside the recording's 0.."
             f"{n_frames - 1}; remove them with spikeinterface.curation.remove_excess_spikes(sorting, recording)"
         )
-    source = sorting if recording is None else recording
-    ends = np.asarray(source.sample_index_to_time(np.array([0, n_frames - 1]), segment_index=index), dtype=np.float64)
-    extent = (float(ends[0]), float(ends[1]) + 1 / sorting.get_sampling_frequency())
-    times = source.sample_index_to_time(frames, segment_index=index)
+    ends = np.asarray(clocked.sample_index_to_time(np.array([0, n_frames - 1]), segment_index=index), dtype=np.float64)
+    extent = (float(ends[0]), float(ends[1]) + 1 / rate)
+    times = clocked.sample_index_to_time(frames, segment_index=index)
     return make_segment(times, units, extent, "recording")

@@ -126,7 +126,7 @@ class StoredUnits(StoredArray):
 def neighbours(index: Any) -> Any:
     """Whether each element that ``index`` takes of an array is followed by the one that follows it there."""
     if isinstance(index, slice):
-        return True
+        return index.step in (None, 1)
     return np.diff(np.flatnonzero(index) if np.asarray(index).dtype == bool else index) == 1
 
 

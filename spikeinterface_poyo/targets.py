@@ -76,8 +76,8 @@ def as_targets(
     filled = {name: fill(infos[name], columns[name], known.get(name)) for name in columns}
     numbers = [name for name, (info, _) in filled.items() if info.kind != "categorical"]
     if labels and numbers:
-        raise ValueError(f"POYOClassifier learns labels, and the behaviours {numbers} are numbers; POYODecoder learns "
-                         "both together")  # fmt: skip
+        raise ValueError(f"POYOClassifier learns labels, and the behaviours {numbers} are numbers; behavior_type= says "
+                         "that they are categorical, or POYODecoder learns both together")  # fmt: skip
     return lay_out(X, filled)
 
 
@@ -102,7 +102,7 @@ def by_itself(
         raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
     check_length(X, y, "y")
     used = {X.targets[position][0].name for position, _ in X.by_session()}
-    flat = without_padding(y.reshape(len(y), -1), [infos[name] for name in used])
+    flat = without_padding(y.reshape(len(y), -1), [infos[name].n_outputs for name in used], infos.values())
     nowhere = np.isnan(flat).all(axis=0)
     learned = infos.keys() <= known.keys()  # then some may be unknown here, as in a fold to score
     if nowhere.all() or (nowhere.any() and not learned):
@@ -115,11 +115,16 @@ def by_itself(
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
 
 
-def without_padding(y: np.ndarray, infos: Sequence[TargetInfo]) -> np.ndarray:
-    """Targets (n_samples, most outputs) without the columns that only other sessions of `align` had outputs in."""
-    widths = [info.n_outputs for info in infos]
-    widest = y.shape[1] if None in widths else max(filter(None, widths))
-    return y[:, :widest] if np.isnan(y[:, widest:]).all() else y
+def without_padding(y: np.ndarray, widths: Sequence[int | None], aligned: Iterable[TargetInfo]) -> np.ndarray:
+    """Targets (n_samples, most outputs) without the columns in which only other sessions of `align` have outputs.
+
+    ``widths`` are the numbers of outputs of those there are, ``aligned`` the behaviours of all.
+    """
+    widest = max((info.n_outputs or 0 for info in aligned), default=0)
+    if None in widths or y.shape[1] != widest:
+        return y
+    width = max(filter(None, widths))
+    return y[:, :width] if np.isnan(y[:, width:]).all() else y
 
 
 def in_units_of(X: SpikeSamples, infos: Mapping[str, TargetInfo], y: Any) -> tuple[dict[str, TargetInfo], Any]:
@@ -201,8 +206,16 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
 
 
 def has_labels_of(known: Readout | None, values: np.ndarray) -> bool:
-    """Whether numbers are labels that are read out already."""
-    return isinstance(known, CategoricalReadout) and set(values[known_labels(values)].tolist()) <= set(known.classes)
+    """Whether numbers are labels that are read out already, or others like them: whole, where those are."""
+    if not isinstance(known, CategoricalReadout):
+        return False
+    labels = set(values[known_labels(values)].tolist())
+    return labels <= set(known.classes) or all(map(is_whole, labels.union(known.classes)))
+
+
+def is_whole(label: Any) -> bool:
+    """Whether a label is a whole number."""
+    return isinstance(label, (int, float, np.number)) and float(label).is_integer()
 
 
 def lay_out(X: SpikeSamples, filled: Mapping[str, tuple[TargetInfo, np.ndarray]]) -> Targets:

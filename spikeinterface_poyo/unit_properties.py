@@ -33,14 +33,15 @@ def metrics_of(analyzer: Any) -> Any:
     Warns
     -----
     UserWarning
-        Where units have no row.
+        Where units have no row, or some rows have no unit.
     """
     table = analyzer.get_metrics_extension_data()
     missing = [str(unit) for unit in analyzer.unit_ids if unit not in table.index]
     if missing and len(table) == len(analyzer.unit_ids):
         return table.set_axis(analyzer.unit_ids)
-    if missing and len(table):
-        warn(f"the metrics of the analyzer are not of its units: {missing[:5]} have none; compute them again")
+    if len(table) and (missing or len(table) > len(analyzer.unit_ids)):
+        warn("the analyzer's metrics are partly of units of other ids, as where SpikeInterface read ids such as '001' "
+             "from a folder as numbers; compute all metrics again, or rename the units")  # fmt: skip
     return table.reindex(analyzer.unit_ids)
 
 

@@ -94,7 +94,7 @@ class TestAngles:
         with pytest.raises(ValueError, match=r"a full turn of 360 against 6\.28"):
             decoder.partial_fit(*degrees[1])
 
-    def test_a_full_turn_that_is_known_need_not_be_said_again(self, session, heading, small_decoder):
+    def test_a_full_turn_that_is_known_is_taken_and_told_of(self, session, heading, small_decoder):
         decoder = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
         with pytest.warns(UserWarning, match=r"of which 360 is a full turn.*behavior_type=\('circular', 360\) says"):
             decoder.partial_fit(session.spikes, (session.times, heading), behavior_type="circular")

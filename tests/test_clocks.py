@@ -10,6 +10,7 @@ from spikeinterface.core import (
     NumpyRecording,
     NumpySorting,
     aggregate_units,
+    append_recordings,
     create_sorting_analyzer,
     select_segment_sorting,
     split_sorting,
@@ -135,19 +136,35 @@ def test_times_that_a_recording_loses_are_told_of(drifting, how):
         assert set(times) <= set(as_session(sorting).segments[0].spike_times)
 
 
-def test_a_shift_told_on_top_of_a_slice_is_no_loss():
+@pytest.mark.parametrize(("shift", "start"), [(5.0, START + 6.0), (-START - 1.0, 0.0)])
+def test_a_shift_told_on_top_of_a_slice_is_no_loss(shift, start):
     recording = NumpyRecording([np.zeros((4000, 2))], FS, t_starts=[START]).frame_slice(1000, 3000)
-    recording.shift_times(5.0)
+    recording.shift_times(shift)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert as_signals(recording)[0].times[0] == START + 6.0
+        assert as_signals(recording)[0].times[0] == start
 
 
-def test_segments_of_a_split_sorting_are_on_their_recordings_clocks():
-    recordings = [NumpyRecording([np.zeros((n, 2))], FS, t_starts=[start]) for n, start in ((2000, 3.0), (4000, 50.0))]
+def test_a_loss_among_several_is_told_of(drifting):
+    lost = drifting.frame_slice(0, 3000).select_channels([0])
+    with pytest.warns(UserWarning, match="ChannelSliceRecording does not hand on the times"):
+        as_signals(append_recordings([lost, lost]))
+
+
+@pytest.mark.parametrize("shift", ["none", "of it", "of its parent"])
+def test_segments_of_a_split_sorting_are_on_their_recordings_clocks(shift):
+    first, second = np.zeros((2000, 2), dtype=np.int16), np.zeros((4000, 3), dtype=np.float32)
+    recordings = [NumpyRecording([first], FS, t_starts=[3.0]), NumpyRecording([second], FS, t_starts=[50.0])]
     sorting = NumpySorting.from_unit_dict({"a": np.array([5, 2007])}, FS)
-    segments = as_session(split_sorting(sorting, recordings)).segments
-    assert [segment.spike_times.tolist() for segment in segments] == [[3.005], [50.007]]
+    if shift == "of its parent":
+        sorting.shift_times(5.0)
+    split = split_sorting(sorting, recordings)
+    if shift == "of it":
+        split.shift_times(5.0)
+    told = 0.0 if shift == "none" else 5.0
+    segments = as_session(split).segments
+    np.testing.assert_allclose([segment.spike_times[0] for segment in segments], [told + 3.005, told + 50.007])
+    assert [segment.t_start for segment in segments] == [told + 3.0, told + 50.0]
 
 
 def test_an_analyzer_whose_sorting_was_shifted_is_told_of():
@@ -157,8 +174,12 @@ def test_an_analyzer_whose_sorting_was_shifted_is_told_of():
     sorting.register_recording(recording)
     sorting.shift_times(1.5)
     analyzer = create_sorting_analyzer(sorting, recording, sparse=False)
-    with pytest.warns(UserWarning, match=r"sorting begins at 101.5 s and its recording at 100 s, which is what counts"):
+    with pytest.warns(UserWarning, match=r"sorting is 1.5 to 1.5 s later than its recording, whose times count"):
         assert first_spike(analyzer) == START
+    sorting.shift_times(-1.5)  # back, but for rounding
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first_spike(create_sorting_analyzer(sorting, recording, sparse=False)) == START
 
 
 def test_what_never_had_a_clock_loses_none():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording
 
 from spikeinterface_poyo import compare_curation
-from spikeinterface_poyo.curation_effect import blocks_of, merge_units, split_session
+from spikeinterface_poyo.curation_effect import blocks_of, check_clock, merge_units, split_session
+from spikeinterface_poyo.session import Segment, Session
 from spikeinterface_poyo.spikes_in import as_session
 
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -92,6 +95,15 @@ def test_another_clock_is_refused(simulate, tmp_path):
         pytest.raises(ValueError, match=r"lay from 100.000 to 124.000 s .*set_temporary_recording"),
     ):
         compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]])
+
+
+@pytest.mark.parametrize(("now", "same"), [((0.2, 23.0), True), ((0.2, 25.0), False), ((-1.0, 23.0), False)])
+def test_samples_are_on_the_clock_of_a_recording_that_began_at_zero(now, same):
+    segment = Segment(np.array(now), np.zeros(2, dtype=np.int32), *now, clock="frames")
+    session = Session(np.array(["a"]), (segment,))
+    clocks = [{"source": "recording", "t_start": 0.0, "t_stop": 24.0}]
+    with nullcontext() if same else pytest.raises(ValueError, match="segment 0 lies from"):
+        check_clock(session, clocks)
 
 
 def test_no_block_lies_in_two_folds():

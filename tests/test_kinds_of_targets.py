@@ -58,7 +58,7 @@ class TestNumbersAreNoLabels:
         classifier = POYOClassifier(**small_decoder().get_params())
         behaviors = {"position": (session.times, session.values), "side": (session.times, sides.astype(str))}
         with pytest.raises(
-            ValueError, match=r"learns labels, and the behaviours \['position'\] are numbers; POYODecoder"
+            ValueError, match=r"learns labels, and the behaviours \['position'\] are numbers; .*POYODecoder"
         ):
             classifier.fit(session.spikes, behaviors)
 
@@ -147,10 +147,29 @@ def test_truth_values_and_text_stay_what_they_are(simulate, small_decoder):
     behaviors = [(one.times, one.values > 0), (two.times, np.where(two.values > 0, "up", "down"))]
     X, y = align([one.spikes, two.spikes], behaviors, behavior_name=["a", "b"])
     assert {type(label) for label in y[X.session_ids == "session_0"]} == {bool}
+    _, y = align([one.spikes, two.spikes], [{"a": behaviors[0]}, {"a": behaviors[1]}])
+    assert {type(label) for label in y["a"]} == {bool, str}
 
 
 def test_weights_that_leave_nothing_are_refused(session, sides, small_decoder):
-    for weights, message in (({5: 0, 2: 0.0}, "all labels the weight zero"), ({5: np.inf}, "finite weights")):
+    for weights, message in (
+        ({5: 0, 2: 0.0}, "the weight zero: there is nothing to learn"),
+        ({5: np.inf}, "finite weights"),
+    ):
         classifier = POYOClassifier(**small_decoder(class_weight=weights).get_params())
         with pytest.raises(ValueError, match=message):
             classifier.fit(session.spikes, (session.times, sides))
+
+
+def test_a_label_that_a_fold_lacks_is_wrong_and_no_number(session, sides, small_decoder):
+    behaviors = {"side": (session.times, sides), "v": session.behavior}
+    decoder = small_decoder().fit(session.spikes, behaviors, behavior_type={"side": "categorical"})
+    strange = np.where(np.arange(len(sides)) < 5, 7, sides)
+    score = decoder.score(session.spikes, behaviors)
+    assert decoder.score(session.spikes, {**behaviors, "side": (session.times, strange)}) < score
+
+
+def test_a_column_that_nobody_aligned_is_no_padding(session, small_decoder):
+    X, y = align(session.spikes, session.behavior)
+    with pytest.raises(ValueError, match=r"output\(s\) \[1\] are all NaN"):
+        small_decoder().fit(X, np.column_stack([y, np.full(len(y), np.nan)]))
