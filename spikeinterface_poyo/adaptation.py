@@ -61,7 +61,9 @@ def adapt(
 ) -> tuple[Learned, TrainingRecord]:
     """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
     token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
-    with training_job(decoder, labels, "adapt", base.network, watch) as job:
+    known = sorted({*same}.intersection(base.vocabulary.sessions, labels.names.values()))
+    how = f"adapt, with {known} as they are known" if known else "adapt"
+    with training_job(decoder, labels, how, base, watch) as job:
         new = identify_units(decoder, base, labels, token_bin, job, same)
         record = new.record
         if not record.interrupted:
@@ -105,7 +107,7 @@ def add_sessions(
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
-    with training_job(decoder, labels, how, known.network) as job:
+    with training_job(decoder, labels, how, known) as job:
         # Known sessions are to be read as before, so tokens stay as fine as they were.
         new = identify_units(decoder, known, labels, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
@@ -155,7 +157,7 @@ def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, Traini
     config = known.network.config
     check_fits(decoder, config, known.vocabulary.reads_rows, labels.X)
     data = labels.data(known.vocabulary, config)
-    with training_job(decoder, labels, "go on", known.network) as job:
+    with training_job(decoder, labels, "go on", known) as job:
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)

@@ -115,6 +115,9 @@ def check_parameters(decoder: Any) -> None:
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":
             check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
+    for name in ("causal", "verbose", "warm_start"):
+        if isinstance(value := getattr(decoder, name), str):
+            raise ValueError(f"{name} must be True or False, got {value!r}")
     if decoder.early_stopping not in ("auto", True, False):
         raise ValueError(f"early_stopping must be 'auto', True or False, got {decoder.early_stopping!r}")
     if decoder.window_length != "auto":

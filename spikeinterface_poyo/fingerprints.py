@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from .samples import SpikeSamples
 from .session import Segment
+
+if TYPE_CHECKING:
+    from .fitting import Learned
 
 # Parameters that another process may give otherwise; the weights behind "pretrained" are compared themselves.
 FREE = {"checkpoint", "device", "pretrained", "verbose"}
@@ -20,9 +24,9 @@ SPIKES_TO_READ = 10_000  # of a segment, evenly spaced: sessions on disk are not
 
 
 def fingerprint(
-    decoder: Any, X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any, network: nn.Module | None
+    decoder: Any, X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any, base: Learned | None
 ) -> dict[str, str]:
-    """Parameters as text, and digests of the samples and of the weights that training starts from.
+    """Parameters as text, and digests of the samples and of what training starts from.
 
     Parameters
     ----------
@@ -30,14 +34,14 @@ def fingerprint(
         Its parameters.
     X, y, weight, names
         Samples, targets, weights and ids of the sessions, as in `fitting.Labels`.
-    network : Module or None
+    base : Learned or None
         What training starts from; None where that is drawn.
     """
     parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
     return {name: value for name, value in parameters.items() if name not in FREE} | {
         "version": version("spikeinterface_poyo"),
         "data": digest_of_samples(X, y, weight, names),
-        "weights": "" if network is None else digest_of_network(network),
+        "weights": "" if base is None else digest_of_base(base),
     }
 
 
@@ -46,6 +50,8 @@ def plain(value: Any) -> str:
     if isinstance(value, np.random.RandomState):
         _, key, *rest = value.get_state(legacy=True)
         return f"RandomState {hashlib.sha256(np.asarray(key).tobytes()).hexdigest()[:DIGITS]} {rest}"
+    if isinstance(value, (int, float, np.number)):  # 1 is 1.0, and False is 0
+        return repr(float(value))
     return str(value)
 
 
@@ -72,10 +78,10 @@ def digest_segment(digest: Any, segment: Segment) -> None:
             digest.update(np.ascontiguousarray(array).data)
 
 
-def digest_of_network(network: nn.Module) -> str:
-    """Digest of weights."""
-    digest = hashlib.sha256()
-    add_tensors(digest, network.state_dict())
+def digest_of_base(base: Learned) -> str:
+    """Digest of weights, and of what their rows and columns mean."""
+    digest = hashlib.sha256(json.dumps(base.vocabulary.to_json(), sort_keys=True, default=np.generic.item).encode())
+    add_tensors(digest, base.network.state_dict())
     return digest.hexdigest()[:DIGITS]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from .behavior_files import read_behavior
 from .distributed import team
+from .door import check_parameters
 from .estimator import POYODecoder
 from .signals import Signal
 
@@ -65,9 +66,9 @@ def pretrain(sessions: Path, out: Path, **parameters: Any) -> None:
 
 
 def value(text: str) -> Any:
-    """A parameter as written on the command line: a number, true, false, null, or a word."""
+    """A parameter as written on the command line: a number, true, false, null, as in Python too, or a word."""
     try:
-        return json.loads(text)
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
     except ValueError:
         return text
 
@@ -81,8 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if name not in GIVEN:
             default = OTHER_DEFAULTS.get(name, parameter.default)
             parser.add_argument(f"--{name.replace('_', '-')}", type=value, default=default, help=f"default: {default}")
+    given = vars(parser.parse_args(arguments))
     try:
-        pretrain(**vars(parser.parse_args(arguments)))
+        check_parameters(POYODecoder(**{name: given[name] for name in given if name not in ("sessions", "out")}))
+    except (TypeError, ValueError) as error:
+        parser.error(str(error))
+    try:
+        pretrain(**given)
     except KeyboardInterrupt:
         sys.exit("Training was stopped before its end and nothing was saved; the same command goes on with it.")
 

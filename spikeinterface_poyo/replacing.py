@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ def replace_file(file: Path, contents: bytes) -> None:
     Its folder is made where there is none. What writers of this file left behind when they died long ago is removed.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in file.parent.glob(f".{file.name}-*{UNFINISHED}"):
+    for leftover in file.parent.glob(f".{glob.escape(file.name)}-*{UNFINISHED}"):
         if is_abandoned(leftover):
             leftover.unlink(missing_ok=True)
     aside = file.with_name(f".{file.name}-{uuid4().hex[:12]}{UNFINISHED}")

@@ -71,7 +71,8 @@ def simulate_session(
     max_lag : float
         Units lead or follow the behaviour by at most this many seconds; most by less, and more lead velocity and force.
     drift : float
-        Standard deviation over the session of the logarithm of each unit's gain.
+        Standard deviation of the logarithm of each unit's gain at nine moments of the session, between which it is
+        linear.
     sampling_rate : float, optional
         Of the behaviour, Hz; drawn from 20 to 120.
     random_state : int or numpy.random.Generator, optional
@@ -92,8 +93,10 @@ def simulate_session(
 
     Notes
     -----
-    Spikes are inhomogeneous Poisson; single units have a refractory period of 1 to 2 ms, which takes some per cent off
-    high rates. One to three processes shared by the population modulate all gains, so that noise is correlated.
+    Spikes are inhomogeneous Poisson; single units have a refractory period of 1 to 2 ms, and no unit fires faster than
+    400 Hz. Both take from sharply tuned units of high mean rates: of the default range a median of 3 %, of means of 100
+    to 200 Hz a quarter. One to three processes that the population shares modulate all gains, so that noise is
+    correlated.
 
     References
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ from .checkpoints import Checkpoint
 from .distributed import Team, present_team
 from .fingerprints import fingerprint
 from .labels import Labels
-from .network import POYO
 from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
+
+if TYPE_CHECKING:
+    from .fitting import Learned
 
 
 @dataclass(eq=False)
@@ -36,9 +38,9 @@ class Job:
 
 @contextmanager
 def training_job(
-    decoder: Any, labels: Labels, how: str, base: POYO | None = None, watch: FitWatch | None = None
+    decoder: Any, labels: Labels, how: str, base: Learned | None = None, watch: FitWatch | None = None
 ) -> Iterator[Job]:
-    """Context of one fit, which starts from the weights of ``base`` or from none; ``how`` tells fits of these apart.
+    """Context of one fit, which starts from ``base`` or from nothing; ``how`` tells fits of these apart.
 
     All random numbers come from the decoder's generator. A fit that comes to its end closes its checkpoint.
     """
@@ -47,7 +49,7 @@ def training_job(
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
     if decoder.checkpoint is not None:
         of_fit = fingerprint(decoder, labels.X, labels.y, labels.weight, labels.names, base) | {"how": how}
-        checkpoint = Checkpoint(Path(decoder.checkpoint), of_fit, writes=team.leads)
+        checkpoint = Checkpoint(Path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
     job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch)

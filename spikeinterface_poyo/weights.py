@@ -32,6 +32,7 @@ from .vocabulary import Vocabulary
 
 FORMAT_VERSION = 5
 DESCRIPTION = "decoder.json"
+ATTEMPTS = 3  # to read two files that belong together
 WEIGHTS = f"model-{12 * '[0-9a-f]'}.safetensors"  # twelve digits of a hash
 
 
@@ -115,6 +116,23 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise FileNotFoundError(f"{source} is no saved decoder: it lacks {DESCRIPTION}")
     if not source.exists():
         raise FileNotFoundError(f"{source} is no saved decoder: there is nothing of that name")
+    for _ in range(ATTEMPTS):
+        description, file, digest = described(source)
+        try:
+            with safetensors.safe_open(file, framework="pt") as opened:
+                state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        except FileNotFoundError:
+            continue  # a decoder that another process saves meanwhile replaces both files
+        except safetensors.SafetensorError as error:
+            raise damaged(source, error) from error
+        if description["format_version"] > 1 and digest != digest_of(description, state):
+            raise damaged(source, ValueError("its contents are not those that were saved (their digest differs)"))
+        return upgraded(description, source), state
+    raise FileNotFoundError(f"{source} is no saved decoder: it lacks {file.name}")
+
+
+def described(source: Path) -> tuple[dict[str, Any], Path, str | None]:
+    """As of `read_description`, of a format that this version reads; errors as of `read`."""
     try:
         description, file, digest = read_description(source)
         newer = description["format_version"] > FORMAT_VERSION
@@ -123,16 +141,7 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if newer:
         raise ValueError(f"{source} has format version {description['format_version']}; this version of "
                          f"spikeinterface_poyo reads up to {FORMAT_VERSION}: upgrade it")  # fmt: skip
-    if not file.is_file():
-        raise FileNotFoundError(f"{source} is no saved decoder: it lacks {file.name}")
-    try:
-        with safetensors.safe_open(file, framework="pt") as opened:
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except safetensors.SafetensorError as error:
-        raise damaged(source, error) from error
-    if description["format_version"] > 1 and digest != digest_of(description, state):
-        raise damaged(source, ValueError("its contents are not those that were saved (their digest differs)"))
-    return upgraded(description, source), state
+    return description, file, digest
 
 
 def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,35 @@ def test_a_checkpoint_of_another_fit_is_refused_and_stays(session, small_decoder
     with pytest.raises(ValueError, match=rf"another fit that has not ended: it differs in {differs} \("):
         decoder.fit(spikes, (session.times, values), session_id=name)
     assert file.read_bytes() == contents
+
+
+def test_weights_of_other_units_are_another_start(session, small_decoder, base, tmp_path):
+    """The same numbers, of which the description says something else."""
+    known = POYODecoder.from_pretrained(base, device="cpu")
+    ((name, units),) = known.sessions_.sessions.items()
+    known.sessions_.sessions[name] = replace(units, unit_names=units.unit_names[::-1])
+    known.save_pretrained(tmp_path / "other")
+    settings = {"random_state": 0, "max_iter": 1, "device": "cpu"}
+
+    def fitted(weights: Path, **checkpoint) -> POYODecoder:
+        decoder = POYODecoder(pretrained=weights, **settings, **checkpoint)
+        return decoder.fit(session.spikes, session.behavior, session_id=name)
+
+    fitted(base, checkpoint=tmp_path / "state")
+    assert_same(fitted(tmp_path / "other", checkpoint=tmp_path / "state"), fitted(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("name", ["ru**n", "run[1]"])
+def test_a_checkpoint_may_be_called_anything(session, small_decoder, tmp_path, name):
+    small_decoder(checkpoint=tmp_path / name).fit(session.spikes, session.behavior)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_link_to_a_checkpoint_is_followed(session, small_decoder, tmp_path):
+    (tmp_path / "here").symlink_to(tmp_path / "elsewhere")
+    small_decoder(checkpoint=tmp_path / "here").fit(session.spikes, session.behavior)
+    assert (tmp_path / "here").is_symlink()
+    assert (tmp_path / "elsewhere").is_file()
 
 
 def test_a_checkpoint_of_another_version_is_refused_and_stays(session, small_decoder, die_at, tmp_path, monkeypatch):

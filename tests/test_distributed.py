@@ -89,6 +89,21 @@ def test_pretraining_that_was_interrupted_goes_on_and_saves_nothing_before_its_e
     assert not POYODecoder.from_pretrained(tmp_path).interrupted_
 
 
+def test_options_are_written_as_in_json_or_in_python(sessions, tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(
+        "spikeinterface_poyo.pretrain.pretrain", lambda *folders, **parameters: given.append(parameters)
+    )
+    for words in (["--causal", "False", "--class-weight", "None"], ["--causal", "false", "--class-weight", "null"]):
+        main([str(sessions), str(tmp_path), *words])
+        assert given[-1]["causal"] is False
+        assert given[-1]["class_weight"] is None
+    with pytest.raises(SystemExit):
+        main([str(sessions), str(tmp_path), "--causal", "no"])
+    assert "causal must be True or False, got 'no'" in capsys.readouterr().err
+    assert len(given) == 2
+
+
 def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):
     with pytest.raises(ValueError, match="holds no session"):
         read_sessions(tmp_path)

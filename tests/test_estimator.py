@@ -270,6 +270,7 @@ def test_a_pipeline_leaves_out_units_at_predict_too(aligned, small_decoder):
         ("dim_head", 6, ValueError),
         ("window_length", -1.0, ValueError),
         ("window_length", 1e-9, ValueError),
+        ("causal", "False", ValueError),
         ("learning_rate_init", 0.0, ValueError),
         ("validation_fraction", 1.0, ValueError),
         ("max_iter", "many", TypeError),

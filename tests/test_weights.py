@@ -194,6 +194,21 @@ def test_loads_in_a_fresh_process(session, fitted, folder, tmp_path):
     np.testing.assert_allclose(np.load(out), fitted.predict(session.spikes), rtol=0, atol=1e-5)  # threads may differ
 
 
+def test_a_decoder_that_is_replaced_while_it_is_read_is_read_again(fitted, folder, small_decoder, session, monkeypatch):
+    other = small_decoder(random_state=1).fit(session.spikes, session.behavior)
+    read_description = weights.read_description
+
+    def and_then_replaced(source):
+        monkeypatch.setattr(weights, "read_description", read_description)
+        described = read_description(source)
+        other.save_pretrained(folder)
+        return described
+
+    monkeypatch.setattr(weights, "read_description", and_then_replaced)
+    loaded = POYODecoder.from_pretrained(folder)
+    assert torch.equal(loaded.network_.readout.weight, other.network_.readout.weight)
+
+
 def test_saving_replaces_an_older_decoder(session, fitted, folder, small_decoder):
     other = small_decoder(dim=24, random_state=1).fit(session.spikes, session.behavior, session_id="tuesday")
     other.save_pretrained(folder)
