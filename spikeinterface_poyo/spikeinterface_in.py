@@ -38,7 +38,7 @@ def warn_of_shift(sorting: Any, recording: Any) -> None:
     if not sorting.has_recording():
         return
     for index in range(sorting.get_num_segments()):
-        last = recording.get_num_samples(segment_index=index) - 1
+        last = min(clocked.get_num_samples(segment_index=index) for clocked in (sorting, recording)) - 1
         apart = differences(sorting, recording, index, np.array([0, last]))
         if np.abs(apart).max() > 0.5 / recording.get_sampling_frequency():
             warn(f"in segment {index} the analyzer's sorting is {apart[0]:.6g} to {apart[1]:.6g} s later than its "
@@ -111,13 +111,13 @@ def from_split(sorting: Any) -> Session:
         warn_of_lost_times(recording)
         segment, own = from_recording_clock(recording, i, *spikes_of(vector, index), rate), sorting.segments[index]
         shift = (own._t_start or 0.0) - own.start_frame / rate - start
-        segments.append(shifted(segment, shift) if abs(shift) > 0.5 / rate else segment)
+        segments.append(later(segment, shift) if abs(shift) > 0.5 / rate else segment)
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
-def shifted(segment: Segment, shift: float) -> Segment:
-    """The segment, some seconds later."""
-    times, t_start, t_stop = segment.spike_times + shift, segment.t_start + shift, segment.t_stop + shift
+def later(segment: Segment, seconds: float) -> Segment:
+    """The segment, so much later."""
+    times, t_start, t_stop = segment.spike_times + seconds, segment.t_start + seconds, segment.t_stop + seconds
     return replace(segment, spike_times=times, t_start=t_start, t_stop=t_stop)
 
 
