@@ -298,7 +298,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
             X = self._rows(X, reset)
         elif reset:  # an earlier fit may have been on an array
             forget_features(self)
-        return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out)
+        return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out, fixed=not reset)
 
     def _enter_known(self, X: Any, y: Any, session_id: Any, epochs: Any, leave_out: bool) -> Targets:
         """The door for targets of known sessions."""

@@ -43,8 +43,9 @@ def weigh(
     else:
         factor = np.array([float(class_weight.get(label, 1.0)) for label in classes])
     if not (mass * factor).any():
-        raise ValueError(f"class_weight={class_weight!r} gives all labels that there are, among {list(classes)}, the "
-                         "weight zero: there is nothing to learn")  # fmt: skip
+        of = f"class_weight={class_weight!r}" if mass.any() else "sample_weight="
+        raise ValueError(f"{of} gives all labels that there are, among {list(classes)}, the weight zero: there is "
+                         "nothing to learn")  # fmt: skip
     share = mass * factor / (mass * factor).sum()
     entropy = -float((factor * mass / mass.sum() * np.log(np.maximum(share, 1e-12))).sum())
     return tuple(factor.tolist()), entropy

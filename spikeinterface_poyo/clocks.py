@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -34,8 +33,12 @@ def has_clock(sorting: Any) -> bool:
 
 def has_time_vector(sorting: Any) -> bool:
     """Whether a sorting has a recording that tells the time of each of its samples."""
-    recording = sorting._recording
-    return recording is not None and any(map(recording.has_time_vector, range(recording.get_num_segments())))
+    return sorting._recording is not None and has_vector(sorting._recording)
+
+
+def has_vector(recording: Any) -> bool:
+    """Whether a recording tells the time of each of its samples."""
+    return any(map(recording.has_time_vector, range(recording.get_num_segments())))
 
 
 def has_start(extractor: Any) -> bool:
@@ -56,7 +59,10 @@ def parents_of(sorting: Any) -> list[Any]:
 
 def warn_of_lost_times(recording: Any) -> None:
     """Say where a recording was made from one whose times it has lost, as by a slice and then a choice of channels."""
-    for child in lineage(recording):
+    family = lineage(recording)
+    if not any(map(has_vector, family)):
+        return
+    for child in family:
         if lost_times(child):
             warn(f"SpikeInterface's {type(child).__name__} does not hand on the times of the recording that it was "
                  "made from, so what goes by its clock is off. set_times(...) of that one restores them, or to choose "
@@ -64,11 +70,15 @@ def warn_of_lost_times(recording: Any) -> None:
             return
 
 
-def lineage(recording: Any) -> Iterator[Any]:
-    """Yield a recording and all that it was made from."""
-    yield recording
-    for parent in made_from(recording):
-        yield from lineage(parent)
+def lineage(recording: Any) -> list[Any]:
+    """A recording and all that it was made from, each once."""
+    family = {id(recording): recording}
+    ahead = [recording]
+    while ahead:
+        new = [parent for parent in made_from(ahead.pop()) if id(parent) not in family]
+        family |= {id(parent): parent for parent in new}
+        ahead += new
+    return list(family.values())
 
 
 def made_from(recording: Any) -> list[Any]:
@@ -87,6 +97,8 @@ def lost_times(child: Any) -> bool:
     if len(parents) != 1 or parents[0].get_num_segments() != n_segments:
         return False
     (parent,) = parents
+    if not any(map(has_vector, lineage(parent))):
+        return False
     first = child._kwargs["start_frame"] if is_a(child, "spikeinterface", "FrameSliceRecording") else None
     if child.get_sampling_frequency() != parent.get_sampling_frequency():
         return False
@@ -94,8 +106,6 @@ def lost_times(child: Any) -> bool:
         n_samples = child.get_num_samples(index)
         if child.has_time_vector(index) or (first is None and n_samples != parent.get_num_samples(index)):
             continue  # times of its own, or samples of its own
-        if not any(older.get_num_segments() > index and older.has_time_vector(index) for older in lineage(parent)):
-            continue
         off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0)
         if start_of(child.segments[index]):  # its own, or that of a slice: only what lies between can be lost
             off -= off[0]

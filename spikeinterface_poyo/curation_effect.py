@@ -89,7 +89,7 @@ def compare_curation(
     session = as_session(sorting_analyzer)
     if session.unit_names != extension.data["provenance"]["unit_names"]:
         raise ValueError("the units are not those that poyo_decoding was computed on; compute it again")
-    check_clock(session, extension.data["provenance"]["clocks"])
+    session = as_it_was(session, extension.data["provenance"]["clocks"])
     changed = merge_units(session, merge_unit_groups or [])
     changed = split_session(changed, split_units or {})
     if changed is session:
@@ -113,11 +113,12 @@ def compare_curation(
     return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
 
 
-def check_clock(session: Session, clocks: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse spikes on another clock than that on which they were decoded before, as provenance keeps it.
+def as_it_was(session: Session, clocks: Sequence[Mapping[str, Any]]) -> Session:
+    """The session with the extent that it had when it was decoded, as provenance keeps it; another clock is refused.
 
     Without its recording an analyzer knows no more than samples, which count from zero: as before where it began there.
     """
+    segments = []
     for index, (segment, clock) in enumerate(zip(session.segments, clocks, strict=True)):
         now, then = (segment.t_start, segment.t_stop), (clock["t_start"], clock["t_stop"])
         if segment.clock == clock["source"]:
@@ -128,6 +129,8 @@ def check_clock(session: Session, clocks: Sequence[Mapping[str, Any]]) -> None:
             raise ValueError(f"segment {index} lies from {now[0]:.3f} to {now[1]:.3f} s, and lay from {then[0]:.3f} to "
                              f"{then[1]:.3f} s when poyo_decoding was computed; where the analyzer lost its recording, "
                              "give it with analyzer.set_temporary_recording(recording)")  # fmt: skip
+        segments.append(replace(segment, t_start=then[0], t_stop=then[1]))
+    return replace(session, segments=tuple(segments))
 
 
 def blocks_of(times: np.ndarray, segment: np.ndarray, fold: np.ndarray) -> np.ndarray:

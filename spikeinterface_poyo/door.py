@@ -52,7 +52,13 @@ def is_array(X: Any) -> bool:
 
 
 def samples_and_targets(
-    X: Any, y: Any, given: RawInputs, known: Mapping[str, Readout], labels: bool = False, leave_out: bool = True
+    X: Any,
+    y: Any,
+    given: RawInputs,
+    known: Mapping[str, Readout],
+    labels: bool = False,
+    leave_out: bool = True,
+    fixed: bool = False,
 ) -> Targets:
     """Samples and their targets as columns, from samples or raw inputs; see `alignment.pair` and `targets.as_targets`.
 
@@ -70,7 +76,7 @@ def samples_and_targets(
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
     if not np.isfinite(X.times).all():
         raise ValueError("sample times must be finite")
-    return as_targets(X, y, given.behavior_type, known, labels, given.classes)
+    return as_targets(X, y, given.behavior_type, known, labels, given.classes, fixed)
 
 
 def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:

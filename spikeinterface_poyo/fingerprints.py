@@ -78,9 +78,15 @@ def digest_segment(digest: Any, segment: Segment) -> None:
             digest.update(np.ascontiguousarray(array).data)
 
 
+def as_number_or_text(label: Any) -> Any:
+    """A label of a type that JSON does not know."""
+    return label.item() if isinstance(label, np.generic) else repr(label)
+
+
 def digest_of_base(base: Learned) -> str:
     """Digest of weights, and of what their rows and columns mean."""
-    digest = hashlib.sha256(json.dumps(base.vocabulary.to_json(), sort_keys=True, default=np.generic.item).encode())
+    meaning = json.dumps(base.vocabulary.to_json(), sort_keys=True, default=as_number_or_text)
+    digest = hashlib.sha256(meaning.encode())
     add_tensors(digest, base.network.state_dict())
     return digest.hexdigest()[:DIGITS]
 

@@ -103,16 +103,21 @@ def from_split(sorting: Any) -> Session:
     """``split_sorting(...)``: each segment on the clock of its recording, shifted as the sorting was."""
     rate = sorting.get_sampling_frequency()
     vector = in_order_of_segments(sorting.to_spike_vector())
-    recordings, parent = sorting._kwargs["recording_or_recording_list"], sorting._kwargs["parent_sorting"]
-    start = parent._recording.sample_index_to_time(0, segment_index=0) if parent.has_recording() else 0.0
+    recordings, (whole,) = sorting._kwargs["recording_or_recording_list"], sorting._kwargs["parent_sorting"].segments
     places = [(recording, i) for recording in recordings for i in range(recording.get_num_segments())]
     segments = []
     for index, (recording, i) in enumerate(places):
         warn_of_lost_times(recording)
-        segment, own = from_recording_clock(recording, i, *spikes_of(vector, index), rate), sorting.segments[index]
-        shift = (own._t_start or 0.0) - own.start_frame / rate - start
-        segments.append(later(segment, shift) if abs(shift) > 0.5 / rate else segment)
+        segment = from_recording_clock(recording, i, *spikes_of(vector, index), rate)
+        seconds = shift_of(whole) + shift_of(sorting.segments[index])
+        segments.append(later(segment, seconds) if abs(seconds) > 0.5 / rate else segment)
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+
+
+def shift_of(segment: Any) -> float:
+    """Seconds by which ``shift_times`` moved a segment of a sorting."""
+    native = getattr(segment, "_native_t_start", segment._t_start)  # of the first 0.105 nothing is known
+    return float((segment._t_start or 0.0) - (native or 0.0))
 
 
 def later(segment: Segment, seconds: float) -> Segment:

@@ -35,7 +35,13 @@ class Targets(NamedTuple):
 
 
 def as_targets(
-    X: SpikeSamples, y: Any, behavior_type: Any, known: Mapping[str, Readout], labels: bool, classes: Any = None
+    X: SpikeSamples,
+    y: Any,
+    behavior_type: Any,
+    known: Mapping[str, Readout],
+    labels: bool,
+    classes: Any = None,
+    fixed: bool = False,
 ) -> Targets:
     """Targets as columns.
 
@@ -53,6 +59,8 @@ def as_targets(
         Whether targets that come without a name are labels.
     classes : array_like, optional
         All labels that there are, where those are labels; the ones in ``y`` where omitted.
+    fixed : bool, default: False
+        Whether what is known stays what it is, as in a score, so that whole numbers are labels where those are.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def as_targets(
         check_length(X, np.asarray(values), f"y[{name!r}]")
     infos = {info.name: info for session in X.targets for info in session}
     infos = with_kinds({name: infos.get(name, TargetInfo(name=name, bare=True)) for name in columns}, behavior_type)
-    filled = {name: fill(infos[name], columns[name], known.get(name)) for name in columns}
+    filled = {name: fill(infos[name], columns[name], known.get(name), fixed) for name in columns}
     numbers = [name for name, (info, _) in filled.items() if info.kind != "categorical"]
     if labels and numbers:
         raise ValueError(f"POYOClassifier learns labels, and the behaviours {numbers} are numbers; behavior_type= says "
@@ -183,12 +191,12 @@ def label_codes(
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
 
 
-def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetInfo, np.ndarray]:
-    """One behaviour of several: all that is known of it, and its columns (n_samples, n_outputs)."""
+def fill(info: TargetInfo, values: Any, known: Readout | None, fixed: bool) -> tuple[TargetInfo, np.ndarray]:
+    """One behaviour of several: all that is known of it, and its columns (n_samples, n_outputs); see `as_targets`."""
     info, values = measured(info, values)
     values = as_values(values)
     kind = info.kind
-    if kind is None and (values.dtype.kind != "f" or has_labels_of(known, values)):
+    if kind is None and (values.dtype.kind != "f" or has_labels_of(known, values, fixed)):
         kind = "categorical"
     if kind != "categorical" and values.dtype.kind != "f":
         raise ValueError(f"behaviour {info.name!r} holds labels, which cannot be {kind}")
@@ -205,12 +213,12 @@ def fill(info: TargetInfo, values: Any, known: Readout | None) -> tuple[TargetIn
     return told, flat
 
 
-def has_labels_of(known: Readout | None, values: np.ndarray) -> bool:
-    """Whether numbers are labels that are read out already, or others like them: whole, where those are."""
+def has_labels_of(known: Readout | None, values: np.ndarray, fixed: bool) -> bool:
+    """Whether numbers are labels that are read out already; where these are ``fixed``, whole ones are labels too."""
     if not isinstance(known, CategoricalReadout):
         return False
     labels = set(values[known_labels(values)].tolist())
-    return labels <= set(known.classes) or all(map(is_whole, labels.union(known.classes)))
+    return labels <= set(known.classes) or (fixed and all(map(is_whole, labels.union(known.classes))))
 
 
 def is_whole(label: Any) -> bool:

@@ -119,6 +119,8 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for _ in range(ATTEMPTS):
         description, file, digest = described(source)
         try:
+            if not file.is_file():
+                raise FileNotFoundError
             with safetensors.safe_open(file, framework="pt") as opened:
                 state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         except FileNotFoundError:

@@ -151,17 +151,31 @@ def test_a_loss_among_several_is_told_of(drifting):
         as_signals(append_recordings([lost, lost]))
 
 
-@pytest.mark.parametrize("shift", ["none", "of it", "of its parent"])
-def test_segments_of_a_split_sorting_are_on_their_recordings_clocks(shift):
+SPLIT = {  # what is split, and by how many seconds it is shifted
+    "itself": (lambda sorting: sorting, 0.0),
+    "shifted": (lambda sorting: sorting, 5.0),
+    "a slice": (
+        lambda sorting: NumpySorting.from_unit_dict({"a": np.array([1005, 3007])}, FS).frame_slice(1000, 7000),
+        0.0,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SPLIT)
+@pytest.mark.parametrize("after", [0.0, 5.0])
+def test_segments_of_a_split_sorting_are_on_their_recordings_clocks(how, after):
     first, second = np.zeros((2000, 2), dtype=np.int16), np.zeros((4000, 3), dtype=np.float32)
     recordings = [NumpyRecording([first], FS, t_starts=[3.0]), NumpyRecording([second], FS, t_starts=[50.0])]
-    sorting = NumpySorting.from_unit_dict({"a": np.array([5, 2007])}, FS)
-    if shift == "of its parent":
-        sorting.shift_times(5.0)
-    split = split_sorting(sorting, recordings)
-    if shift == "of it":
-        split.shift_times(5.0)
-    told = 0.0 if shift == "none" else 5.0
+    make, before = SPLIT[how]
+    whole = make(NumpySorting.from_unit_dict({"a": np.array([5, 2007])}, FS))
+    if before:
+        whole.shift_times(before)
+    split = split_sorting(whole, recordings)
+    if after:
+        split.shift_times(after)
+    if not before:  # which SpikeInterface forgets where a recording comes
+        whole.register_recording(NumpyRecording([np.zeros((6000, 2))], FS, t_starts=[9.0]))  # too late to matter
+    told = before + after
     segments = as_session(split).segments
     np.testing.assert_allclose([segment.spike_times[0] for segment in segments], [told + 3.005, told + 50.007])
     assert [segment.t_start for segment in segments] == [told + 3.0, told + 50.0]

@@ -9,7 +9,7 @@ import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording
 
 from spikeinterface_poyo import compare_curation
-from spikeinterface_poyo.curation_effect import blocks_of, check_clock, merge_units, split_session
+from spikeinterface_poyo.curation_effect import as_it_was, blocks_of, merge_units, split_session
 from spikeinterface_poyo.session import Segment, Session
 from spikeinterface_poyo.spikes_in import as_session
 
@@ -103,7 +103,21 @@ def test_samples_are_on_the_clock_of_a_recording_that_began_at_zero(now, same):
     session = Session(np.array(["a"]), (segment,))
     clocks = [{"source": "recording", "t_start": 0.0, "t_stop": 24.0}]
     with nullcontext() if same else pytest.raises(ValueError, match="segment 0 lies from"):
-        check_clock(session, clocks)
+        assert as_it_was(session, clocks).segments[0].t_stop == 24.0
+
+
+def test_without_its_recording_a_silent_beginning_is_decoded_too(simulate, tmp_path):
+    simulated = simulate(n_units=3, duration=24.0)
+    silent = simulated._replace(spikes={unit: train[train > 4.0] for unit, train in simulated.spikes.items()})
+    recording, sorting = make_recording(tmp_path / "recording", silent, 24.0)
+    recording.reset_times()  # begins at zero
+    analyzer = make_analyzer(recording, sorting, "memory", tmp_path)
+    behavior = (simulated.times, simulated.values)
+    analyzer.compute("poyo_decoding", behavior=behavior, importance=False, **QUICK)
+    expected = compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]], progress_bar=False)
+    analyzer._recording = None
+    with pytest.warns(UserWarning, match="has no recording"):
+        assert compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]], progress_bar=False) == expected
 
 
 def test_no_block_lies_in_two_folds():

@@ -43,6 +43,11 @@ class TestNumbersAreNoLabels:
         base.save_pretrained(tmp_path)
         decoder = small_decoder(pretrained=tmp_path).fit(session.spikes, {"state": (session.times, session.values)})
         assert decoder.sessions_.readouts["state"].kind == "continuous"
+        pixels = {"state": (session.times, np.round(300 * session.values))}
+        assert (
+            small_decoder(pretrained=tmp_path).fit(session.spikes, pixels).sessions_.readouts["state"].kind
+            == "continuous"
+        )
         again = small_decoder(pretrained=tmp_path)
         again.fit(session.spikes, {"state": (session.times, sides)})
         assert again.sessions_.readouts["state"].classes == (2, 5)

@@ -274,6 +274,12 @@ def test_a_damaged_file_is_an_error(folder, suffix, damage):
         POYODecoder.from_pretrained(folder)
 
 
+def test_weights_that_are_a_folder_are_missing(folder):
+    edit(folder, weights=".")
+    with pytest.raises(FileNotFoundError, match="it lacks"):
+        POYODecoder.from_pretrained(folder)
+
+
 @pytest.mark.parametrize("change", [{"sessions": {}}, {"network": {}}, {"vocabulary": None}, {"weights": 3}])
 def test_a_description_that_does_not_fit_is_an_error(folder, change):
     edit(folder, **change)
