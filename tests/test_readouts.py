@@ -165,6 +165,7 @@ class TestKnownReadoutsAnswerAsTargetsAreGiven:
         assert (adapted.classes, adapted.class_weight) == (("left", "right"), (1.0, 3.0))
         assert adapted.one_dimensional
 
+    @pytest.mark.usefixtures("brief_training")
     def test_of_pretrained_weights(self, simulate, small_decoder, tmp_path):
         simulated = simulate(0, duration=40.0, rate=5.0)
         times, meters = simulated.times, simulated.values[:, None]
