@@ -18,9 +18,10 @@ import torch
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .callbacks import FitWatch
 from .defaults import check_fits, choose_token_bin, choose_training
-from .fitting import Learned, fit_from_scratch, run, train_stage
+from .fitting import fit_from_scratch, run, train_stage
 from .identification import TABLES, frozen_core, identification
 from .labels import Labels
+from .learned import Learned
 from .network import POYO, NetworkConfig
 from .readout import Readout
 from .samples import seconds_covered

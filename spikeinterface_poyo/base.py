@@ -16,9 +16,10 @@ from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from .counts import rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
-from .fitting import Learned, keep, record_of
+from .fitting import keep, record_of
 from .labels import Labels
 from .latents import LatentsMixin
+from .learned import Learned
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
 from .readout import Readout

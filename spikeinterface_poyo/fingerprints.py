@@ -6,16 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from .learned import Learned
 from .samples import SpikeSamples
 from .session import Segment
-
-if TYPE_CHECKING:
-    from .fitting import Learned
 
 # Parameters that another process may give otherwise; the weights behind "pretrained" are compared themselves.
 FREE = {"checkpoint", "device", "pretrained", "verbose"}

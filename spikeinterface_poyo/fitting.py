@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,7 @@ from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .labels import Labels
+from .learned import Learned
 from .network import POYO, NetworkConfig
 from .optimization import set_weights
 from .training import TrainingRecord, TrainingSettings, train
@@ -27,14 +28,6 @@ from .unit_noise import UNIT_NOISE
 from .vocabulary import Vocabulary
 
 LEADING_STEPS = 300  # gradient steps of one session alone, where there are several
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """A network, and what the rows and columns of its tables mean."""
-
-    network: POYO
-    vocabulary: Vocabulary
 
 
 def fit_from_scratch(decoder: Any, labels: Labels, watch: FitWatch | None = None) -> tuple[Learned, TrainingRecord]:

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import hub, weights
 from .fetching import locate
-from .fitting import Learned, keep
+from .fitting import keep
+from .learned import Learned
 from .model_card import card_facts, model_card
 from .network import POYO
 from .readouts import ContinuousReadout

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +16,9 @@ from .checkpoints import Checkpoint
 from .distributed import Team, present_team
 from .fingerprints import fingerprint
 from .labels import Labels
+from .learned import Learned
 from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
-
-if TYPE_CHECKING:
-    from .fitting import Learned
 
 
 @dataclass(eq=False)

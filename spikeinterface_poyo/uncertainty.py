@@ -18,8 +18,8 @@ from . import adaptation
 from .behaviors import behaviors_of, placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
 from .decoding import Names, answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
-from .fitting import Learned
 from .labels import Labels
+from .learned import Learned
 from .network import POYO, WindowBatch
 from .prediction import Read
 from .pretrained import load_pretrained

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from .calibration import calibration_from_json, calibration_to_json
 from .fingerprints import add_tensors
-from .fitting import Learned, keep, record_of
+from .fitting import keep, record_of
+from .learned import Learned
 from .network import POYO, NetworkConfig
 from .replacing import is_abandoned, replace_file
 from .training import TrainingRecord

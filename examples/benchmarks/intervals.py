@@ -21,8 +21,8 @@ from recordings import load
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
 from spikeinterface_poyo.calibration import ErrorModel
-from spikeinterface_poyo.fitting import Learned
 from spikeinterface_poyo.labels import Labels
+from spikeinterface_poyo.learned import Learned
 from spikeinterface_poyo.uncertainty import evidence
 
 COVERAGE = 0.9
