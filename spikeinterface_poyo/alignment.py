@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from .behavior_in import as_signals
-from .by_name import joint_samples, named_columns, stacked
+from .by_name import joint_samples, named_columns, of_one_type, stacked
 from .epochs_in import as_segment_intervals
 from .measures import rescale
 from .samples import SpikeSamples
 from .seconds import as_seconds
 from .session import Segment, Session, within
-from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, with_kinds
+from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, n_outputs_of, with_kinds
 from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
@@ -283,17 +283,11 @@ def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
     return names
 
 
-def n_outputs_of(values: np.ndarray) -> int:
-    """Outputs of behaviour values (n,) or (n, n_outputs)."""
-    return 1 if values.ndim == 1 else values.shape[1]
-
-
 def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
     """Targets of all segments; those of behaviours with fewer outputs are NaN in the columns they lack."""
     if len({value.dtype.kind == "f" for value in values}) > 1:
         raise ValueError("some behaviours are numbers and some are labels; give them by name, as dicts")
-    if len({value.dtype.kind for value in values}) > 1:  # truth values are no text
-        values = [value.astype(object) for value in values]
+    values = of_one_type(values)
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
     width = max(map(n_outputs_of, values))

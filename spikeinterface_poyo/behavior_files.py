@@ -10,7 +10,7 @@ import numpy as np
 from .behavior_in import as_signal
 from .measures import known_unit
 from .nwb_in import read_nwb_behavior
-from .signals import Signal
+from .signals import Signal, n_outputs_of
 
 ARRAYS = {"times", "values", "units", "names"}  # of a .npz
 
@@ -59,7 +59,7 @@ def read_npz(path: Path) -> Signal:
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "
                          f"{times.shape} and {values.shape}")  # fmt: skip
-    n_outputs = 1 if values.ndim == 1 else values.shape[1]
+    n_outputs = n_outputs_of(values)
     if len(units) != 1 or (names is not None and len(names) != n_outputs):
         raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
                          f"units {units} and names {names}")  # fmt: skip

@@ -66,13 +66,16 @@ def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -
                 raise ValueError(f"behaviour {name!r} is numbers in one segment and labels in another")
             if values.ndim > example[name].ndim:
                 example[name] = values
-    kinds = {name: {part[name].dtype.kind for part in parts if name in part} for name in example}
     stack = {}
     for name, like in example.items():
-        columns = [
-            part.get(name, unknown(n, like)).reshape(n, *like.shape[1:]) for part, n in zip(parts, lengths, strict=True)
-        ]
-        if len(kinds[name]) > 1:  # truth values are no text
-            columns = [column.astype(object) for column in columns]
-        stack[name] = np.concatenate(columns)
+        given = [part.get(name, unknown(n, like)) for part, n in zip(parts, lengths, strict=True)]
+        columns = [values.reshape(len(values), *like.shape[1:]) for values in given]
+        stack[name] = np.concatenate(of_one_type(columns))
     return stack
+
+
+def of_one_type(columns: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+    """The columns as they are where they are of one kind, or as objects: truth values beside text are no text."""
+    if len({column.dtype.kind for column in columns}) == 1:
+        return columns
+    return [column.astype(object) for column in columns]

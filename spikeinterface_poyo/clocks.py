@@ -16,7 +16,7 @@ def forgets_clock(sorting: Any) -> bool:
     """Whether a sorting was made from one with a clock that its own times leave out."""
     if has_clock(sorting):
         return False
-    parents = parents_of(sorting)
+    parents = made_from(sorting, "BaseSorting")
     if is_a(sorting, "spikeinterface", *SLICES):
         return any(forgets_clock(parent) or has_time_vector(parent) for parent in parents)
     return any(has_clock(parent) or has_start(parent) or forgets_clock(parent) for parent in parents)
@@ -51,10 +51,10 @@ def start_of(segment: Any) -> float | None:
     return getattr(segment, "_t_start", None) or getattr(segment, "t_start", None)  # versions differ
 
 
-def parents_of(sorting: Any) -> list[Any]:
-    """Sortings that a sorting was made from."""
-    given = [value if isinstance(value, list) else [value] for value in sorting._kwargs.values()]
-    return [value for values in given for value in values if is_a(value, "spikeinterface", "BaseSorting")]
+def made_from(extractor: Any, kind: str) -> list[Any]:
+    """What a sorting or recording was made from, of the ``kind`` "BaseSorting" or "BaseRecording"."""
+    given = [value if isinstance(value, list) else [value] for value in extractor._kwargs.values()]
+    return [value for values in given for value in values if is_a(value, "spikeinterface", kind)]
 
 
 def warn_of_lost_times(recording: Any) -> None:
@@ -75,16 +75,10 @@ def lineage(recording: Any) -> list[Any]:
     family = {id(recording): recording}
     ahead = [recording]
     while ahead:
-        new = [parent for parent in made_from(ahead.pop()) if id(parent) not in family]
+        new = [parent for parent in made_from(ahead.pop(), "BaseRecording") if id(parent) not in family]
         family |= {id(parent): parent for parent in new}
         ahead += new
     return list(family.values())
-
-
-def made_from(recording: Any) -> list[Any]:
-    """Recordings that a recording was made from."""
-    given = [value if isinstance(value, list) else [value] for value in recording._kwargs.values()]
-    return [value for values in given for value in values if is_a(value, "spikeinterface", "BaseRecording")]
 
 
 def lost_times(child: Any) -> bool:
@@ -92,7 +86,7 @@ def lost_times(child: Any) -> bool:
 
     Only time vectors get lost: where there is none before, SpikeInterface hands on the start.
     """
-    parents = made_from(child)
+    parents = made_from(child, "BaseRecording")
     n_segments = child.get_num_segments()
     if len(parents) != 1 or parents[0].get_num_segments() != n_segments:
         return False

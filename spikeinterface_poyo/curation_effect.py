@@ -179,15 +179,10 @@ def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]
             raise ValueError(f"unknown unit {unit!r} in split_units; known are {session.unit_names}")
         local = session.unit_names.index(str(unit))
         counts = [int((segment.unit_index == local).sum()) for segment in session.segments]
-        label = np.full(sum(counts), -1)
-        whole = len(parts) > 1 and all(np.ndim(part) == 1 for part in parts)
-        if whole:
-            spikes = np.concatenate([np.asarray(part, dtype=np.intp) for part in parts])
-            whole = np.array_equal(np.sort(spikes), np.arange(len(label)))
-        if not whole:
+        label = number_of_part(parts, sum(counts))
+        if label is None:
             raise ValueError(f"split_units[{unit!r}] must be two or more arrays that hold each of the indices 0 to "
-                             f"{len(label) - 1} once")  # fmt: skip
-        label[spikes] = np.arange(len(parts)).repeat([len(part) for part in parts])
+                             f"{sum(counts) - 1} once")  # fmt: skip
         n_others = len(session.unit_ids) - 1
         segments = []
         for segment, mine in zip(session.segments, np.split(label, np.cumsum(counts)[:-1]), strict=True):
@@ -198,3 +193,13 @@ def split_session(session: Session, splits: Mapping[Any, Sequence[Sequence[int]]
         unit_ids = np.array(list(map(str, names)))
         session = replace(session, unit_ids=unit_ids, segments=tuple(segments), properties={})
     return session
+
+
+def number_of_part(parts: Sequence[Sequence[int]], n_spikes: int) -> np.ndarray | None:
+    """Which part each spike of a unit is in; None where they are not two or more that hold each index once."""
+    if len(parts) < 2 or any(np.ndim(part) != 1 for part in parts):
+        return None
+    spikes = np.concatenate([np.asarray(part, dtype=np.intp) for part in parts])
+    if not np.array_equal(np.sort(spikes), np.arange(n_spikes)):
+        return None
+    return np.arange(len(parts)).repeat([len(part) for part in parts])[np.argsort(spikes)]

@@ -29,7 +29,7 @@ class RawInputs(NamedTuple):
     classes: Any = None
 
 
-SHORTEST_WINDOW = 1e-3  # s; shorter ones are as many as a fit never ends with
+LEAST_WINDOW = 1e-3  # s; shorter ones are as many as a fit never ends with
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
 
@@ -127,7 +127,7 @@ def check_parameters(decoder: Any) -> None:
     if decoder.early_stopping not in ("auto", True, False):
         raise ValueError(f"early_stopping must be 'auto', True or False, got {decoder.early_stopping!r}")
     if decoder.window_length != "auto":
-        check_scalar(decoder.window_length, "window_length", number, min_val=SHORTEST_WINDOW)
+        check_scalar(decoder.window_length, "window_length", number, min_val=LEAST_WINDOW)
     if decoder.dim_head % 4:
         raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
     if decoder.causal and decoder.n_latent_steps < 2:

@@ -79,6 +79,11 @@ class TargetInfo:
     bare: bool = False
 
 
+def n_outputs_of(values: np.ndarray) -> int:
+    """Outputs of behaviour values (n,) or (n, n_outputs)."""
+    return 1 if values.ndim == 1 else values.shape[1]
+
+
 def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[str, TargetInfo]:
     """Targets by name, with what the user says they are: of all, or by name.
 

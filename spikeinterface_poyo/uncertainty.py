@@ -213,7 +213,7 @@ def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
                          "cv='prefit', or train the folds from scratch, after set_params(pretrained=None)")  # fmt: skip
 
 
-def check_folds(labels: Labels, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+def check_folds_train_on_all(labels: Labels, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     """Whether each fold trains on all that it tests.
 
     Raises
@@ -248,7 +248,7 @@ def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
     again = clone(decoder).set_params(checkpoint=None)  # that file is of the fit itself
     found: list[tuple[tuple[str, str], Evidence]] = []
     folds = list(cv.split(labels.X, labels.y[:, 0] if labels.y.shape[1] == 1 else labels.y))
-    check_folds(labels, folds)
+    check_folds_train_on_all(labels, folds)
     for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
         learned, record = adaptation.learn(again, base, labels.take(train))
         if record.interrupted:
