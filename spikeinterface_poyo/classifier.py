@@ -128,7 +128,12 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray, shape (n_samples, n_classes)
-            In the order of ``classes_``; rows sum to one.
+            In the order of ``classes_``, or of those that these sessions have; rows sum to one.
+
+        Raises
+        ------
+        ValueError
+            For sessions that have different labels; else as in `predict`.
         """
         how = partial(predict_probabilities, calibration=getattr(self, "calibration_", {}))
         return self._answer(how, X, times, session_id)

@@ -48,7 +48,7 @@ def has_start(extractor: Any) -> bool:
 
 def start_of(segment: Any) -> float | None:
     """Where a segment of a sorting or recording starts, if it was told."""
-    return getattr(segment, "_t_start", None) or getattr(segment, "t_start", None)  # versions differ
+    return segment._t_start
 
 
 def made_from(extractor: Any, kind: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the data choose: the network's window and the length of training."""
+"""What the data choose: the network's window, and how it is trained: batches, learning rate, length, dropped units."""
 
 from __future__ import annotations
 

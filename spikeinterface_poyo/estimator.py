@@ -45,7 +45,7 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Peak learning rate of AdamW; warm-up and cosine decay around it. "auto" is 2e-3, and 1e-3 where labels are all
         that is learned.
     alpha : float, default: 0.01
-        Weight decay.
+        Weight decay of the network's matrices, which Muon trains.
     class_weight : dict, "balanced" or None, default: None
         Weights of the classes of labels in the loss; "balanced" makes all classes count alike.
     warm_start : bool, default: False

@@ -153,8 +153,6 @@ class ComputePOYODecoding(KeptUntilReplaced):
     def _select_units_extension_data(self, unit_ids: Sequence[Any]) -> dict[str, Any]:
         return self._reordered(unit_ids, changed=(), event=f"{len(unit_ids)} units selected")
 
-    _select_extension_data = _select_units_extension_data  # its name until SpikeInterface 0.104
-
     def _merge_extension_data(
         self,
         merge_unit_groups: Sequence[Sequence[Any]],
@@ -239,8 +237,9 @@ def compute_poyo_decoding(
         NWB file; a list with one a segment where there are several. A path is kept in the parameters, a signal is
         stored as data.
     decoder : POYODecoder, dict, str, path or None
-        What to fit: an unfitted decoder or its parameters, or pretrained weights to adapt (anything that
-        ``POYODecoder(pretrained=...)`` takes). None is ``POYODecoder(random_state=random_state)``.
+        What to fit: an unfitted decoder or its parameters (but for ``checkpoint``, which is for a single fit), or
+        pretrained weights to adapt (anything that ``POYODecoder(pretrained=...)`` takes). None is
+        ``POYODecoder(random_state=random_state)``.
     series : str, optional
         Name of the time series in an NWB file.
     behavior_type : str or tuple, optional

@@ -157,6 +157,7 @@ def make_decoder(given: Any, random_state: int) -> tuple[Any, POYODecoder]:
         if parameters.get("random_state") is not None and plain_seed(parameters["random_state"]) is None:
             raise ValueError(f"random_state of the decoder must be an integer or None to be kept, got "
                              f"{parameters['random_state']!r}")  # fmt: skip
+        parameters.pop("checkpoint", None)  # a file of one fit; here are several
         if "device" in parameters:
             parameters["device"] = str(parameters["device"])
         if parameters.get("pretrained") is not None:

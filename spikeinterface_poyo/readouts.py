@@ -27,7 +27,7 @@ SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine an
 
 @dataclass(frozen=True, kw_only=True)
 class ContinuousReadout(MeasuredReadout):
-    """Numbers: each column is one output, standardised by ``mean`` and ``scale``, one a output."""
+    """Numbers: each column is one output, standardised by ``mean`` and ``scale``, one an output."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]

@@ -116,8 +116,7 @@ def from_split(sorting: Any) -> Session:
 
 def shift_of(segment: Any) -> float:
     """Seconds by which ``shift_times`` moved a segment of a sorting."""
-    native = getattr(segment, "_native_t_start", segment._t_start)  # of the first 0.105 nothing is known
-    return float((segment._t_start or 0.0) - (native or 0.0))
+    return float((segment._t_start or 0.0) - (segment._native_t_start or 0.0))
 
 
 def later(segment: Segment, seconds: float) -> Segment:
@@ -173,8 +172,10 @@ def from_selection(sorting: Any) -> Session:
     for own, segment in zip(sorting.segments, parent.segments, strict=True):
         unit_index = new_index[segment.unit_index]
         kept = unit_index >= 0
-        times = segment.spike_times[kept] + (own._t_start or 0.0)
-        segments.append(make_segment(times, unit_index[kept], None, segment.clock))
+        seconds = own._t_start or 0.0
+        extent = (segment.t_start + seconds, segment.t_stop + seconds) if segment.clock == "recording" else None
+        times = segment.spike_times[kept] + seconds
+        segments.append(make_segment(times, unit_index[kept], extent, segment.clock))
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 

@@ -80,8 +80,8 @@ def duration(model: Mapping[str, Any], name: str, given: float | None) -> float:
     if given is not None and given != value:
         raise ValueError(f"{argument}={given} was given, but its hyper-parameters say {name}={value!r}")
     if given is None and name not in model:
-        warn(f"the checkpoint does not say its {name}; assuming {value} s, as in the published models. Give "
-             f"{argument}= if it was another")  # fmt: skip
+        warn(f"the checkpoint does not say its {name}; assuming {value} s, as in the published models. If it was "
+             f"another, save the checkpoint with hyper_parameters: {{'model': {{{name!r}: ...}}}}")  # fmt: skip
     return float(value)
 
 

@@ -26,7 +26,7 @@ MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 class TrainingData:
     """Per block (segment of a session): ascending sample times (s), standardised targets and sample weights.
 
-    Targets are as wide as the widest behaviour, NaN beyond a block's own.
+    Targets are as wide as those of the session that has most columns, NaN beyond a block's own.
     """
 
     blocks: list[Block]

@@ -98,9 +98,11 @@ def test_provenance(extension):
     json.dumps(provenance)
 
 
-def test_the_function_is_the_method(recorded, velocity, extension):
+def test_the_function_is_the_method(recorded, velocity, extension, tmp_path):
     analyzer = make_analyzer(*recorded, "memory", None)
-    arrays = compute_poyo_decoding(analyzer, velocity, **{**QUICK, "decoder": POYODecoder(**SMALL)})
+    decoder = POYODecoder(**SMALL, checkpoint=tmp_path / "run.safetensors")
+    arrays = compute_poyo_decoding(analyzer, velocity, **{**QUICK, "decoder": decoder})
+    assert not list(tmp_path.iterdir())  # folds are different fits, which cannot share it
     for name, value in extension.get_data().items():
         np.testing.assert_array_equal(arrays[name], value)
     again = analyzer.get_extension("poyo_decoding")
@@ -166,7 +168,7 @@ REFUSED = {
     "importance": (tuned(importance="yes"), ValueError, "importance must be True or False"),
     "kind of decoder": (tuned(decoder=3), TypeError, "got int"),
     "decoder's parameter": (tuned(decoder={"dimm": 3}), ValueError, "dimm"),
-    "decoder's kinds": (tuned(decoder={"checkpoint": Path("here")}), TypeError, "are kept as JSON, and .*Path cannot"),
+    "decoder's kinds": (tuned(decoder={"verbose": Path("here")}), TypeError, "are kept as JSON, and .*Path cannot"),
     "decoder's range": (tuned(decoder={"dim_head": 3}), ValueError, "multiple of 4"),
     "decoder's seed": (
         tuned(decoder=POYODecoder(random_state=np.random.RandomState(0))), ValueError, "random_state of the decoder"

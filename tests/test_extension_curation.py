@@ -11,8 +11,6 @@ import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording, reopened
 from spikeinterface.core import ChannelSparsity, load_sorting_analyzer
 
-from spikeinterface_poyo.extension import ComputePOYODecoding
-
 SOURCES = [("memory", "fresh")] + [(f, how) for f in ("binary_folder", "zarr") for how in ("fresh", "reloaded", "lazy")]
 UNIT_DATA = ("unit_embeddings", "unit_importance")
 pytestmark = [
@@ -206,10 +204,6 @@ def test_a_merged_unit_is_not_taken_for_one_that_had_its_id(analyzers):
         extension.get_decoder().decode(merged)
     times = analyzers["memory"].get_extension("poyo_decoding").get_data()["times"]
     assert np.isfinite(extension.get_decoder().predict(merged.select_units(["u2", "u3", "u4"]), times)).all()
-
-
-def test_the_name_of_select_until_spikeinterface_0_104():
-    assert ComputePOYODecoding._select_extension_data is ComputePOYODecoding._select_units_extension_data
 
 
 def test_an_analyzer_that_was_loaded_before_the_plugin(analyzers):

@@ -8,7 +8,7 @@ import neo
 import numpy as np
 import pytest
 import quantities as pq
-from spikeinterface.core import NumpyRecording, NumpySorting
+from spikeinterface.core import NumpyRecording, NumpySorting, select_segment_sorting
 
 from spikeinterface_poyo.session import Session
 from spikeinterface_poyo.spikes_in import as_session
@@ -214,6 +214,17 @@ class TestSpikeInterface:
         session = as_session(sorting.select_units(["c"]))
         assert session.segments[0].clock == "recording"
         np.testing.assert_array_equal(by_unit(session)["c"], SECONDS["c"] + 10.0)
+
+    def test_select_units_of_a_segment_keeps_the_extent_of_its_recording(self):
+        sorting = NumpySorting.from_unit_dict([FRAMES, FRAMES], FS)
+        sorting.register_recording(NumpyRecording([np.zeros((4000, 1))] * 2, FS, t_starts=[0.0, 10.0]))
+        (whole,) = as_session(select_segment_sorting(sorting, [1])).segments
+        selected = select_segment_sorting(sorting, [1]).select_units(["c"])
+        (some,) = as_session(selected).segments
+        assert (some.t_start, some.t_stop) == (whole.t_start, whole.t_stop) == (10.0, pytest.approx(10 + 4000 / FS))
+        selected.shift_times(5.0)
+        (later,) = as_session(selected).segments
+        assert (later.t_start, later.t_stop) == (15.0, whole.t_stop + 5.0)
 
     @pytest.mark.parametrize("t_start", [0.0, 5.0])
     def test_select_units_keeps_the_seconds_of_an_nwb_file(self, tmp_path, t_start):
