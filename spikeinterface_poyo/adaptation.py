@@ -25,9 +25,9 @@ from .learned import Learned
 from .network import POYO, NetworkConfig
 from .readout import Readout
 from .samples import seconds_covered
-from .training import TrainingRecord, TrainingSettings
 from .training_data import TrainingData
 from .training_job import Job, training_job
+from .training_state import TrainingRecord, TrainingSettings
 from .unit_prior import UnitPrior
 from .vocabulary import Vocabulary
 

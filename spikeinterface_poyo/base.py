@@ -14,12 +14,11 @@ from . import adaptation, door
 from .alignment import as_sessions, is_one_sorting
 from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
-from .counts import rows_as_samples
+from .counts import FEATURES, forget_features, rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
-from .fitting import keep, record_of
 from .labels import Labels
 from .latents import LatentsMixin
-from .learned import Learned
+from .learned import Learned, keep, record_of
 from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
 from .readout import Readout
@@ -33,9 +32,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-FEATURES = ("n_features_in_", "feature_names_in_")
-
-
 @contextmanager
 def features_as_before_on_failure(decoder: Any) -> Iterator[None]:
     """Context in which the decoder may take note of other features, which it forgets if anything fails."""
@@ -47,12 +43,6 @@ def features_as_before_on_failure(decoder: Any) -> Iterator[None]:
         for name, value in before.items():
             setattr(decoder, name, value)
         raise
-
-
-def forget_features(decoder: Any) -> None:
-    """Leave the decoder without the features of an array of counts."""
-    for name in FEATURES:
-        decoder.__dict__.pop(name, None)
 
 
 class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):

@@ -13,6 +13,7 @@ from .session import Segment, Session
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 ROW_SPACING = 1000.0  # seconds between rows, so that no window holds two
+FEATURES = ("n_features_in_", "feature_names_in_")  # scikit-learn's attributes of a fit on rows
 
 
 def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any] | None = None) -> Session:
@@ -87,3 +88,9 @@ def rows_as_samples(X: np.ndarray, unit_ids: Sequence[Any] | None = None) -> Spi
     session = Session(ids, (segment,), isolated_rows=True)
     zeros = np.zeros(len(X), dtype=np.int32)
     return SpikeSamples([session], zeros, zeros, times)
+
+
+def forget_features(estimator: Any) -> None:
+    """Leave the estimator without the features of rows of counts."""
+    for name in FEATURES:
+        estimator.__dict__.pop(name, None)

@@ -14,8 +14,8 @@ from .network import NetworkConfig
 from .prediction import BATCH_TOKENS
 from .samples import SpikeSamples, seconds_covered
 from .session import Segment, Session
-from .training import TrainingSettings
 from .training_data import TrainingData
+from .training_state import TrainingSettings
 
 SPIKES_A_UNIT = 5.5  # a window is long enough for an average unit to fire about so often ...
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
@@ -106,9 +106,7 @@ def first_spikes(segment: Segment) -> Segment:
     """The beginning of a segment, long enough to count tokens by."""
     if len(segment.spike_times) <= SPIKES_TO_COUNT:
         return segment
-    times = segment.spike_times[:SPIKES_TO_COUNT]
-    weights = None if segment.weights is None else segment.weights[:SPIKES_TO_COUNT]
-    units = segment.unit_index[:SPIKES_TO_COUNT]
+    times, units, weights = segment.take(slice(SPIKES_TO_COUNT))
     return replace(segment, spike_times=times, unit_index=units, weights=weights, t_start=times[0], t_stop=times[-1])
 
 

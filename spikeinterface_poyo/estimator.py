@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import door
 from .base import BasePOYO
 from .decoding import predict_samples
+from .neo_out import to_neo
 from .samples import SpikeSamples
 from .uncertainty import predict_interval, predict_std
 
@@ -198,8 +199,6 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         ValueError
             For an array of counts, whose rows have no times; else as in `predict`.
         """
-        from .neo_out import to_neo
-
         samples = self._enter_for_prediction(X, times, session_id)
         if door.is_array(X):
             raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "

@@ -9,21 +9,19 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from .behaviors import make_readouts
 from .callbacks import FitWatch, StageWatch
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
 from .labels import Labels
-from .learned import Learned
+from .learned import Learned, keep
 from .network import POYO, NetworkConfig
 from .optimization import set_weights
-from .training import TrainingRecord, TrainingSettings, train
+from .training import train
 from .training_data import TrainingData, hold_out
 from .training_job import Job, training_job
-from .training_state import TrainingState
+from .training_state import TrainingRecord, TrainingSettings, TrainingState
 from .unit_noise import UNIT_NOISE
 from .vocabulary import Vocabulary
 
@@ -103,22 +101,3 @@ def as_if_ended(vocabulary: Vocabulary, state: TrainingState) -> dict[str, Any]:
     attributes = SimpleNamespace()
     keep(attributes, Learned(network.eval(), vocabulary), state.record)
     return vars(attributes)
-
-
-def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
-    """Set the fitted attributes, under MLPRegressor's names where it has them; other weights are not calibrated."""
-    decoder.network_, decoder.sessions_ = learned.network, learned.vocabulary
-    decoder.n_outputs_ = learned.vocabulary.n_outputs
-    decoder.calibration_ = {}
-    losses, scores = record.losses, record.scores
-    decoder.n_iter_, decoder.loss_curve_ = len(losses), losses
-    decoder.loss_ = losses[-1] if losses else np.nan
-    decoder.best_loss_ = None if scores else min(losses, default=np.nan)
-    decoder.validation_scores_ = scores or None
-    decoder.best_validation_score_ = max(scores) if scores else None
-    decoder.interrupted_ = record.interrupted
-
-
-def record_of(decoder: Any) -> TrainingRecord:
-    """What `keep` was given at last."""
-    return TrainingRecord(decoder.loss_curve_, decoder.validation_scores_ or [], decoder.interrupted_)

@@ -54,7 +54,7 @@ class HeldOutWindows:
     target : ndarray, shape (n_windows, MAX_QUERIES, n_scored)
         Targets there, as they are scored, NaN where unknown or where a window has fewer samples.
     block : ndarray of int, shape (n_windows,)
-        Block of time of each window; numbers differ between parts.
+        Block of time of each window, counted from the part's start.
     """
 
     decoder: POYODecoder
@@ -174,11 +174,11 @@ def place_windows(
                          "needs more behaviour, fewer folds or a shorter window_length")  # fmt: skip
     chosen = np.unique(np.linspace(0, n_found - 1, min(n_windows, n_found)).round().astype(int))
     parts, before = [], 0
-    for number, (decoder, position, segment, inside, starts) in enumerate(found):
+    for decoder, position, segment, inside, starts in found:
         mine = chosen[(chosen >= before) & (chosen < before + len(starts))] - before
         before += len(starts)
         if len(mine):
-            parts.append(make_part(decoder, X, y, inside, starts[mine], (position, segment), number))
+            parts.append(make_part(decoder, X, y, inside, starts[mine], (position, segment)))
     return parts
 
 
@@ -204,7 +204,6 @@ def make_part(
     inside: np.ndarray,
     starts: np.ndarray,
     place: tuple[int, int],
-    number: int,
 ) -> HeldOutWindows:
     """Windows that begin at ``starts``, with a few of the samples ``inside``, spread evenly, for each to answer."""
     position, segment = place
@@ -228,5 +227,5 @@ def make_part(
         starts,
         times[index],
         target,
-        number * 1_000_000 + block,
+        block,
     )

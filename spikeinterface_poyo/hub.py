@@ -89,7 +89,6 @@ def push(
     *,
     private: bool = False,
     token: str | None = None,
-    commit_message: str = "Upload decoder",
 ) -> str:
     """Upload a decoder that `save_pretrained` wrote to the model hub.
 
@@ -107,8 +106,6 @@ def push(
         Whether only you and yours can see it, for a repository that is made. One that exists stays as it is.
     token : str or None
         Access token; None takes the one of ``hf auth login``.
-    commit_message : str
-        What is said of this revision.
 
     Returns
     -------
@@ -126,7 +123,7 @@ def push(
     """
     folder = Path(folder)
     weights = weights_file(folder)
-    if weights is None or not weights.is_file():
+    if weights is None or not is_decoder(folder):
         raise FileNotFoundError(f"{folder} is no saved decoder: save_pretrained writes {DESCRIPTION} and its weights")
     if not is_repo(repo_id) or "@" in repo_id:
         raise ValueError(f"repo_id must be 'owner/name'; got {repo_id!r}")
@@ -136,7 +133,7 @@ def push(
         repo_id=repo_id,
         folder_path=folder,
         token=token,
-        commit_message=commit_message,
+        commit_message="Upload decoder",
         allow_patterns=[DESCRIPTION, weights.name, CARD],
         delete_patterns="model-*.safetensors",
     )

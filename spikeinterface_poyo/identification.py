@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from .network import POYO
-from .training import TrainingSettings
+from .training_state import TrainingSettings
 from .unit_prior import UnitPrior
 
 IDENTIFICATION_RATE = 1e-2  # learning rate of embeddings and new readouts while the core is frozen

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import false_discovery_control
 
 from .estimator import POYODecoder
 from .held_out_windows import Shift, place_windows
@@ -32,8 +33,6 @@ class UnitImportance:
 
     Parameters
     ----------
-    unit_ids : ndarray, shape (n_units,)
-        Units.
     table : structured ndarray, shape (n_units,)
         ``silenced`` and ``shifted``: drop in R2 (uniform average over outputs; of angles, over cosines and sines) on
         the subsample, positive where the unit helps; ``..._p``: one-sided p values; ``..._p_adjusted``: the same,
@@ -44,7 +43,6 @@ class UnitImportance:
         Size of the subsample: context windows, samples asked for in them, blocks of time whose signs are flipped.
     """
 
-    unit_ids: np.ndarray
     table: np.ndarray
     score: float
     n_windows: int
@@ -99,8 +97,8 @@ def unit_importance(
     (session,) = X.used_sessions()
     rng = np.random.default_rng(random_state)
     parts = place_windows(decoders, X, y.reshape(len(y), -1), fold, n_windows)
-    blocks = np.concatenate([part.block for part in parts])
-    _, blocks = np.unique(blocks, return_inverse=True)
+    pairs = [(number, block) for number, part in enumerate(parts) for block in part.block]
+    blocks = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
     total = np.maximum(sum_of_squares(np.concatenate([part.target for part in parts])), np.finfo(float).tiny)
     intact = [part.squared_errors() for part in parts]
 
@@ -126,10 +124,10 @@ def unit_importance(
     table["silenced_p"] = sign_flip_p(silenced, rng)
     table["shifted_p"] = shift_p(shifted.sum(axis=-1)) if exact else sign_flip_p(shifted[:, 0], rng)
     for kind in ("silenced", "shifted"):
-        table[f"{kind}_p_adjusted"] = adjust(table[f"{kind}_p"])
+        table[f"{kind}_p_adjusted"] = false_discovery_control(table[f"{kind}_p"])
     score = 1 - float((np.concatenate(intact).sum(axis=0) / total).mean())
     n_samples = sum(int((~np.isnan(part.target)).any(axis=-1).sum()) for part in parts)
-    return UnitImportance(session.unit_ids, table, score, len(blocks), n_samples, int(blocks.max()) + 1)
+    return UnitImportance(table, score, len(blocks), n_samples, int(blocks.max()) + 1)
 
 
 def sum_of_squares(target: np.ndarray) -> np.ndarray:
@@ -154,12 +152,3 @@ def sign_flip_p(difference: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def shift_p(drop: np.ndarray) -> np.ndarray:
     """One-sided p values of drops (n_units, n_shifts): how often a shifted unit decodes as well as the intact one."""
     return (1 + (drop <= 0).sum(axis=1)) / (1 + drop.shape[1])
-
-
-def adjust(p: np.ndarray) -> np.ndarray:
-    """P values adjusted for their number by Benjamini and Hochberg."""
-    order = np.argsort(p)[::-1]
-    rank = np.arange(len(p), 0, -1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / rank).clip(max=1)
-    return adjusted

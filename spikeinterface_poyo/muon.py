@@ -14,10 +14,8 @@ class Muon(torch.optim.Muon):
     """``torch.optim.Muon`` with its defaults, whose time goes into launching small matrix products, in stacks."""
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """One step; returns the loss of ``closure`` where there is one."""
-        with torch.enable_grad():
-            loss = None if closure is None else closure()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step."""
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for parameter in group["params"]:
@@ -25,7 +23,6 @@ class Muon(torch.optim.Muon):
                     by_shape[parameter.shape].append(parameter)
             for parameters in by_shape.values():
                 self.step_together(parameters, group)
-        return loss
 
     def step_together(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Step parameters of one shape."""

@@ -13,13 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import hub, weights
 from .fetching import locate
-from .fitting import keep
-from .learned import Learned
+from .learned import Learned, keep
 from .model_card import card_facts, model_card
 from .network import POYO
 from .readouts import ContinuousReadout
 from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
-from .training import TrainingRecord
+from .training_state import TrainingRecord
 from .vocabulary import KnownSession, Vocabulary
 
 if TYPE_CHECKING:

@@ -70,7 +70,7 @@ class BlockedKFold:
         splits = []
         for k in range(self.n_splits):
             test = np.concatenate([parts[k] for parts in folds])
-            train = np.concatenate([self.outside(X.times[order], order, parts[k], X.times) for order, parts in
+            train = np.concatenate([outside(X.times, order, parts[k], self.gap) for order, parts in
                                     zip(blocks, folds, strict=True)])  # fmt: skip
             if len(train) == 0:
                 raise ValueError(f"fold {k} of {self.n_splits} trains on 0 samples: all others lie within "
@@ -78,8 +78,9 @@ class BlockedKFold:
             splits.append((np.sort(train), np.sort(test)))
         yield from splits  # after all of them are known to be good, before anything is fitted
 
-    def outside(self, times: np.ndarray, order: np.ndarray, test: np.ndarray, all_times: np.ndarray) -> np.ndarray:
-        """Samples of one segment that are neither tested nor within the gap."""
-        first, last = all_times[test[0]], all_times[test[-1]]
-        far = (times < first - self.gap) | (times > last + self.gap)
-        return order[far & ~np.isin(order, test)]
+
+def outside(times: np.ndarray, order: np.ndarray, test: np.ndarray, gap: float) -> np.ndarray:
+    """Samples of one segment, ``order``, that are neither tested nor within the gap; ``times`` are all samples'."""
+    (first, last), mine = times[test[[0, -1]]], times[order]
+    far = (mine < first - gap) | (mine > last + gap)
+    return order[far & ~np.isin(order, test)]

@@ -62,12 +62,9 @@ class AdamInPrior(torch.optim.Adam):
         self.to_coordinates = torch.linalg.inv(self.axes)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """One step; the table and its gradient are turned into coordinates for it, and the move back."""
-        with torch.enable_grad():
-            loss = None if closure is None else closure()
-        if self.table.grad is None:
-            return loss
+        assert self.table.grad is not None
         before = self.table.clone()
         coordinates = (before - self.mean) @ self.to_coordinates
         self.table.copy_(coordinates)
@@ -76,4 +73,3 @@ class AdamInPrior(torch.optim.Adam):
         moved = (self.table - coordinates) @ self.axes
         moved[0] = 0
         self.table.copy_(before + moved)
-        return loss

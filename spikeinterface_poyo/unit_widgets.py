@@ -8,7 +8,7 @@ import numpy as np
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.widgets.base import BaseWidget, to_attr
 
-from .extension import importance_columns
+from .extension import get_unit_metrics, importance_columns
 from .widgets import DECODED_COLOR, EFFECTS, DecodingWidget
 
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
@@ -164,10 +164,9 @@ class UnitEmbeddingWidget(DecodingWidget):
 
 def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tuple[str, np.ndarray]:
     """Label and value of each unit of what is asked for."""
-    from .extension import get_unit_metrics
     from .spikes_in import as_session
     from .unit_properties import of_sorting
-    from .unit_selection import firing_rates
+    from .units import firing_rates
 
     if color_by is None:
         return "firing rate (Hz)", firing_rates(as_session(sorting_analyzer))

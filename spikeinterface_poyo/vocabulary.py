@@ -17,7 +17,7 @@ from .readouts import readout_from_json
 from .samples import SpikeSamples, seconds_covered
 from .session import Session
 from .signals import UNNAMED
-from .unit_selection import units_that_fire, without_units
+from .units import units_that_fire, without_units
 from .warning import warn
 from .windows import Block
 

@@ -23,12 +23,12 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from .calibration import calibration_from_json, calibration_to_json
+from .counts import FEATURES
 from .fingerprints import add_tensors
-from .fitting import keep, record_of
-from .learned import Learned
+from .learned import Learned, keep, record_of
 from .network import POYO, NetworkConfig
 from .replacing import is_abandoned, replace_file
-from .training import TrainingRecord
+from .training_state import TrainingRecord
 from .vocabulary import Vocabulary
 
 FORMAT_VERSION = 5
@@ -62,11 +62,7 @@ def describe(decoder: Any) -> dict[str, Any]:
         "parameters": plain_parameters(decoder),
         "network": asdict(decoder.network_.config),
         "vocabulary": decoder.sessions_.to_json(),
-        "features": {
-            name: np.asarray(getattr(decoder, name)).tolist()
-            for name in ("n_features_in_", "feature_names_in_")
-            if hasattr(decoder, name)
-        },
+        "features": {name: np.asarray(getattr(decoder, name)).tolist() for name in FEATURES if hasattr(decoder, name)},
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
         "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},

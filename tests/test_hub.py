@@ -249,11 +249,11 @@ def test_what_is_uploaded_comes_back(repository, run, folder):
     (folder / "recording.nwb").write_bytes(b"private")
     (folder / "model-other.safetensors").write_bytes(b"not of this decoder")
     (folder / ".decoder.json-1.part").write_bytes(b"half")
-    given = "private=True, token='hf_token', commit_message='First'"
+    given = "private=True, token='hf_token'"
     address, found = run(f"tried(hub.push, {str(folder)!r}, 'me/decoder', {given}); tried(hub.download, 'me/decoder')")
     assert address == f"{repository.endpoint}/me/decoder"
     assert repository.files == {**DECODER, "notes.txt": b"the user's"}
-    assert repository.message == "First"
+    assert repository.message == "Upload decoder"
     assert "Bearer hf_token" in repository.tokens
     assert repository.made_with is not None
     assert repository.made_with["name"] == "decoder"

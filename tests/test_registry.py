@@ -12,22 +12,14 @@ from spikeinterface_poyo.fetching import split_address
 from spikeinterface_poyo.registry import PretrainedEntry, list_pretrained
 
 
-def test_names_are_unique_and_cannot_be_taken_for_something_else():
-    names = registry.names()
-    assert len(set(names)) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in names)
-    assert {"poyo_mp", "poyo_1"} <= set(names)
+def test_names_cannot_be_taken_for_something_else():
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in registry.ENTRIES)
+    assert {"poyo_mp", "poyo_1"} <= set(registry.ENTRIES)
 
 
 def test_the_list_is_the_callers():
     list_pretrained().clear()
     assert list_pretrained()
-
-
-def test_an_unknown_name():
-    assert registry.find("poyo_mp").name == "poyo_mp"
-    with pytest.raises(ValueError, match=r"'poyo_2'.*'poyo_mp'"):
-        registry.find("poyo_2")
 
 
 @pytest.mark.parametrize("entry", list_pretrained(), ids=lambda entry: entry.name)

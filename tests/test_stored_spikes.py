@@ -15,7 +15,7 @@ from spikeinterface_poyo.merging import merge_spikes
 from spikeinterface_poyo.session import NO_UNIT, Segment
 from spikeinterface_poyo.spikes_in import as_session
 from spikeinterface_poyo.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
-from spikeinterface_poyo.unit_selection import firing_rates, units_that_fire, without_units
+from spikeinterface_poyo.units import firing_rates, units_that_fire, without_units
 
 RATE = 997.3  # Hz, which rounds badly
 N_UNITS = 7  # the last one silent
