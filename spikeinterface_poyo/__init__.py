@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .curation_effect import compare_curation
     from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
-    from .extension import compute_poyo_decoding, get_unit_metrics, set_unit_properties
+    from .extension import compute_poyo_decoding
     from .nwb_in import read_nwb_behavior, read_nwb_epochs
     from .registry import list_pretrained
     from .samples import SpikeSamples
     from .session import Session
     from .simulation import simulate_session
     from .splitters import BlockedKFold
+    from .unit_metrics import get_unit_metrics, set_unit_properties
     from .unit_selection import SelectUnits
 
 __version__ = "0.1.0"
@@ -42,12 +43,12 @@ _HOME = {
     "compare_curation": "curation_effect",
     "compute_poyo_decoding": "extension",
     "from_counts": "counts",
-    "get_unit_metrics": "extension",
+    "get_unit_metrics": "unit_metrics",
     "list_pretrained": "registry",
     "load_mouse_head_direction": "datasets",
     "read_nwb_behavior": "nwb_in",
     "read_nwb_epochs": "nwb_in",
-    "set_unit_properties": "extension",
+    "set_unit_properties": "unit_metrics",
     "simulate_session": "simulation",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .behavior_in import as_signal
+from .behavior_in import as_signal, as_values
 from .measures import known_unit
 from .nwb_in import read_nwb_behavior
 from .signals import Signal, n_outputs_of
@@ -22,7 +22,7 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
     ----------
     path : str or path
         A ``.npz`` with ``times`` (n,) in seconds, ``values`` (n,) or (n, n_outputs), and perhaps ``units``, a string,
-        and ``names``, one an output; or an NWB file.
+        and ``names``, one an output; or an NWB file. Values that are text are labels.
     series : str, optional
         Name of the time series in an NWB file; see `read_nwb_behavior`.
 
@@ -54,8 +54,9 @@ def read_npz(path: Path) -> Signal:
         times, values = archive["times"], archive["values"]
         units = sorted({str(unit) for unit in np.atleast_1d(archive["units"])}) if "units" in archive else [None]
         names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
-    if times.dtype.kind not in "iuf" or values.dtype.kind not in "biuf":
-        raise ValueError(f"times and values of {path} must be numbers; got {times.dtype} and {values.dtype}")
+    if times.dtype.kind not in "iuf" or values.dtype.kind not in "biufUS":
+        raise ValueError(f"times of {path} must be numbers, and values numbers or text; got {times.dtype} and "
+                         f"{values.dtype}")  # fmt: skip
     if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
         raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "
                          f"{times.shape} and {values.shape}")  # fmt: skip
@@ -63,4 +64,5 @@ def read_npz(path: Path) -> Signal:
     if len(units) != 1 or (names is not None and len(names) != n_outputs):
         raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
                          f"units {units} and names {names}")  # fmt: skip
-    return Signal(times.astype(np.float64), values.astype(np.float64), known_unit(units[0], path.name), names)
+    values = as_values(values) if values.dtype.kind in "US" else values.astype(np.float64)
+    return Signal(times.astype(np.float64), values, known_unit(units[0], path.name), names)

@@ -10,9 +10,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .cross_decoding import cross_decode
-from .extension_run import make_decoder
-from .held_out_windows import BLOCK
-from .importance import sign_flip_p, sum_of_squares
+from .extension_run import as_fitted, make_decoder
+from .held_out_windows import SECONDS_A_BLOCK
+from .importance import sign_flip_p
 from .session import Session
 from .spikes_in import as_session
 from .splitters import BlockedKFold
@@ -32,23 +32,23 @@ class CurationEffect:
 
     Parameters
     ----------
-    r2_before, r2_after : float
-        R2 of all held-out samples, uniform average over outputs.
+    score_before, score_after : float
+        Of all held-out samples: R2, uniform average over outputs, or accuracy of labels.
     p : float
         Two-sided p value of their difference, by sign flips over blocks of time of 5 s.
     n_blocks : int
         Number of those blocks.
     """
 
-    r2_before: float
-    r2_after: float
+    score_before: float
+    score_after: float
     p: float
     n_blocks: int
 
     @property
     def difference(self) -> float:
-        """R2 after less R2 before: positive where the change helps."""
-        return self.r2_after - self.r2_before
+        """Score after less score before: positive where the change helps."""
+        return self.score_after - self.score_before
 
 
 def compare_curation(
@@ -97,19 +97,21 @@ def compare_curation(
     parameters = extension.params
     kind = parameters.get("behavior_type")  # of which earlier versions kept nothing
     X, y = align_parameter(changed, parameters["behavior"], parameters["series"], kind)
-    _, decoder = make_decoder(parameters["decoder"], parameters["random_state"])
+    labels = extension.classes is not None
+    given, y = as_fitted(X, y, labels)
+    _, decoder = make_decoder(parameters["decoder"], parameters["random_state"], labels)
     splitter = BlockedKFold(parameters["n_folds"], gap=parameters["gap"])
     with tqdm(total=splitter.n_splits, desc="compare_curation", disable=not progress_bar) as bar:
-        after = cross_decode(decoder, X, y, splitter, bar.update)
-    data = extension.get_data()
+        after = cross_decode(decoder, given.X, y, splitter, bar.update)
+    targets, decoded = (np.asarray(extension.data[name][:]) for name in ("targets", "decoded"))
     block = blocks_of(X.times, X.segment_index, after.fold)
-    true = after.readout.as_scored(data["targets"])
-    error = [np.square(after.readout.as_scored(decoded) - true) for decoded in (data["decoded"], after.decoded)]
-    gain = np.nansum((error[0] - error[1]) / sum_of_squares(true), axis=1)
+    true = after.readout.as_points(targets)
+    error = [np.square(after.readout.as_points(values) - true) for values in (decoded, after.decoded)]
+    gain = np.nansum((error[0] - error[1]) * after.readout.cost(true), axis=1)
     by_block = np.bincount(block, gain)[None]
     rng = np.random.default_rng(parameters["random_state"])
     one_sided = min(float(sign_flip_p(sign * by_block, rng)[0]) for sign in (1, -1))
-    before = after.readout.score(data["targets"], data["decoded"])
+    before = after.readout.score(targets, decoded)
     return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
 
 
@@ -135,7 +137,7 @@ def as_it_was(session: Session, clocks: Sequence[Mapping[str, Any]]) -> Session:
 
 def blocks_of(times: np.ndarray, segment: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """Number of the block of time of each sample; no block lies in two folds or segments."""
-    key = np.column_stack([segment, fold, np.floor((times - times.min()) / BLOCK)])
+    key = np.column_stack([segment, fold, np.floor((times - times.min()) / SECONDS_A_BLOCK)])
     return np.unique(key, axis=0, return_inverse=True)[1].ravel()
 
 

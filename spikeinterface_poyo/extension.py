@@ -5,7 +5,7 @@ Importing this module registers it; what is heavy is imported when something is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,8 +17,7 @@ from .extension_storage import KeptUntilReplaced
 from .warning import warn
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from .classifier import POYOClassifier
     from .estimator import POYODecoder
 
 NAME = "poyo_decoding"
@@ -30,9 +29,10 @@ class ComputePOYODecoding(KeptUntilReplaced):
     See `compute_poyo_decoding` for the parameters. ``data`` holds, for n samples of behaviour:
 
     - ``times`` (n,) in s, ``segment_index`` (n,), ``fold`` (n,): each sample, and the fold that tests on it;
-    - ``targets`` and ``decoded`` (n, n_outputs), in the unit of measure of the behaviour;
+    - ``targets`` and ``decoded`` (n, n_outputs), in the unit of measure of the behaviour; labels as positions in
+      ``behavior["classes"]``;
     - ``fold_r2`` (n_folds,) and ``r2`` (1,): within each fold and over all held-out samples; of angles, R2 of their
-      cosines and sines;
+      cosines and sines; of labels ``fold_accuracy`` and ``accuracy`` in their place;
     - ``unit_embeddings`` (n_units, dim), NaN for units that never fire;
     - ``unit_importance`` (n_units,), structured, with ``importance=True``: see `importance.UnitImportance`;
     - ``decoder``: a decoder of all samples as safetensors, uint8; `get_decoder` gives it;
@@ -104,13 +104,15 @@ class ComputePOYODecoding(KeptUntilReplaced):
         Parameters
         ----------
         outputs : {"numpy", "by_unit", "neo"}, default: "numpy"
-            "numpy" is a dict of arrays: ``times``, ``segment_index``, ``fold``, ``targets``, ``decoded``. "by_unit" is
-            a dict of unit id to a dict with ``embedding`` and, where it was measured, the fields of the importance.
-            "neo" is the held-out decoded behaviour, one signal a segment, or the only one.
+            "numpy" is a dict of arrays: ``times``, ``segment_index``, ``fold``, ``targets``, ``decoded``; the last two
+            are (n, n_outputs), or labels (n,), None where unknown. "by_unit" is a dict of unit id to a dict with
+            ``embedding`` and, where it was measured, the fields of the importance. "neo" is the held-out decoded
+            behaviour, one signal, or event of labels, a segment, or the only one.
         """
         if outputs == "numpy":
             names = ("times", "segment_index", "fold", "targets", "decoded")
-            return {name: np.asarray(self.data[name][:]) for name in names}
+            arrays = {name: np.asarray(self.data[name][:]) for name in names}
+            return arrays if self.classes is None else arrays | self._labels(arrays)
         if outputs == "by_unit":
             columns = {"embedding": np.asarray(self.data["unit_embeddings"][:])}
             if (importance := self.get_importance()) is not None:
@@ -123,27 +125,62 @@ class ComputePOYODecoding(KeptUntilReplaced):
             return decoded_signals(self._get_data("numpy"), self.data["behavior"])
         raise ValueError(f"outputs must be 'numpy', 'by_unit' or 'neo', got {outputs!r}")
 
+    def _labels(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        from .codes import decode
+        from .encoding import as_label_array
+
+        classes = as_label_array(self.classes)
+        return {name: decode(arrays[name][:, 0], classes) for name in ("targets", "decoded")}
+
     def get_importance(self) -> np.ndarray | None:
         """Structured array (n_units,) of `importance.UnitImportance.table`; None where it was not measured."""
         return np.asarray(self.data["unit_importance"][:]) if "unit_importance" in self.data else None
 
-    def get_decoder(self) -> POYODecoder:
-        """The decoder that was fitted on all samples; ``decoder.decode(analyzer)`` decodes the whole recording.
+    def get_decoder(self) -> POYODecoder | POYOClassifier:
+        """The decoder that was fitted on all samples; ``decoder.predict(analyzer)`` decodes the whole recording.
 
         Units that merges and splits made since are not known to it, also where they bear the id of one that was.
         """
+        from .classifier import POYOClassifier
         from .estimator import POYODecoder
         from .extension_run import forget_units
         from .weights import from_bytes
 
-        decoder = from_bytes(POYODecoder, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
+        kind = POYODecoder if self.classes is None else POYOClassifier
+        decoder = from_bytes(kind, np.asarray(self.data["decoder"][:], dtype=np.uint8).tobytes())
         forget_units(decoder, self.units_to_recompute)
         return decoder.set_params(device="auto")  # where it was trained may be another machine
 
     @property
+    def classes(self) -> list[Any] | None:
+        """The labels that there are, in ascending order; None where behaviour is numbers or angles."""
+        return self.data["behavior"].get("classes")  # which was not written before there were labels
+
+    @property
     def r2(self) -> float:
-        """R2 of all held-out samples, uniform average over outputs; of angles, over their cosines and sines."""
+        """R2 of all held-out samples, uniform average over outputs; of angles, over their cosines and sines.
+
+        Raises
+        ------
+        ValueError
+            For labels.
+        """
+        if self.classes is not None:
+            raise ValueError("labels have an accuracy, not an R2: see extension.accuracy")
         return float(self.data["r2"][0])
+
+    @property
+    def accuracy(self) -> float:
+        """Share of all held-out labels that were decoded as they are.
+
+        Raises
+        ------
+        ValueError
+            For numbers and angles.
+        """
+        if self.classes is None:
+            raise ValueError("numbers and angles have an R2, not an accuracy: see extension.r2")
+        return float(self.data["accuracy"][0])
 
     @property
     def units_to_recompute(self) -> list[Any]:
@@ -214,7 +251,7 @@ register_result_extension(ComputePOYODecoding)
 def compute_poyo_decoding(
     sorting_analyzer: SortingAnalyzer,
     behavior: Any,
-    decoder: POYODecoder | dict[str, Any] | str | PathLike[str] | None = None,
+    decoder: POYODecoder | POYOClassifier | dict[str, Any] | str | PathLike[str] | None = None,
     *,
     series: str | None = None,
     behavior_type: Any = None,
@@ -233,18 +270,19 @@ def compute_poyo_decoding(
     sorting_analyzer : SortingAnalyzer
         Any format. Its recording, where it has one, is the clock.
     behavior : signal, path, or list of them
-        A signal as for `align`, or the path of a ``.npz`` (``times`` in s, ``values``, perhaps ``units``, ``names``) or
-        NWB file; a list with one a segment where there are several. A path is kept in the parameters, a signal is
-        stored as data.
-    decoder : POYODecoder, dict, str, path or None
+        A signal as for `align`, also of labels, or the path of a ``.npz`` (``times`` in s, ``values``, perhaps
+        ``units``, ``names``) or NWB file; a list with one a segment where there are several. A path is kept in the
+        parameters, a signal is stored as data.
+    decoder : POYODecoder, POYOClassifier, dict, str, path or None
         What to fit: an unfitted decoder or its parameters (but for ``checkpoint``, which is for a single fit), or
         pretrained weights to adapt (anything that ``POYODecoder(pretrained=...)`` takes). None is
-        ``POYODecoder(random_state=random_state)``.
+        ``POYODecoder(random_state=random_state)``, and of labels ``POYOClassifier``.
     series : str, optional
         Name of the time series in an NWB file.
     behavior_type : str or tuple, optional
-        "circular" for angles, in the unit of measure or in radians; ``("circular", 24.0)`` has 24 as a full turn. Else
-        they are plain numbers. See `align`.
+        "circular" for angles, in the unit of measure or in radians; ``("circular", 24.0)`` has 24 as a full turn.
+        "categorical" for labels that are numbers or truth values; text is labels anyway. Else behaviour is plain
+        numbers. See `align`.
     n_folds : int, default: 5
         Contiguous folds of each segment; see `BlockedKFold`.
     gap : float, default: 2.0
@@ -287,57 +325,3 @@ def compute_poyo_decoding(
         **job_kwargs,
     )
     return extension.get_data()
-
-
-def get_unit_metrics(sorting_analyzer: SortingAnalyzer) -> pd.DataFrame:
-    """All metrics of an analyzer's units in one table, the importance for decoding among them.
-
-    SpikeInterface's ``get_metrics_extension_data`` knows its own extensions only; this joins its table with columns
-    that begin with ``poyo_``. Needs pandas.
-
-    Parameters
-    ----------
-    sorting_analyzer : SortingAnalyzer
-        With ``poyo_decoding`` computed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a unit.
-    """
-    from .unit_properties import metrics_of
-
-    table = metrics_of(sorting_analyzer)
-    for name, values in importance_columns(sorting_analyzer).items():
-        table[name] = values
-    return table
-
-
-def set_unit_properties(sorting_analyzer: SortingAnalyzer) -> None:
-    """Set the importance of units as properties of the analyzer's sorting, which SpikeInterface's tools show.
-
-    They are called as the columns of `get_unit_metrics`, and are saved with the analyzer.
-
-    Parameters
-    ----------
-    sorting_analyzer : SortingAnalyzer
-        With ``poyo_decoding`` computed.
-    """
-    for name, values in importance_columns(sorting_analyzer).items():
-        sorting_analyzer.set_sorting_property(name, values, save=not sorting_analyzer.is_read_only())
-
-
-def importance_columns(sorting_analyzer: SortingAnalyzer) -> dict[str, np.ndarray]:
-    """Importance of units by column name.
-
-    Raises
-    ------
-    ValueError
-        Where it was not computed.
-    """
-    extension = sorting_analyzer.get_extension(NAME) if sorting_analyzer.has_extension(NAME) else None
-    importance = None if extension is None else extension.get_importance()
-    if importance is None:
-        raise ValueError(f"the analyzer has no importance of units; compute it with analyzer.compute({NAME!r}, "
-                         "behavior=...)")  # fmt: skip
-    return {f"poyo_{name}": importance[name] for name in importance.dtype.names}

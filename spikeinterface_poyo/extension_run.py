@@ -17,17 +17,22 @@ from spikeinterface.core.job_tools import fix_job_kwargs
 from tqdm.auto import tqdm
 
 from . import door
+from .base import BasePOYO
+from .classifier import POYOClassifier
+from .codes import decode
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
+from .encoding import as_label_array
 from .estimator import POYODecoder
 from .importance import unit_importance
-from .neo_out import alone, as_neo_signal
+from .neo_out import alone, as_neo_event, as_neo_signal
 from .pretrained import load_pretrained
 from .readout import Readout
-from .readouts import CircularReadout
+from .readouts import CategoricalReadout, CircularReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .splitters import BlockedKFold
 from .stored_behavior import StoredBehavior, align_parameter, as_parameter
+from .targets import Targets
 from .weights import plain_number, plain_seed, to_bytes
 
 VERSIONS = ("spikeinterface_poyo", "spikeinterface", "torch", "numpy")
@@ -41,18 +46,18 @@ class Task:
     ----------
     parameters : dict
         What the extension keeps: JSON, but for a `StoredBehavior`.
-    decoder : POYODecoder
+    decoder : POYODecoder or POYOClassifier
         To clone.
     X : SpikeSamples, shape (n_samples,)
         Samples.
     y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
+        Targets, as the decoder's ``fit`` takes them.
     splitter : BlockedKFold
         Folds.
     """
 
     parameters: dict[str, Any]
-    decoder: POYODecoder
+    decoder: BasePOYO
     X: SpikeSamples
     y: np.ndarray
     splitter: BlockedKFold
@@ -73,18 +78,17 @@ class Task:
             if not isinstance(given[name], (int, np.integer)) or given[name] < least:
                 raise ValueError(f"{name} must be an integer of at least {least}, got {given[name]!r}")
         splitter = BlockedKFold(given["n_folds"], gap=given["gap"])
-        kept, decoder = make_decoder(given["decoder"], int(given["random_state"]))
         behavior = as_parameter(given["behavior"])
         X, y = align_parameter(analyzer, behavior, given["series"], given["behavior_type"])
-        ((target,),) = X.targets
-        if target.kind == "categorical":
-            raise ValueError("poyo_decoding decodes numbers and angles; labels are decoded by POYOClassifier")
-        checked = door.samples_and_targets(X, y, door.RawInputs(), {})
-        X, y = checked.X, checked.y[:, 0] if checked.X.targets[0][0].one_dimensional else checked.y
-        check_folds(X, y, splitter)
-        kind = target.kind if target.period is None else [target.kind, target.period]
-        parameters = given | {"behavior": behavior, "behavior_type": kind, "decoder": kept}
-        return cls(parameters, decoder, X, y, splitter)
+        labels = are_labels(X, y, given["decoder"])
+        kept, decoder = make_decoder(given["decoder"], int(given["random_state"]), labels)
+        checked, y = as_fitted(X, y, labels)
+        ((target,),) = checked.X.targets
+        check_folds(checked.X, checked.y, splitter, target.classes)
+        kind = "categorical" if labels else target.kind
+        behavior_type = kind if target.period is None else [kind, target.period]
+        parameters = given | {"behavior": behavior, "behavior_type": behavior_type, "decoder": kept}
+        return cls(parameters, decoder, checked.X, y, splitter)
 
     def run(self, job_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Data of the extension."""
@@ -93,24 +97,25 @@ class Task:
         show = bool(fix_job_kwargs(dict(job_kwargs)).get("progress_bar", True))
         with tqdm(total=n_steps, desc="poyo_decoding: fits, then units", disable=not show) as bar:
             held_out = cross_decode(self.decoder, self.X, self.y, self.splitter, bar.update)
+            score = "accuracy" if isinstance(self.decoder, POYOClassifier) else "r2"
             data: dict[str, Any] = {
                 "times": self.X.times,
                 "segment_index": self.X.segment_index,
                 "fold": held_out.fold,
-                "targets": self.y.reshape(len(self.y), -1),
+                "targets": held_out.targets,
                 "decoded": held_out.decoded,
-                "fold_r2": held_out.scores,
-                "r2": np.array([held_out.score]),
+                f"fold_{score}": held_out.scores,
+                score: np.array([held_out.score]),
             }
             provenance = self.provenance()
             if self.parameters["importance"]:
                 keywords = {name: self.parameters[name] for name in ("n_windows", "exact", "random_state")}
                 worth = unit_importance(
-                    held_out.decoders, self.X, self.y, held_out.fold, after_unit=bar.update, **keywords
+                    held_out.decoders, self.X, held_out.targets, held_out.fold, after_unit=bar.update, **keywords
                 )
                 data["unit_importance"] = worth.table
                 provenance["importance"] = {
-                    name: getattr(worth, name) for name in ("score", "n_windows", "n_samples", "n_blocks")
+                    name: getattr(worth, name) for name in ("skill", "n_windows", "n_samples", "n_blocks")
                 }
             decoder = fit_or_interrupt(self.decoder, self.X, self.y)
             bar.update()
@@ -124,11 +129,15 @@ class Task:
         return data
 
     def described(self, readout: Readout) -> dict[str, Any]:
-        """What was decoded: unit of measure, names of outputs, if one-dimensional; of angles a full turn."""
+        """What was decoded: unit of measure, names of outputs, if one-dimensional; of angles a full turn; labels."""
         ((target,),) = self.X.targets
-        names = None if target.names is None else list(target.names)
-        period = readout.period if isinstance(readout, CircularReadout) else None
-        return {"units": target.units, "names": names, "one_dimensional": self.y.ndim == 1, "period": period}
+        return {
+            "units": target.units,
+            "names": None if target.names is None else list(target.names),
+            "one_dimensional": self.y.ndim == 1,
+            "period": readout.period if isinstance(readout, CircularReadout) else None,
+            "classes": list(readout.classes) if isinstance(readout, CategoricalReadout) else None,
+        }
 
     def provenance(self) -> dict[str, Any]:
         """Versions, units, and each segment's clock with its extent in seconds."""
@@ -138,21 +147,47 @@ class Task:
         return {"format_version": 1, "versions": versions, "clocks": clocks, "unit_names": session.unit_names}
 
 
-def make_decoder(given: Any, random_state: int) -> tuple[Any, POYODecoder]:
-    """What is kept of ``decoder=`` in the parameters, as JSON, and the decoder to clone.
+def are_labels(X: SpikeSamples, y: np.ndarray, decoder: Any) -> bool:
+    """Whether a behaviour is labels: it is said to be, or is no numbers, or the given decoder takes it for labels.
+
+    Raises
+    ------
+    ValueError
+        Where it is said to be something else.
+    """
+    ((target,),) = X.targets
+    if target.kind in ("continuous", "circular") and isinstance(decoder, POYOClassifier):
+        raise ValueError(f"behavior_type={target.kind!r} is for POYODecoder; got decoder={type(decoder).__name__}")
+    return target.kind == "categorical" or y.dtype.kind in "USO" or isinstance(decoder, POYOClassifier)
+
+
+def as_fitted(X: SpikeSamples, y: np.ndarray, labels: bool) -> tuple[Targets, np.ndarray]:
+    """Samples and targets of `align`, checked, and the targets as the decoder's ``fit`` takes them."""
+    checked = door.samples_and_targets(X, y, door.RawInputs(), {}, labels)
+    ((target,),) = checked.X.targets
+    if target.classes is not None:
+        return checked, decode(checked.y[:, 0], as_label_array(target.classes))
+    return checked, checked.y[:, 0] if target.one_dimensional else checked.y
+
+
+def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, BasePOYO]:
+    """What is kept of ``decoder=`` in the parameters, as JSON, and the decoder to clone, a classifier for labels.
 
     Raises
     ------
     TypeError, ValueError
-        Where it is none, or has parameters that are out of range or cannot be written down.
+        Where it is none or of the wrong kind, or has parameters that are out of range or cannot be written down.
     """
+    kind = POYOClassifier if labels else POYODecoder
     kept: Any = None
     if given is None:
-        decoder = POYODecoder(random_state=random_state)
+        decoder = kind(random_state=random_state)
     elif isinstance(given, (str, PathLike)):
         kept = lasting(given)
-        decoder = POYODecoder(pretrained=kept, random_state=random_state)
-    elif isinstance(given, (POYODecoder, Mapping)):
+        decoder = kind(pretrained=kept, random_state=random_state)
+    elif isinstance(given, BasePOYO) and not isinstance(given, kind):
+        raise ValueError(f"the behaviour is labels, which {kind.__name__} decodes; got decoder={type(given).__name__}")
+    elif isinstance(given, (BasePOYO, Mapping)):
         parameters = dict(given) if isinstance(given, Mapping) else given.get_params()
         if parameters.get("random_state") is not None and plain_seed(parameters["random_state"]) is None:
             raise ValueError(f"random_state of the decoder must be an integer or None to be kept, got "
@@ -160,21 +195,26 @@ def make_decoder(given: Any, random_state: int) -> tuple[Any, POYODecoder]:
         parameters.pop("checkpoint", None)  # a file of one fit; here are several
         if "device" in parameters:
             parameters["device"] = str(parameters["device"])
+        weights = parameters.get("class_weight")
+        if isinstance(weights, list) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in weights):
+            parameters["class_weight"] = dict(weights)  # as they are kept
         if parameters.get("pretrained") is not None:
             parameters["pretrained"] = lasting(parameters["pretrained"])
-        default = POYODecoder().get_params()
+        default = kind().get_params()
         unknown = sorted(set(parameters) - set(default))
         if unknown:
-            raise ValueError(f"decoder has unknown parameters {unknown}; POYODecoder has {sorted(default)}")
+            raise ValueError(f"decoder has unknown parameters {unknown}; {kind.__name__} has {sorted(default)}")
         kept = {name: value for name, value in parameters.items() if value != default[name]}
+        decoder = kind(**kept)
+        if isinstance(kept.get("class_weight"), Mapping):  # labels that are keys would become text
+            kept["class_weight"] = list(kept["class_weight"].items())
         try:
             json.dumps(kept, default=plain_number)
         except TypeError as error:
             raise TypeError(f"parameters of the decoder are kept as JSON, and {error}") from error
-        decoder = POYODecoder(**kept)
     else:
-        raise TypeError("decoder must be a POYODecoder, a dict of its parameters, pretrained weights by name or path, "
-                        f"or None; got {type(given).__name__}")  # fmt: skip
+        raise TypeError(f"decoder must be a {kind.__name__}, a dict of its parameters, pretrained weights by name or "
+                        f"path, or None; got {type(given).__name__}")  # fmt: skip
     door.check_parameters(decoder)
     find_device(decoder.device)
     if decoder.pretrained is not None:
@@ -187,7 +227,7 @@ def lasting(source: Any) -> str:
     return str(Path(source).absolute()) if os.path.exists(source) else str(source)
 
 
-def unit_embeddings(decoder: POYODecoder, unit_names: list[str]) -> np.ndarray:
+def unit_embeddings(decoder: BasePOYO, unit_names: list[str]) -> np.ndarray:
     """Embeddings (n_units, dim) of the only session's units, NaN where a unit has none."""
     (known,) = decoder.sessions_.sessions.values()
     table = decoder.network_.unit_emb.weight.detach().cpu().double().numpy()
@@ -198,7 +238,7 @@ def unit_embeddings(decoder: POYODecoder, unit_names: list[str]) -> np.ndarray:
     return out
 
 
-def forget_units(decoder: POYODecoder, changed: Sequence[Any]) -> None:
+def forget_units(decoder: BasePOYO, changed: Sequence[Any]) -> None:
     """Call units of the only session by other names where ``changed`` ones have theirs now."""
     ((name, known),) = decoder.sessions_.sessions.items()
     names = set(map(str, changed))
@@ -212,14 +252,18 @@ def forget_units(decoder: POYODecoder, changed: Sequence[Any]) -> None:
 
 
 def decoded_signals(arrays: Mapping[str, np.ndarray], behavior: Mapping[str, Any]) -> Any:
-    """Held-out decoded behaviour as neo signals, one a segment in order of time, or the only one by itself."""
+    """Held-out decoded behaviour as neo signals, labels as events, one a segment in order of time, or the only one."""
     units, names = behavior["units"], behavior["names"]
     signals = []
     for segment in np.unique(arrays["segment_index"]):
         mine = np.flatnonzero(arrays["segment_index"] == segment)
         mine = mine[np.argsort(arrays["times"][mine], kind="stable")]
-        times, decoded, name = arrays["times"][mine], arrays["decoded"][mine], "held-out decoded behaviour"
-        signals.append(as_neo_signal(times, decoded, units, names, name=name, segment_index=int(segment)))
+        times, decoded = arrays["times"][mine], arrays["decoded"][mine]
+        description: dict[str, Any] = {"name": "held-out decoded behaviour", "segment_index": int(segment)}
+        if behavior.get("classes") is None:
+            signals.append(as_neo_signal(times, decoded, units, names, **description))
+        else:
+            signals.append(as_neo_event(times, decoded, **description))
     return alone(signals)
 
 

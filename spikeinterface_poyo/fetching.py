@@ -73,13 +73,13 @@ def locate(source: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(f"there is no file or folder {os.fspath(source)!r}")
     if "://" in source:
         return from_address(source)
-    if source in registry.ENTRIES:
-        return from_registry(registry.ENTRIES[source])
+    if source in registry.BY_NAME:
+        return from_registry(registry.BY_NAME[source])
     if hub.is_repo(source) and not source.endswith(SUFFIXES):
         return hub.download(*hub.split_revision(source))
     raise FileNotFoundError(
         f"there are no pretrained weights {source!r}. Give the path of a folder or file that exists, an http(s):// "
-        f"address of a file, one of the names {list(registry.ENTRIES)}, or a model hub's 'owner/name'"
+        f"address of a file, one of the names {list(registry.BY_NAME)}, or a model hub's 'owner/name'"
     )
 
 

@@ -10,18 +10,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from .base import BasePOYO
 from .cross_decoding import only_readout
-from .estimator import POYODecoder
 from .network import WindowBatch
 from .prediction import evaluating, window_batch, windows_at_once
-from .readout import MeasuredReadout
+from .readout import Readout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .session import Segment
 from .windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes
 
-BLOCK = 5.0  # seconds: shortest block of time within which errors are summed
-MAX_QUERIES = 8  # samples that a window is asked for
+SECONDS_A_BLOCK = 5.0  # shortest block of time within which errors are summed
+QUERIES_A_WINDOW = 8  # samples that a window is asked for
 
 
 class Shift(NamedTuple):
@@ -37,30 +37,30 @@ class HeldOutWindows:
 
     Parameters
     ----------
-    decoder : POYODecoder
+    decoder : BasePOYO
         Fitted on the other folds.
     rows : Block
         The segment as the network sees it.
     unit_names : list of str
         Units of that block, in its order.
-    readout : MeasuredReadout
+    readout : Readout
         What the decoder's answers are.
     part : (float, float)
         First and last time of the tested part, s.
     start : ndarray, shape (n_windows,)
         Where windows begin, s.
-    query : ndarray, shape (n_windows, MAX_QUERIES)
+    query : ndarray, shape (n_windows, QUERIES_A_WINDOW)
         Times asked for, s.
-    target : ndarray, shape (n_windows, MAX_QUERIES, n_scored)
-        Targets there, as they are scored, NaN where unknown or where a window has fewer samples.
+    target : ndarray, shape (n_windows, QUERIES_A_WINDOW, n_dimensions)
+        Targets there, as points, NaN where unknown or where a window has fewer samples.
     block : ndarray of int, shape (n_windows,)
         Block of time of each window, counted from the part's start.
     """
 
-    decoder: POYODecoder
+    decoder: BasePOYO
     rows: Block
     unit_names: list[str]
-    readout: MeasuredReadout
+    readout: Readout
     part: tuple[float, float]
     start: np.ndarray
     query: np.ndarray
@@ -72,7 +72,7 @@ class HeldOutWindows:
         return unit in self.unit_names
 
     def squared_errors(self, change: str | Shift | None = None) -> np.ndarray:
-        """Sum of squared errors of each window and scored number, (n_windows, n_scored), in its squared unit.
+        """Sum of squared errors of each window and dimension of the points, (n_windows, n_dimensions).
 
         ``change`` is a unit to silence, a shift, or None.
         """
@@ -82,7 +82,7 @@ class HeldOutWindows:
             with torch.inference_mode(), evaluating(network):
                 answer = network(self.changed(batch, first, change)).float().cpu().double().numpy()
             answers[first : first + len(answer)] = answer
-        decoded = self.readout.as_scored(self.readout.decode(answers.reshape(-1, answers.shape[-1])))
+        decoded = self.readout.answers_as_points(answers.reshape(-1, answers.shape[-1]))
         return np.nansum((decoded.reshape(self.target.shape) - self.target) ** 2, axis=1)
 
     @cached_property
@@ -150,7 +150,7 @@ def extended(batch: WindowBatch, more: list[np.ndarray]) -> WindowBatch:
 
 
 def place_windows(
-    decoders: Sequence[POYODecoder], X: SpikeSamples, y: np.ndarray, fold: np.ndarray, n_windows: int
+    decoders: Sequence[BasePOYO], X: SpikeSamples, y: np.ndarray, fold: np.ndarray, n_windows: int
 ) -> list[HeldOutWindows]:
     """Windows inside the tested parts, at most ``n_windows`` in all, spread evenly; ``y`` is (n_samples, n_outputs).
 
@@ -159,7 +159,7 @@ def place_windows(
     ValueError
         Where none fits.
     """
-    found: list[tuple[POYODecoder, int, int, np.ndarray, np.ndarray]] = []
+    found: list[tuple[BasePOYO, int, int, np.ndarray, np.ndarray]] = []
     for position, segment, order in X.blocks():
         for k, decoder in enumerate(decoders):
             inside = order[fold[order] == k]
@@ -182,13 +182,13 @@ def place_windows(
     return parts
 
 
-def answered(decoder: POYODecoder) -> tuple[float, float]:
+def answered(decoder: BasePOYO) -> tuple[float, float]:
     """Part of a window, in seconds from its start, whose samples are asked for: its middle; the end where causal."""
     length = decoder.network_.config.window_length
     return (length / 2, length) if decoder.network_.config.causal else (length / 4, 3 * length / 4)
 
 
-def window_starts(decoder: POYODecoder, times: np.ndarray) -> np.ndarray:
+def window_starts(decoder: BasePOYO, times: np.ndarray) -> np.ndarray:
     """Starts of windows inside the span of ``times``, half a window apart, that have samples where they are asked."""
     length = decoder.network_.config.window_length
     low, high = answered(decoder)
@@ -198,7 +198,7 @@ def window_starts(decoder: POYODecoder, times: np.ndarray) -> np.ndarray:
 
 
 def make_part(
-    decoder: POYODecoder,
+    decoder: BasePOYO,
     X: SpikeSamples,
     y: np.ndarray,
     inside: np.ndarray,
@@ -211,13 +211,13 @@ def make_part(
     session, vocabulary = X.sessions[position], decoder.sessions_
     (name,) = vocabulary.sessions
     low, high = (np.searchsorted(times, starts + edge) for edge in answered(decoder))
-    share = (np.arange(MAX_QUERIES) + 0.5) / MAX_QUERIES
+    share = (np.arange(QUERIES_A_WINDOW) + 0.5) / QUERIES_A_WINDOW
     index = low[:, None] + np.floor((high - low)[:, None] * share).astype(int)
     readout = only_readout(decoder)
-    target = readout.as_scored(y[inside[index.ravel()]]).reshape(*index.shape, -1)
+    target = readout.as_points(y[inside[index.ravel()]]).reshape(*index.shape, -1)
     target[:, 1:][np.diff(index, axis=1) == 0] = np.nan  # a window of fewer samples has each once
     known = set(vocabulary.sessions[name].unit_names)
-    block = np.floor((starts - times[0]) / max(BLOCK, decoder.network_.config.window_length)).astype(int)
+    block = np.floor((starts - times[0]) / max(SECONDS_A_BLOCK, decoder.network_.config.window_length)).astype(int)
     return HeldOutWindows(
         decoder,
         vocabulary.block(session, segment, name, decoder.network_.config, times),

@@ -1,4 +1,4 @@
-"""What units are worth: the drop in held-out R2 when a unit is silenced, or its spikes come at wrong times.
+"""What units are worth: the drop in held-out skill when a unit is silenced, or its spikes come at wrong times.
 
 Silencing leaves out a unit's spikes and markers, as if it had not been sorted. Shifting moves its spikes circularly
 within the held-out part: rate and temporal structure stay, what they tell of the behaviour goes. A unit that tells
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import false_discovery_control
 
-from .estimator import POYODecoder
+from .base import BasePOYO
 from .held_out_windows import Shift, place_windows
 from .samples import SpikeSamples
 
@@ -34,24 +34,25 @@ class UnitImportance:
     Parameters
     ----------
     table : structured ndarray, shape (n_units,)
-        ``silenced`` and ``shifted``: drop in R2 (uniform average over outputs; of angles, over cosines and sines) on
-        the subsample, positive where the unit helps; ``..._p``: one-sided p values; ``..._p_adjusted``: the same,
-        adjusted for the number of units by Benjamini and Hochberg (false discovery rate).
-    score : float
-        R2 on the subsample with all units as they are.
+        ``silenced`` and ``shifted``: drop in skill on the subsample, positive where the unit helps; ``..._p``:
+        one-sided p values; ``..._p_adjusted``: the same, adjusted for the number of units by Benjamini and Hochberg
+        (false discovery rate). Skill is R2, uniform average over outputs; of angles, over cosines and sines; of labels
+        Brier's skill score: one less the squared error of their probabilities over that of always giving their shares.
+    skill : float
+        Skill on the subsample with all units as they are.
     n_windows, n_samples, n_blocks : int
         Size of the subsample: context windows, samples asked for in them, blocks of time whose signs are flipped.
     """
 
     table: np.ndarray
-    score: float
+    skill: float
     n_windows: int
     n_samples: int
     n_blocks: int
 
 
 def unit_importance(
-    decoders: Sequence[POYODecoder],
+    decoders: Sequence[BasePOYO],
     X: SpikeSamples,
     y: np.ndarray,
     fold: np.ndarray,
@@ -65,12 +66,12 @@ def unit_importance(
 
     Parameters
     ----------
-    decoders : sequence of POYODecoder
+    decoders : sequence of POYODecoder or POYOClassifier
         The decoder of each fold, fitted on the other folds, as `cross_decode` leaves them.
     X : SpikeSamples, shape (n_samples,)
         Samples of one session.
     y : ndarray, shape (n_samples,) or (n_samples, n_outputs)
-        Targets; NaN is unknown.
+        Targets, labels as codes; NaN is unknown.
     fold : ndarray of int, shape (n_samples,)
         Fold that tests on each sample.
     n_windows : int, default: 100
@@ -99,13 +100,14 @@ def unit_importance(
     parts = place_windows(decoders, X, y.reshape(len(y), -1), fold, n_windows)
     pairs = [(number, block) for number, part in enumerate(parts) for block in part.block]
     blocks = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
-    total = np.maximum(sum_of_squares(np.concatenate([part.target for part in parts])), np.finfo(float).tiny)
+    points = np.concatenate([part.target.reshape(-1, part.target.shape[-1]) for part in parts])
+    cost = parts[0].readout.cost(points)
     intact = [part.squared_errors() for part in parts]
 
     def drops(errors: list[np.ndarray]) -> np.ndarray:
-        """Drop in R2 of each block; their sum is the drop of the subsample."""
-        more = np.concatenate([e - i for e, i in zip(errors, intact, strict=True)])  # (n_windows, n_scored)
-        return np.bincount(blocks, (more / total).mean(axis=1))
+        """Drop in skill of each block; their sum is the drop of the subsample."""
+        more = np.concatenate([e - i for e, i in zip(errors, intact, strict=True)])  # (n_windows, n_dimensions)
+        return np.bincount(blocks, more @ cost)
 
     n_shifts = N_SHIFTS if exact else 1
     silenced = np.zeros((len(session.unit_ids), blocks.max() + 1))
@@ -125,15 +127,9 @@ def unit_importance(
     table["shifted_p"] = shift_p(shifted.sum(axis=-1)) if exact else sign_flip_p(shifted[:, 0], rng)
     for kind in ("silenced", "shifted"):
         table[f"{kind}_p_adjusted"] = false_discovery_control(table[f"{kind}_p"])
-    score = 1 - float((np.concatenate(intact).sum(axis=0) / total).mean())
+    skill = 1 - float(np.concatenate(intact).sum(axis=0) @ cost)
     n_samples = sum(int((~np.isnan(part.target)).any(axis=-1).sum()) for part in parts)
-    return UnitImportance(table, score, len(blocks), n_samples, int(blocks.max()) + 1)
-
-
-def sum_of_squares(target: np.ndarray) -> np.ndarray:
-    """Sum of squared deviations from the mean of each output; ``target`` is (..., n_outputs), NaN where unknown."""
-    target = target.reshape(-1, target.shape[-1])
-    return np.nansum((target - np.nanmean(target, axis=0)) ** 2, axis=0)
+    return UnitImportance(table, skill, len(blocks), n_samples, int(blocks.max()) + 1)
 
 
 def sign_flip_p(difference: np.ndarray, rng: np.random.Generator) -> np.ndarray:

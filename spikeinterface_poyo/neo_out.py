@@ -55,11 +55,7 @@ def as_neo(
     ``period`` is the sampling interval in seconds of samples on a grid, else None.
     """
     if isinstance(readout, CategoricalReadout):
-        import neo
-        import quantities as pq
-
-        labels = as_given(readout, decoded).astype(np.str_)
-        return neo.Event(times * pq.s, labels=labels, name=readout.name, **description)
+        return as_neo_event(times, as_given(readout, decoded), name=readout.name, **description)
     description = {"name": "decoded behaviour", **description}
     return as_neo_signal(times, decoded, readout.units, readout.output_names, period, **description)
 
@@ -86,6 +82,14 @@ def as_neo_signal(
     if period is None:
         return neo.IrregularlySampledSignal(times * pq.s, values, **common)
     return neo.AnalogSignal(values, sampling_period=period * pq.s, t_start=times[0] * pq.s, **common)
+
+
+def as_neo_event(times: np.ndarray, labels: np.ndarray, **description: Any) -> Any:
+    """Decoded labels (n,) at ``times`` in seconds."""
+    import neo
+    import quantities as pq
+
+    return neo.Event(times * pq.s, labels=labels.astype(np.str_), **description)
 
 
 def alone(signals: list[Any]) -> Any:

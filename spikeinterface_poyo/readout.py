@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .measures import rescale
-from .scoring import mean_r2
+from .scoring import mean_r2, sum_of_squares
 from .signals import Kind, TargetInfo, check_same_kind
 from .windows import BehaviorColumns
 
@@ -76,10 +76,25 @@ class Readout(ABC):
         """Targets (n, n_outputs) from the network's answers (n, n_columns)."""
 
     @abstractmethod
-    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
+    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
         """How well targets (n, n_outputs) are decoded, 1 at best; unknown ones are NaN. NaN where too few are known.
 
-        ``weight`` are the samples' weights, (n,).
+        ``weight`` are the samples' weights, (n,); all alike where None.
+        """
+
+    @abstractmethod
+    def as_points(self, y: np.ndarray) -> np.ndarray:
+        """Points (n, n_dimensions) whose squared distances are errors, from targets (n, n_outputs); NaN if unknown."""
+
+    @abstractmethod
+    def answers_as_points(self, columns: np.ndarray) -> np.ndarray:
+        """What the network says of these points, from its answers (n, n_columns)."""
+
+    @abstractmethod
+    def cost(self, points: np.ndarray) -> np.ndarray:
+        """What a squared error in each dimension takes from the skill at all ``points`` (n, n_dimensions).
+
+        Skill is 1 for answers without errors, and 0 for always giving the mean of the points.
         """
 
     @property
@@ -145,13 +160,17 @@ class MeasuredReadout(Readout):
     def rescaled(self, factor: float, units: str | None) -> Self:
         """The same columns, of targets that are ``factor`` times the numbers, in ``units``."""
 
-    @abstractmethod
-    def as_scored(self, y: np.ndarray) -> np.ndarray:
-        """Numbers (n, n_scored) whose R2 is the score, from targets (n, n_outputs)."""
-
     def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
-        """R2 of `as_scored`, uniform average over those that have two known targets."""
-        return mean_r2(self.as_scored(y), self.as_scored(decoded), weight)
+        """R2 of the points' dimensions, uniform average over those that have two known targets."""
+        return mean_r2(self.as_points(y), self.as_points(decoded), weight)
+
+    def answers_as_points(self, columns: np.ndarray) -> np.ndarray:
+        """Points of the decoded targets."""
+        return self.as_points(self.decode(columns))
+
+    def cost(self, points: np.ndarray) -> np.ndarray:
+        """Of R2, uniform average over dimensions."""
+        return 1 / (sum_of_squares(points) * points.shape[1])
 
     @abstractmethod
     def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:

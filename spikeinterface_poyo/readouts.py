@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.metrics import accuracy_score
 
 from .class_weights import weigh
 from .encoding import as_label_array, distances, full_turn, on_circle, standardisation
 from .measures import rescale
 from .readout import MeasuredReadout, Readout
+from .scoring import sum_of_squares
 from .signals import Kind, TargetInfo
 from .warning import warn
 
@@ -70,7 +72,7 @@ class ContinuousReadout(MeasuredReadout):
         """Inverse of `encode`."""
         return columns * np.array(self.scale) + np.array(self.mean)
 
-    def as_scored(self, y: np.ndarray) -> np.ndarray:
+    def as_points(self, y: np.ndarray) -> np.ndarray:
         """Targets as they are."""
         return y
 
@@ -196,7 +198,7 @@ class CircularReadout(MeasuredReadout):
         angle = self.first + np.mod(angle - self.first, self.period)
         return np.where(angle < self.first + self.period, angle, self.first)  # which rounding can end at
 
-    def as_scored(self, y: np.ndarray) -> np.ndarray:
+    def as_points(self, y: np.ndarray) -> np.ndarray:
         """Cosine and sine, so that it does not matter where the circle is cut."""
         return on_circle(y, self.period)
 
@@ -299,14 +301,28 @@ class CategoricalReadout(Readout):
         """Codes of the most probable classes."""
         return columns.argmax(axis=1)[:, None].astype(np.float64)
 
-    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray) -> float:
+    def score(self, y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
         """Share of labels that are right; a label that the readout does not know is never right."""
         known = ~np.isnan(y[:, 0])
         if not known.any():
             return np.nan
-        return float(
-            accuracy_score(y[known, 0].astype(int), decoded[known, 0].astype(int), sample_weight=weight[known])
-        )
+        some = None if weight is None else weight[known]
+        return float(accuracy_score(y[known, 0].astype(int), decoded[known, 0].astype(int), sample_weight=some))
+
+    def as_points(self, y: np.ndarray) -> np.ndarray:
+        """One-hot rows, from which the squared distance of probabilities is Brier's score."""
+        points = np.full((len(y), self.n_columns), np.nan)
+        known = ~np.isnan(y[:, 0])
+        points[known] = y[known] == np.arange(self.n_columns)
+        return points
+
+    def answers_as_points(self, columns: np.ndarray) -> np.ndarray:
+        """Probabilities."""
+        return softmax(columns, axis=1)
+
+    def cost(self, points: np.ndarray) -> np.ndarray:
+        """Of Brier's skill score, in which all classes are one number: rare ones tell little by themselves."""
+        return np.full(points.shape[1], 1 / sum_of_squares(points).sum())
 
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
         """As of `Readout`; and numbers are no labels."""

@@ -85,40 +85,38 @@ POYO_CITATION = """\
 }
 """
 
-ENTRIES = {
-    entry.name: entry
-    for entry in (
-        PretrainedEntry(
-            name="poyo_mp",
-            description="POYO-mp, the authors' model of many sessions of one laboratory: 11.7 million weights, embeddings "
-            "not counted",
-            inputs="units of motor cortex of monkeys that reach to targets (brainset perich_miller_population_2018); "
-            "sessions and animals as in the list that torch_brain 0.1.0 trains it on",
-            outputs="velocity of the cursor in two dimensions, divided by 20 (by torch_brain 0.1.0's configuration)",
-            source="README of github.com/neuro-galaxy/poyo, 31 March 2025",
-            citation=POYO_CITATION,
-            address="https://torch-brain.s3.amazonaws.com/model-zoo/poyo_mp.ckpt",
-            how_to_obtain="The README of github.com/neuro-galaxy/poyo has the authors' link.",
-            n_sessions=99,
-            n_animals=3,
-        ),
-        PretrainedEntry(
-            name="poyo_1",
-            description="POYO-1, the authors' model of several laboratories: 11.7 million weights, embeddings not counted",
-            inputs="units of motor cortex of monkeys that reach to targets (brainsets perich_miller_population_2018, "
-            "churchland_shenoy_neural_2012, odoherty_sabes_nonhuman_2017, flint_slutzky_accurate_2012); sessions and "
-            "animals as in the paper's abstract",
-            outputs="velocity of cursor or hand in two dimensions, divided by a number that depends on the brainset",
-            source="tutorials of github.com/catalystneuro/dandi_torch_brain_tutorials, which download it from there; the "
-            "authors' README of 31 March 2025 announces it without an address",
-            citation=POYO_CITATION,
-            address="https://nyu1.osn.mghpcc.org/brainsets-public/model-zoo/poyo_1.ckpt",
-            how_to_obtain="Ask its authors at github.com/neuro-galaxy/torch_brain.",
-            n_sessions=158,
-            n_animals=7,
-        ),
-    )
-}
+ENTRIES = (
+    PretrainedEntry(
+        name="poyo_mp",
+        description="POYO-mp, the authors' model of many sessions of one laboratory: 11.7 million weights, embeddings "
+        "not counted",
+        inputs="units of motor cortex of monkeys that reach to targets (brainset perich_miller_population_2018); "
+        "sessions and animals as in the list that torch_brain 0.1.0 trains it on",
+        outputs="velocity of the cursor in two dimensions, divided by 20 (by torch_brain 0.1.0's configuration)",
+        source="README of github.com/neuro-galaxy/poyo, 31 March 2025",
+        citation=POYO_CITATION,
+        address="https://torch-brain.s3.amazonaws.com/model-zoo/poyo_mp.ckpt",
+        how_to_obtain="The README of github.com/neuro-galaxy/poyo has the authors' link.",
+        n_sessions=99,
+        n_animals=3,
+    ),
+    PretrainedEntry(
+        name="poyo_1",
+        description="POYO-1, the authors' model of several laboratories: 11.7 million weights, embeddings not counted",
+        inputs="units of motor cortex of monkeys that reach to targets (brainsets perich_miller_population_2018, "
+        "churchland_shenoy_neural_2012, odoherty_sabes_nonhuman_2017, flint_slutzky_accurate_2012); sessions and "
+        "animals as in the paper's abstract",
+        outputs="velocity of cursor or hand in two dimensions, divided by a number that depends on the brainset",
+        source="tutorials of github.com/catalystneuro/dandi_torch_brain_tutorials, which download it from there; the "
+        "authors' README of 31 March 2025 announces it without an address",
+        citation=POYO_CITATION,
+        address="https://nyu1.osn.mghpcc.org/brainsets-public/model-zoo/poyo_1.ckpt",
+        how_to_obtain="Ask its authors at github.com/neuro-galaxy/torch_brain.",
+        n_sessions=158,
+        n_animals=7,
+    ),
+)
+BY_NAME = {entry.name: entry for entry in ENTRIES}
 
 
 def list_pretrained() -> list[PretrainedEntry]:
@@ -135,4 +133,4 @@ def list_pretrained() -> list[PretrainedEntry]:
     >>> [entry.name for entry in list_pretrained()]
     ['poyo_mp', 'poyo_1']
     """
-    return list(ENTRIES.values())
+    return list(ENTRIES)

@@ -23,3 +23,11 @@ def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None
             some = None if weight is None else weight[known]
             scores.append(r2_score(true[known], answer[known], sample_weight=some))
     return float(np.mean(scores)) if scores else np.nan
+
+
+def sum_of_squares(points: np.ndarray) -> np.ndarray:
+    """Sum of squared deviations from the mean in each dimension of ``points`` (n, n_dimensions), NaN where unknown.
+
+    It is above zero, so that shares of it are finite.
+    """
+    return np.maximum(np.nansum((points - np.nanmean(points, axis=0)) ** 2, axis=0), np.finfo(float).tiny)

@@ -12,6 +12,8 @@ import numpy as np
 from .alignment import align
 from .behavior_files import read_behavior
 from .behavior_in import as_signals
+from .codes import codes_of, decode, in_order, known_labels
+from .encoding import as_label_array
 from .samples import SpikeSamples
 from .signals import Signal
 
@@ -35,20 +37,27 @@ class StoredBehavior:
         return f"StoredBehavior({shapes[0] if len(shapes) == 1 else shapes})"
 
     def to_data(self) -> dict[str, Any]:
-        """As extension data: arrays, and a dict of units of measure and names."""
+        """As extension data: arrays, labels as codes, and a dict of units of measure, names and labels."""
         data: dict[str, Any] = {}
+        labels = [signal.values[known_labels(signal.values)] for signal in self.signals if signal.is_labels]
+        classes = in_order(np.concatenate(labels).tolist(), "the behaviour") if labels else None
         for i, signal in enumerate(self.signals):
-            data[f"behavior_times_{i}"], data[f"behavior_values_{i}"] = signal.times, signal.values
+            data[f"behavior_times_{i}"] = signal.times
+            data[f"behavior_values_{i}"] = signal.values if classes is None else codes_of(signal.values, classes)
         described = [{"units": s.units, "names": None if s.names is None else list(s.names)} for s in self.signals]
-        return data | {"behavior_signals": {"signals": described}}
+        whole = {"signals": described, "classes": None if classes is None else list(classes)}
+        return data | {"behavior_signals": whole}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> StoredBehavior:
         """Inverse of `to_data`."""
         signals = []
+        classes = data["behavior_signals"].get("classes")  # which was not written before there were labels
         for i, described in enumerate(data["behavior_signals"]["signals"]):
             names = None if described["names"] is None else tuple(described["names"])
             times, values = (np.asarray(data[f"behavior_{what}_{i}"][:]) for what in ("times", "values"))
+            if classes is not None:
+                values = decode(values, as_label_array(classes))
             signals.append(Signal(times, values, described["units"], names))
         return cls(signals)
 

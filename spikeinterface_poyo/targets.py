@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .behavior_in import as_values, with_one_unit, without_missing
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
+from .codes import decode, encode, encode_some, known_labels
 from .measures import magnitude_and_unit, rescale
 from .readout import Readout
 from .readouts import CategoricalReadout
@@ -260,15 +261,6 @@ def check_length(X: SpikeSamples, y: np.ndarray, what: str) -> None:
         raise ValueError(f"X and y must have the same length; X has {len(X)} samples, {what} has {n}")
 
 
-def known_labels(labels: np.ndarray) -> np.ndarray:
-    """Which labels are known: not None, NaN or empty text."""
-    if labels.dtype.kind == "f":
-        return ~np.isnan(labels)
-    if labels.dtype.kind in "UO":
-        return np.array([label is not None and label == label and label != "" for label in labels], dtype=bool)
-    return np.ones(len(labels), dtype=bool)
-
-
 def all_labels(classes: Any, infos: Mapping[str, TargetInfo], known: Mapping[str, Readout]) -> tuple[Any, ...]:
     """The labels that there are, as the user says; those of a behaviour that is read out already stay the same."""
     _, told = encode(column_or_1d(classes, warn=True), "classes")
@@ -277,42 +269,6 @@ def all_labels(classes: Any, infos: Mapping[str, TargetInfo], known: Mapping[str
         if isinstance(readout, CategoricalReadout) and told != readout.classes:
             raise ValueError(f"classes={list(told)} are not those of the first call, {list(readout.classes)}")
     return told
-
-
-def encode(labels: np.ndarray, name: str, classes: tuple[Any, ...] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Codes (n,) of labels, NaN where unknown, and all labels in ascending order: those there are, or ``classes``."""
-    known = known_labels(labels)
-    values = labels[known].tolist()
-    if not values:
-        raise ValueError(f"{name} holds no known label")
-    if classes is None:
-        classes = in_order(values, name)
-    elif not set(values) <= set(classes):
-        raise ValueError(f"{name} has labels {list(in_order(set(values) - set(classes), name))} that are not among "
-                         f"classes={list(classes)}")  # fmt: skip
-    position = {label: i for i, label in enumerate(classes)}
-    codes = np.full(len(labels), np.nan)
-    codes[known] = [position[value] for value in values]
-    return codes, classes
-
-
-def encode_some(
-    labels: np.ndarray, name: str, classes: tuple[Any, ...] | None, known: Readout | None
-) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """`encode`, where the labels of a behaviour that is read out already may all be unknown, as in a fold to score."""
-    if isinstance(known, CategoricalReadout) and not known_labels(labels).any():
-        return np.full(len(labels), np.nan), known.classes
-    return encode(labels, name, classes)
-
-
-def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:
-    """Different labels, ascending."""
-    different = set(labels)
-    try:
-        return tuple(sorted(different))
-    except TypeError:
-        types = sorted({type(label).__name__ for label in different})
-        raise ValueError(f"the labels of {name} are of several types that have no order: {types}") from None
 
 
 def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -340,8 +296,12 @@ def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, row
 def as_given(readout: Readout, values: np.ndarray) -> np.ndarray:
     """Decoded targets (n, n_outputs) in the shape and type that they had at fit."""
     if isinstance(readout, CategoricalReadout):
-        codes, labels = values[:, 0], readout.labels
-        if not np.isnan(codes).any():
-            return labels[codes.astype(int)]
-        return np.array([None if np.isnan(code) else labels[int(code)] for code in codes], dtype=object)
+        return decode(values[:, 0], readout.labels)
     return values[:, 0] if readout.one_dimensional else values
+
+
+def as_columns(readout: Readout, y: np.ndarray) -> np.ndarray:
+    """Inverse of `as_given`; labels are among the readout's."""
+    if isinstance(readout, CategoricalReadout):
+        return encode_some(y, readout.name, readout.classes, readout)[0][:, None]
+    return y.reshape(len(y), -1)

@@ -8,27 +8,29 @@ import numpy as np
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.widgets.base import BaseWidget, to_attr
 
-from .extension import get_unit_metrics, importance_columns
+from .extension import NAME
+from .unit_metrics import get_unit_metrics, importance_columns
 from .widgets import DECODED_COLOR, EFFECTS, DecodingWidget
 
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
 
 
 def importance_data(sorting_analyzer: SortingAnalyzer, effect: str) -> dict[str, Any]:
-    """Drop in R2 and adjusted p value of each unit."""
+    """Drop in skill and adjusted p value of each unit."""
     if effect not in EFFECTS:
         raise ValueError(f"effect must be one of {list(EFFECTS)}, got {effect!r}")
     columns = importance_columns(sorting_analyzer)
+    skill = "R²" if sorting_analyzer.get_extension(NAME).classes is None else "Brier skill"
     return {
         "unit_ids": sorting_analyzer.unit_ids,
         "drop": columns[f"poyo_{effect}"],
         "p": columns[f"poyo_{effect}_p_adjusted"],
-        "label": f"drop in held-out R²,\n{EFFECTS[effect]}",
+        "label": f"drop in held-out {skill},\n{EFFECTS[effect]}",
     }
 
 
 class UnitImportanceWidget(DecodingWidget):
-    """Drop in held-out R2 of each unit as bars, the largest first; in colour where its adjusted p is below 0.05.
+    """Drop in held-out skill of each unit as bars, the largest first; in colour where its adjusted p is below 0.05.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ class UnitImportanceWidget(DecodingWidget):
 
 
 class UnitImportanceMapWidget(DecodingWidget):
-    """Drop in held-out R2 of each unit at its place on the probe. Needs ``unit_locations``.
+    """Drop in held-out skill of each unit at its place on the probe. Needs ``unit_locations``.
 
     Parameters
     ----------

@@ -74,6 +74,11 @@ def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None
     return chosen.astype(int).tolist()
 
 
+def columns_of(extension: ComputePOYODecoding) -> dict[str, np.ndarray]:
+    """What was decoded as numbers, labels as positions among all of them."""
+    return {name: np.asarray(extension.data[name][:]) for name in ("times", "segment_index", "targets", "decoded")}
+
+
 def turn_of(extension: ComputePOYODecoding) -> float | None:
     """Of angles, in their unit of measure; None of plain numbers, and of results from before there were angles."""
     return extension.data["behavior"].get("period")
@@ -89,6 +94,14 @@ def r2_of(true: np.ndarray, decoded: np.ndarray, turn: float | None) -> float:
     return mean_r2(true, decoded)
 
 
+def score_title(true: np.ndarray, decoded: np.ndarray, turn: float | None, labels: bool) -> str:
+    """How well one output is decoded, (n, 1) each, in words; empty where nothing is to decode."""
+    known = np.isfinite(true)
+    if labels:
+        return f"accuracy = {(true == decoded)[known].mean():.2f}" if known.any() else ""
+    return f"R² = {r2_of(true, decoded, turn):.2f}" if known.sum() >= 2 and np.nanstd(true) > 0 else ""
+
+
 def cut_at_jumps(times: np.ndarray, values: np.ndarray, turn: float | None) -> tuple[np.ndarray, np.ndarray]:
     """A line (n,) to draw, which has a gap where an angle goes on at the other end of its range."""
     if turn is None:
@@ -98,7 +111,7 @@ def cut_at_jumps(times: np.ndarray, values: np.ndarray, turn: float | None) -> t
 
 
 class DecodedBehaviorWidget(DecodingWidget):
-    """True and held-out decoded behaviour over time, with R2 of what is shown.
+    """True and held-out decoded behaviour over time, with R2, or accuracy, of what is shown.
 
     Parameters
     ----------
@@ -122,7 +135,7 @@ class DecodedBehaviorWidget(DecodingWidget):
         **backend_kwargs: Any,
     ) -> None:
         extension = self.find(sorting_analyzer)
-        data = extension.get_data()
+        data = columns_of(extension)
         mine = np.flatnonzero(data["segment_index"] == segment_index)
         if len(mine) == 0:
             raise ValueError(f"no behaviour in segment {segment_index!r}; there is in "
@@ -140,6 +153,7 @@ class DecodedBehaviorWidget(DecodingWidget):
             "labels": output_labels(extension),
             "outputs": chosen_outputs(extension, outputs),
             "turn": turn_of(extension),
+            "classes": extension.classes,
         }
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
@@ -150,11 +164,15 @@ class DecodedBehaviorWidget(DecodingWidget):
         for ax, output in zip(axes, dp.outputs, strict=True):
             true, decoded = dp.targets[:, [output]], dp.decoded[:, [output]]
             lines = [cut_at_jumps(dp.times, values[:, 0], dp.turn) for values in (true, decoded)]
-            ax.plot(*lines[0], color=TRUE_COLOR, lw=2, label="true")
-            ax.plot(*lines[1], color=DECODED_COLOR, lw=1, label="decoded, held out")
+            # labels may lie far apart, and nothing is between them
+            wide, narrow = ({"lw": 2}, {"lw": 1}) if dp.classes is None else ({"ls": "", "marker": "s", "ms": 7},
+                                                                              {"ls": "", "marker": "."})  # fmt: skip
+            ax.plot(*lines[0], color=TRUE_COLOR, label="true", **wide)
+            ax.plot(*lines[1], color=DECODED_COLOR, label="decoded, held out", **narrow)
             ax.set_ylabel(dp.labels[output])
-            known = np.isfinite(true).sum() >= 2 and np.nanstd(true) > 0
-            ax.set_title(f"R² = {r2_of(true, decoded, dp.turn):.2f}" if known else "", loc="right", fontsize="medium")
+            if dp.classes is not None:
+                ax.set_yticks(range(len(dp.classes)), list(map(str, dp.classes)))
+            ax.set_title(score_title(true, decoded, dp.turn, dp.classes is not None), loc="right", fontsize="medium")
             ax.margins(x=0)
         for ax in axes[:-1]:
             ax.tick_params(labelbottom=False)
@@ -163,7 +181,7 @@ class DecodedBehaviorWidget(DecodingWidget):
 
 
 class DecodedAgainstTrueWidget(DecodingWidget):
-    """Held-out decoded against true behaviour, all samples, one colour an output.
+    """Held-out decoded against true behaviour, all samples, one colour an output; of labels, shares of each true one.
 
     Parameters
     ----------
@@ -181,14 +199,15 @@ class DecodedAgainstTrueWidget(DecodingWidget):
         **backend_kwargs: Any,
     ) -> None:
         extension = self.find(sorting_analyzer)
-        data = extension.get_data()
+        data, classes = columns_of(extension), extension.classes
         plot_data = {
             "targets": data["targets"],
             "decoded": data["decoded"],
             "labels": output_labels(extension),
             "outputs": chosen_outputs(extension, outputs),
             "units": extension.data["behavior"]["units"],
-            "r2": extension.r2,
+            "classes": classes,
+            "title": f"R² = {extension.r2:.2f}" if classes is None else f"accuracy = {extension.accuracy:.2f}",
         }
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
@@ -196,15 +215,33 @@ class DecodedAgainstTrueWidget(DecodingWidget):
         """Draw."""
         dp = to_attr(data_plot)
         (ax,) = self.make_axes(**backend_kwargs)
+        if dp.classes is not None:
+            self.plot_confusion(ax, dp)
+            return
         for output in dp.outputs:
             ax.scatter(dp.targets[:, output], dp.decoded[:, output], s=4, alpha=0.3, lw=0, label=dp.labels[output])
         low, high = np.nanmin(dp.targets[:, dp.outputs]), np.nanmax(dp.targets[:, dp.outputs])
         ax.plot([low, high], [low, high], color="k", lw=0.8, ls="--")
         unit = "" if dp.units in (None, "dimensionless") else f" ({dp.units})"
-        ax.set(xlabel=f"true{unit}", ylabel=f"decoded, held out{unit}", title=f"R² = {dp.r2:.2f}")
+        ax.set(xlabel=f"true{unit}", ylabel=f"decoded, held out{unit}", title=dp.title)
         ax.set_aspect("equal", adjustable="datalim")
         for handle in ax.legend(markerscale=3, frameon=False, loc="upper left").legend_handles:
             handle.set_alpha(1)
+
+    def plot_confusion(self, ax: Any, dp: Any) -> None:
+        """How often each true label is decoded as each; rows sum to one."""
+        from sklearn.metrics import confusion_matrix
+
+        known = np.isfinite(dp.targets[:, 0])
+        codes = (values[known, 0].astype(int) for values in (dp.targets, dp.decoded))
+        places = np.arange(len(dp.classes))
+        shares = confusion_matrix(*codes, labels=places, normalize="true")
+        image = ax.imshow(shares, vmin=0, vmax=1, cmap="viridis")
+        self.figure.colorbar(image, ax=ax, label="share of the true label")
+        names = list(map(str, dp.classes))
+        ax.set_xticks(places, names, rotation=90)
+        ax.set_yticks(places, names)
+        ax.set(xlabel="decoded, held out", ylabel="true", title=dp.title)
 
 
 class TrainingHistoryWidget(DecodingWidget):
@@ -217,8 +254,10 @@ class TrainingHistoryWidget(DecodingWidget):
     """
 
     def __init__(self, sorting_analyzer: SortingAnalyzer, backend: str | None = None, **backend_kwargs: Any) -> None:
-        decoder = self.find(sorting_analyzer).get_decoder()
-        plot_data = {"losses": decoder.loss_curve_, "scores": decoder.validation_scores_}
+        extension = self.find(sorting_analyzer)
+        decoder = extension.get_decoder()
+        score = "R²" if extension.classes is None else "accuracy"
+        plot_data = {"losses": decoder.loss_curve_, "scores": decoder.validation_scores_, "score": score}
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
@@ -231,7 +270,7 @@ class TrainingHistoryWidget(DecodingWidget):
         if dp.scores:
             twin = ax.twinx()
             twin.plot(np.arange(1, len(dp.scores) + 1), dp.scores, color=DECODED_COLOR, marker=".")
-            twin.set_ylabel("validation R²", color=DECODED_COLOR)
+            twin.set_ylabel(f"validation {dp.score}", color=DECODED_COLOR)
             twin.tick_params(axis="y", colors=DECODED_COLOR)
 
 

@@ -52,14 +52,14 @@ def test_merged_and_split_spikes_are_spikeinterfaces(analyzer):
 def test_the_effect_is_that_of_decoding_the_merged_analyzer(analyzer):
     extension = analyzer.get_extension("poyo_decoding")
     effect = compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]], progress_bar=False)
-    assert effect.r2_before == pytest.approx(extension.r2)
+    assert effect.score_before == pytest.approx(extension.r2)
     with pytest.warns(UserWarning, match="poyo_decoding"):
         merged = analyzer.merge_units([["u0", "u1"]], new_unit_ids=["u0"])
     with pytest.raises(ValueError, match="needs poyo_decoding of the present units"):
         compare_curation(merged, merge_unit_groups=[["u0", "u2"]])
     by_hand = merged.compute("poyo_decoding", **{**extension.params, "progress_bar": False})
-    assert effect.r2_after == pytest.approx(by_hand.r2, abs=0.05)  # the order of units differs, and with it the seed
-    assert effect.difference == effect.r2_after - effect.r2_before
+    assert effect.score_after == pytest.approx(by_hand.r2, abs=0.05)  # the order of units differs, and with it the seed
+    assert effect.difference == effect.score_after - effect.score_before
     assert 0 < effect.p <= 1
     assert effect.n_blocks == 6
     assert list(analyzer.unit_ids) == ["u0", "u1", "u2"]

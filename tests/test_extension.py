@@ -174,7 +174,7 @@ REFUSED = {
         tuned(decoder=POYODecoder(random_state=np.random.RandomState(0))), ValueError, "random_state of the decoder"
     ),
     "no weights": (tuned(decoder="./nothing_here"), (FileNotFoundError, ValueError), "nothing_here"),
-    "labels": (tuned(behavior_type="categorical"), ValueError, "decodes numbers and angles; labels .* POYOClassifier"),
+    "labels": (tuned(behavior_type="categorical"), ValueError, "all labels are 1.0: there is nothing to decode"),
     "kind": (tuned(behavior_type="round"), ValueError, "behavior_type must be 'continuous', 'circular'"),
     "unknown parameter": (tuned(folds=3), TypeError, "folds"),
 }  # fmt: skip

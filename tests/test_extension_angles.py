@@ -74,11 +74,11 @@ def test_a_decoder_that_takes_them_for_numbers_is_worse_and_says_what_to_do(reco
 
 def test_curation_keeps_what_they_are(computed, extension):
     effect = compare_curation(computed, merge_unit_groups=[["u0", "u1"]], progress_bar=False)
-    assert effect.r2_before == pytest.approx(extension.r2)
+    assert effect.score_before == pytest.approx(extension.r2)
     assert extension.params["behavior_type"] == "circular"
     merged = computed.merge_units([["u0", "u1"]], new_unit_ids=["u0"])
     again = merged.compute("poyo_decoding", **{**extension.params, "importance": False, "progress_bar": False})
-    assert effect.r2_after == pytest.approx(again.r2, abs=0.1)  # the order of units differs, and with it the seed
+    assert effect.score_after == pytest.approx(again.r2, abs=0.1)  # the order of units differs, and with it the seed
 
 
 def test_the_full_turn_is_kept_as_a_number(recorded, extension):

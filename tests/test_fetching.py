@@ -170,7 +170,7 @@ def test_other_things_are_a_type_error(source):
 def test_nothing_of_that_name(source):
     with pytest.raises(FileNotFoundError) as error:
         locate(source)
-    for said in (repr(source), "http(s)://", "owner/name", *registry.ENTRIES):
+    for said in (repr(source), "http(s)://", "owner/name", *registry.BY_NAME):
         assert said in str(error.value)
 
 
@@ -539,7 +539,7 @@ def enter(monkeypatch):
     """Function that makes an entry the only one of the registry."""
 
     def enter(**fields):
-        monkeypatch.setattr(registry, "ENTRIES", {"tiny": entry(**fields)})
+        monkeypatch.setattr(registry, "BY_NAME", {"tiny": entry(**fields)})
 
     return enter
 

@@ -12,9 +12,10 @@ from spikeinterface_poyo.fetching import split_address
 from spikeinterface_poyo.registry import PretrainedEntry, list_pretrained
 
 
-def test_names_cannot_be_taken_for_something_else():
-    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in registry.ENTRIES)
-    assert {"poyo_mp", "poyo_1"} <= set(registry.ENTRIES)
+def test_names_are_unique_and_cannot_be_taken_for_something_else():
+    assert len(registry.BY_NAME) == len(registry.ENTRIES)
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in registry.BY_NAME)
+    assert {"poyo_mp", "poyo_1"} <= set(registry.BY_NAME)
 
 
 def test_the_list_is_the_callers():

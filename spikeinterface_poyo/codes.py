@@ -1,0 +1,67 @@
+"""Labels as codes, which are positions among all labels that there are, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .readout import Readout
+from .readouts import CategoricalReadout
+
+
+def known_labels(labels: np.ndarray) -> np.ndarray:
+    """Which labels are known: not None, NaN or empty text."""
+    if labels.dtype.kind == "f":
+        return ~np.isnan(labels)
+    if labels.dtype.kind in "UO":
+        return np.array([label is not None and label == label and label != "" for label in labels], dtype=bool)
+    return np.ones(len(labels), dtype=bool)
+
+
+def encode(labels: np.ndarray, name: str, classes: tuple[Any, ...] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """Codes (n,) of labels, NaN where unknown, and all labels in ascending order: those there are, or ``classes``."""
+    values = labels[known_labels(labels)].tolist()
+    if not values:
+        raise ValueError(f"{name} holds no known label")
+    if classes is None:
+        classes = in_order(values, name)
+    elif not set(values) <= set(classes):
+        raise ValueError(f"{name} has labels {list(in_order(set(values) - set(classes), name))} that are not among "
+                         f"classes={list(classes)}")  # fmt: skip
+    return codes_of(labels, classes), classes
+
+
+def codes_of(labels: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
+    """Codes (n,) of labels, which are among ``classes``; NaN where unknown."""
+    position = {label: i for i, label in enumerate(classes)}
+    known, codes = known_labels(labels), np.full(len(labels), np.nan)
+    codes[known] = [position[label] for label in labels[known].tolist()]
+    return codes
+
+
+def encode_some(
+    labels: np.ndarray, name: str, classes: tuple[Any, ...] | None, known: Readout | None
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """`encode`, where the labels of a behaviour that is read out already may all be unknown, as in a fold to score."""
+    if isinstance(known, CategoricalReadout) and not known_labels(labels).any():
+        return np.full(len(labels), np.nan), known.classes
+    return encode(labels, name, classes)
+
+
+def decode(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Labels (n,) of codes, which are positions in ``labels``; None, in an array of objects, where they are NaN."""
+    if not np.isnan(codes).any():
+        return labels[codes.astype(int)]
+    return np.array([None if np.isnan(code) else labels[int(code)] for code in codes], dtype=object)
+
+
+def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:
+    """Different labels, ascending."""
+    different = set(labels)
+    try:
+        return tuple(sorted(different))
+    except TypeError:
+        types = sorted({type(label).__name__ for label in different})
+        raise ValueError(f"the labels of {name} are of several types that have no order: {types}") from None
