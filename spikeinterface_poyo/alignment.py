@@ -15,7 +15,7 @@ from .measures import rescale
 from .samples import SpikeSamples
 from .seconds import as_seconds
 from .session import Segment, Session, within
-from .signals import UNNAMED, Signal, TargetInfo, check_same_kind, n_outputs_of, with_kinds
+from .signals import UNNAMED, Signal, TargetInfo, check_goes_together, n_outputs_of, with_kinds
 from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
@@ -138,7 +138,7 @@ def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, wher
             f"{what} has {n_outputs} output(s), what it goes with {target.n_outputs}; behaviours that differ "
             "need names, one a session: behavior_name="
         )
-    check_same_kind(signal, target, what)
+    check_goes_together(signal, target, what)
     return target
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from . import adaptation, door
 from .alignment import as_sessions, is_one_sorting
 from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
-from .counts import FEATURES, forget_features, rows_as_samples
+from .counts import features_as_before_on_failure, forget_features, rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
 from .labels import Labels
 from .latents import LatentsMixin
@@ -30,19 +29,6 @@ from .uncertainty import UncertaintyMixin
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-@contextmanager
-def features_as_before_on_failure(decoder: Any) -> Iterator[None]:
-    """Context in which the decoder may take note of other features, which it forgets if anything fails."""
-    before = {name: getattr(decoder, name) for name in FEATURES if hasattr(decoder, name)}
-    try:
-        yield
-    except BaseException:
-        forget_features(decoder)
-        for name, value in before.items():
-            setattr(decoder, name, value)
-        raise
 
 
 class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):
@@ -273,8 +259,31 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, session_id: Any = None, epochs: Any = None) -> float:
         """Mean over sessions of the mean score of their behaviours.
 
-        That is R2 of numbers, averaged over outputs; R2 of cosine and sine of angles; accuracy of labels. Unknown
-        targets do not count, nor samples outside ``epochs``.
+        That is R2 of numbers, averaged over outputs; R2 of cosine and sine of angles; accuracy of labels.
+
+        Parameters
+        ----------
+        X : SpikeSamples, sorting, list of sortings, or array_like of shape (n_samples, n_units)
+            As in `predict`. All samples are scored, also those outside the recording.
+        y : array_like of shape (n_samples,) or (n_samples, n_outputs), structured array, or behaviour signal(s)
+            True behaviour, as in `fit`, in any unit of measure that can be converted. NaN does not count.
+        sample_weight : array_like of shape (n_samples,), optional
+            Weight of each sample in the score.
+        session_id : str or list of str, optional
+            Which known sessions these are.
+        epochs : epochs, list of epochs, or list of lists, optional
+            Of a sorting and its behaviour, only samples inside count; see `align`.
+
+        Returns
+        -------
+        float
+            1 at best.
+
+        Raises
+        ------
+        ValueError
+            For an unknown session or unit, behaviour that is not what it was at fit, or a session of which fewer than
+            two targets are known, of labels none.
         """
         given = self._enter_known(X, y, session_id, epochs, leave_out=False)
         weight, names = door.check_sample_weight(sample_weight, len(given.X)), self._names(given.X)

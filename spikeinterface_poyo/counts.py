@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -94,3 +95,16 @@ def forget_features(estimator: Any) -> None:
     """Leave the estimator without the features of rows of counts."""
     for name in FEATURES:
         estimator.__dict__.pop(name, None)
+
+
+@contextmanager
+def features_as_before_on_failure(estimator: Any) -> Iterator[None]:
+    """Context in which the estimator may take note of other features, which it forgets if anything fails."""
+    before = {name: getattr(estimator, name) for name in FEATURES if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        forget_features(estimator)
+        for name, value in before.items():
+            setattr(estimator, name, value)
+        raise

@@ -188,6 +188,11 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
         """`predict`, as neo objects that carry the target's unit of measure and channel names.
 
+        Parameters
+        ----------
+        X, times, session_id
+            As in `predict`; ``X`` has times.
+
         Returns
         -------
         neo.AnalogSignal, neo.IrregularlySampledSignal, or list of them

@@ -78,7 +78,7 @@ def predict_block(
         for part in batches(high - low, windows_at_once(block, start, length)):
             query, real = query_positions(low[part], high[part])
             relative = times[query] - start[part, None]
-            answer = forward(network, block, start[part], relative, read)
+            answer = ask(network, block, start[part], relative, read)
             if total is None:
                 total = np.zeros((len(times), answer.shape[-1]))
             closeness = np.maximum(1 - np.abs(2 * relative / length - 1), 1e-3)
@@ -107,12 +107,12 @@ def query_positions(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.n
     return np.minimum(low[:, None] + offset, high[:, None] - 1), offset < (high - low)[:, None]
 
 
-def forward(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, read: Read) -> np.ndarray:
+def ask(network: POYO, block: Block, start: np.ndarray, query_time: np.ndarray, read: Read) -> np.ndarray:
     """What windows of one block say that read all spikes there are, (n_windows, Q, n_columns), float64."""
     batch = window_batch(network, block, start, query_time)
     rows = parts(network.config, batch)
     with evaluating(network):
-        some = np.concatenate(list(side_by_side(lambda part: answer(network, batch.by_itself(part), read), rows)))
+        some = np.concatenate(list(side_by_side(lambda part: ask_part(network, batch.by_itself(part), read), rows)))
     answers = np.empty(some.shape)
     answers[torch.cat(rows).cpu().numpy()] = some
     return answers
@@ -127,7 +127,7 @@ def window_batch(network: POYO, block: Block, start: np.ndarray, query_time: np.
 
 
 @torch.inference_mode()
-def answer(network: POYO, batch: WindowBatch, read: Read) -> np.ndarray:
+def ask_part(network: POYO, batch: WindowBatch, read: Read) -> np.ndarray:
     """What windows say, (B, Q, n_columns)."""
     return read(network, batch).float().cpu().numpy()
 

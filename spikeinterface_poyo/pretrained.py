@@ -78,7 +78,20 @@ class PretrainedMixin:
         return state
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Save to a folder: weights as safetensors, the rest as JSON. Written aside, then moved into place."""
+        """Save to a folder: weights as safetensors, the rest as JSON. Written aside, then moved into place.
+
+        Parameters
+        ----------
+        folder : str or path
+            Made where it does not exist; a decoder that is there stays whole until the new one is complete.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        OSError
+            Where it cannot be written.
+        """
         check_is_fitted(self, "network_")
         weights.save(self, folder)
 
@@ -94,6 +107,20 @@ class PretrainedMixin:
             As the parameter ``pretrained``.
         device : str, default: "auto"
             As the parameter.
+
+        Returns
+        -------
+        Self
+            With ``source`` as its parameter ``pretrained``.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is nothing of that name.
+        ValueError
+            For files that are damaged, or that would have to be unpickled.
+        ConnectionError
+            Where they cannot be downloaded.
         """
         path = locate(source)
         if is_torch_file(path):
@@ -110,6 +137,11 @@ class PretrainedMixin:
         There a unit is called ``<session>/<unit>``, and targets are standardised: ``sessions_.readouts`` has their mean
         and scale.
 
+        Parameters
+        ----------
+        path : str or path
+            File to write.
+
         Raises
         ------
         ValueError
@@ -124,7 +156,20 @@ class PretrainedMixin:
         self, *, name: str | None = None, licence: str | None = None, data_licence: str | None = None,
         metrics: Mapping[str, float | str] | None = None,
     ) -> str:  # fmt: skip
-        """What is known of the decoder, as the Markdown of a hub's ``README.md``: see `push_to_hub`."""
+        """What is known of the decoder, as the Markdown of a hub's ``README.md``.
+
+        Parameters
+        ----------
+        name : str, optional
+            Title of the card.
+        licence, data_licence, metrics
+            As in `push_to_hub`.
+
+        Returns
+        -------
+        str
+            The card: sessions, units, hours, behaviours, network, metrics and licences, "unknown" where not given.
+        """
         check_is_fitted(self, "network_")
         n_parameters = sum(parameter.numel() for parameter in self.network_.parameters())
         facts = card_facts(weights.describe(self), n_parameters=n_parameters, model_name=name, licence=licence,

@@ -10,7 +10,7 @@ import numpy as np
 
 from .measures import rescale
 from .scoring import mean_r2, sum_of_squares
-from .signals import Kind, TargetInfo, check_same_kind
+from .signals import Kind, TargetInfo, check_goes_together
 from .windows import BehaviorColumns
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Readout(ABC):
         if info.bare:
             return None
         try:
-            check_same_kind(info, self.target, "the behaviour given")
+            check_goes_together(info, self.target, "the behaviour given")
             rescale(np.ones(1), info.units, self.units, "the behaviour given")
         except ValueError as error:
             return str(error)

@@ -133,7 +133,7 @@ def turn_in_units_of(target: TargetInfo, period: Any) -> float:
     return float(rescale(turn, units, target.units, f"the full turn of {target.name!r}"))
 
 
-def check_same_kind(given: Signal | TargetInfo, target: TargetInfo, what: str) -> None:
+def check_goes_together(given: Signal | TargetInfo, target: TargetInfo, what: str) -> None:
     """All signals of one behaviour have units of measure, or none has; outputs of the same names come in one order.
 
     ``target`` is what the behaviour's first signal measures, or what a decoder was fitted on.

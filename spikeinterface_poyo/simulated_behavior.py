@@ -21,7 +21,7 @@ class Task(NamedTuple):
     n_targets: int = 8  # of "velocity", on a circle; 0 where they lie anywhere
 
 
-class Kind(NamedTuple):
+class BehaviorKind(NamedTuple):
     """A kind of behaviour."""
 
     units: str
@@ -30,11 +30,11 @@ class Kind(NamedTuple):
 
 
 BEHAVIORS = {
-    "velocity": Kind("cm/s", ("v_x", "v_y"), (0.6, 1.6)),
-    "position": Kind("m", ("x", "y"), (0.5, 2.0)),
-    "heading": Kind("dimensionless", ("cos_heading", "sin_heading"), (0.5, 2.0)),
-    "force": Kind("N", ("force",), (0.5, 2.0)),
-    "smooth": Kind("dimensionless", ("signal",), (0.2, 6.0)),
+    "velocity": BehaviorKind("cm/s", ("v_x", "v_y"), (0.6, 1.6)),
+    "position": BehaviorKind("m", ("x", "y"), (0.5, 2.0)),
+    "heading": BehaviorKind("dimensionless", ("cos_heading", "sin_heading"), (0.5, 2.0)),
+    "force": BehaviorKind("N", ("force",), (0.5, 2.0)),
+    "smooth": BehaviorKind("dimensionless", ("signal",), (0.2, 6.0)),
 }
 
 
@@ -102,7 +102,7 @@ def _moves(rng: np.random.Generator, n_steps: int, move: float, pause: float) ->
     return index, np.minimum((times - starts[index]) / durations[index], 1.0), durations
 
 
-def as_signal(task: Task, values: np.ndarray, n_samples: int, sampling_rate: float) -> neo.AnalogSignal:
+def to_neo_signal(task: Task, values: np.ndarray, n_samples: int, sampling_rate: float) -> neo.AnalogSignal:
     """The first ``n_samples`` of ``values``, which lie on the grid, at another rate (Hz) and with their units."""
     import neo
     import quantities as pq

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .simulated_behavior import BEHAVIORS, STEP, Task, as_signal, behave, draw_task, log_uniform, smooth_noise
+from .simulated_behavior import BEHAVIORS, STEP, Task, behave, draw_task, log_uniform, smooth_noise, to_neo_signal
 
 if TYPE_CHECKING:
     import neo
@@ -134,7 +134,7 @@ def simulate_session(
     values = behave(rng, task, n_steps + 2 * pad)
     lag_mode = 0.3 if task.kind in ("velocity", "force") else 0.0  # motor units lead
     units = _draw_units(rng, n_units, shares, mean_rate, max_lag, lag_mode)
-    signal = as_signal(task, values[pad : pad + n_steps], round(duration * sampling_rate), sampling_rate)
+    signal = to_neo_signal(task, values[pad : pad + n_steps], round(duration * sampling_rate), sampling_rate)
     return _sorting(rng, units, values, pad, duration, drift), signal
 
 

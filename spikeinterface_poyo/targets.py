@@ -20,7 +20,7 @@ from .readout import Readout
 from .readouts import CategoricalReadout
 from .recognition import is_a
 from .samples import SpikeSamples
-from .signals import TargetInfo, check_same_kind, with_kinds
+from .signals import TargetInfo, check_goes_together, with_kinds
 
 
 class Targets(NamedTuple):
@@ -163,7 +163,7 @@ def measured(info: TargetInfo, values: Any) -> tuple[TargetInfo, Any]:
     if info.bare:
         return given, plain
     what = f"y of behaviour {info.name!r}"
-    check_same_kind(given, info, what)
+    check_goes_together(given, info, what)
     return info, rescale(plain, units, info.units, what)
 
 
