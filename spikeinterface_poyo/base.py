@@ -18,7 +18,6 @@ from .decoding import predict_samples, predict_targets, samples_to_decode, score
 from .labels import Labels
 from .latents import LatentsMixin
 from .learned import Learned, keep, record_of
-from .network import POYO
 from .pretrained import PretrainedMixin, load_pretrained
 from .readout import Readout
 from .runtime import find_device
@@ -287,7 +286,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         """
         given = self._enter_known(X, y, session_id, epochs, leave_out=False)
         weight, names = door.check_sample_weight(sample_weight, len(given.X)), self._names(given.X)
-        decoded = predict_samples(self._network(), self.sessions_, given.X, names)
+        decoded = predict_samples(self._learned(), given.X, names)
         return score_samples(self.sessions_, given, decoded, names, weight)
 
     def _enter(
@@ -314,7 +313,7 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
     def _answer(self, how: Callable[..., Any], X: Any, times: Any, session_id: Any) -> Any:
         """What a function of `decoding` says of samples, or of a sorting at ``times``."""
         samples = self._enter_for_prediction(X, times, session_id)
-        return how(self._network(), self.sessions_, samples, self._names(samples))
+        return how(self._learned(), samples, self._names(samples))
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         check_is_fitted(self, "network_")
@@ -331,11 +330,11 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         counts = validate_data(self, X, reset=reset, dtype=np.float64)
         return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
 
-    def _names(self, X: SpikeSamples) -> list[str]:
-        return self.sessions_.resolve(X.sessions, np.unique(X.session_index))
+    def _names(self, X: SpikeSamples) -> dict[int, str]:
+        return self.sessions_.resolve(X.sessions, np.unique(X.session_index).tolist())
 
-    def _network(self) -> POYO:
-        return self.network_.to(find_device(self.device))
+    def _learned(self) -> Learned:
+        return Learned(self.network_.to(find_device(self.device)), self.sessions_)
 
     def __sklearn_tags__(self) -> Any:
         estimator: Any = super()  # scikit-learn's

@@ -13,6 +13,7 @@ from .alignment import grid_samples
 from .behaviors import n_outputs, placed
 from .calibration import Calibration, Temperature
 from .encoding import as_label_array
+from .learned import Learned
 from .network import POYO, WindowBatch
 from .prediction import Read, predict_block
 from .readout import Readout
@@ -21,7 +22,6 @@ from .session import Session
 from .targets import Targets, as_given, users_targets
 from .vocabulary import Vocabulary
 
-Names = Sequence[str] | Mapping[int, str]  # ids of the samples' sessions by position
 SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
 
 
@@ -40,7 +40,8 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
     """Samples at a regular interval, in each segment from the recording's start to its end."""
     names = vocabulary.resolve(sessions, range(len(sessions)))
     parts = []
-    for i, (session, name) in enumerate(zip(sessions, names, strict=True)):
+    for i, session in enumerate(sessions):
+        name = names[i]
         interval = vocabulary.sessions[name].sample_interval
         if interval is None:
             raise ValueError(f"behaviour of session {name!r} had no regular interval at fit, or it is not known; give "
@@ -53,7 +54,7 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
     return SpikeSamples.from_segments(sessions, parts)
 
 
-def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+def predict_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
     """Decoded behaviour as columns, (n_samples, most outputs): each session's behaviours one after the other.
 
     NaN where a session has fewer outputs; labels are codes. ``names`` are the ids of the samples' sessions by position.
@@ -63,33 +64,33 @@ def predict_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, name
     ValueError
         Where a session has units that were not there at fit.
     """
-    check_sessions(vocabulary, X, names)
-    out = unknown_outputs(vocabulary, X, names)
-    for name, order, columns in answers(network, vocabulary, X, names):
-        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+    check_sessions(learned.vocabulary, X, names)
+    out = unknown_outputs(learned.vocabulary, X, names)
+    for name, order, columns in answers(learned, X, names):
+        for readout, outputs, place in placed(learned.vocabulary.readouts_of(name)):
             out[order, outputs] = readout.decode(columns[:, place])
     return out
 
 
-def unknown_outputs(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+def unknown_outputs(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
     """NaN, (n_samples, most outputs), in which to put what is told of each session's outputs."""
-    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, X, names))
+    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, names))
     return np.full((len(X), width), np.nan)
 
 
-def used_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> list[str]:
-    """Ids of the sessions that samples use, by position; of all where there is no sample."""
-    return [names[position] for position, _ in X.by_session()] or list(vocabulary.sessions)
+def used_sessions(vocabulary: Vocabulary, names: Mapping[int, str]) -> list[str]:
+    """Ids of the sessions that samples use, by position; of all known ones where there is no sample."""
+    return list(names.values()) or list(vocabulary.sessions)
 
 
-def predict_targets(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+def predict_targets(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
     """Decoded behaviour as users gave it at fit: an array, or a structured array where it came by name."""
-    return as_at_fit(vocabulary, X, names, predict_samples(network, vocabulary, X, names))
+    return as_at_fit(learned.vocabulary, X, names, predict_samples(learned, X, names))
 
 
-def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], values: np.ndarray) -> np.ndarray:
+def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str], values: np.ndarray) -> np.ndarray:
     """Columns (n_samples, most outputs) of decoded behaviour in the shape and type that targets had at fit."""
-    used = used_sessions(vocabulary, X, names)
+    used = used_sessions(vocabulary, names)
     readouts = [vocabulary.readouts_of(name) for name in used]
     rows = [mine for _, mine in X.by_session()] or [np.arange(0)] * len(used)  # no sample is of any session
     if any(vocabulary.sessions[name].by_name for name in used):
@@ -105,7 +106,7 @@ def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], val
 
 
 def predict_probabilities(
-    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], calibration: Calibration
+    learned: Learned, X: SpikeSamples, names: Mapping[int, str], calibration: Calibration
 ) -> np.ndarray:
     """Probabilities (n_samples, n_classes) of the labels that are the only behaviour of each session.
 
@@ -116,21 +117,21 @@ def predict_probabilities(
     ValueError
         Where sessions have labels of their own, or a session has units that were not there at fit.
     """
-    check_sessions(vocabulary, X, names)
-    used = used_sessions(vocabulary, X, names)
-    readouts = {readout.name: readout for name in used for readout in vocabulary.readouts_of(name)}
+    check_sessions(learned.vocabulary, X, names)
+    used = used_sessions(learned.vocabulary, names)
+    readouts = {readout.name: readout for name in used for readout in learned.vocabulary.readouts_of(name)}
     if len(readouts) > 1:
         raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
     (readout,) = readouts.values()
     out = np.empty((len(X), readout.n_columns))
-    for name, order, columns in answers(network, vocabulary, X, names):
+    for name, order, columns in answers(learned, X, names):
         temperature = calibration.get(name, {}).get(readout.name)
         out[order] = temperature.applied(columns) if isinstance(temperature, Temperature) else columns
     return out / out.sum(axis=1, keepdims=True)  # the network's are of float32
 
 
 def score_samples(
-    vocabulary: Vocabulary, given: Targets, decoded: np.ndarray, names: Sequence[str], weight: np.ndarray
+    vocabulary: Vocabulary, given: Targets, decoded: np.ndarray, names: Mapping[int, str], weight: np.ndarray
 ) -> float:
     """Mean over sessions of the mean score of their behaviours: see `Readout.score`.
 
@@ -140,7 +141,7 @@ def score_samples(
         True behaviour.
     decoded : ndarray, shape (n_samples, most outputs)
         As `predict_samples` gives it.
-    names : sequence of str
+    names : mapping of int to str
         Ids of the sessions by position.
     weight : ndarray, shape (n_samples,)
         Weights of the samples.
@@ -150,10 +151,9 @@ def score_samples(
     ValueError
         Where too few targets of a session are known.
     """
-    sessions = list(given.X.by_session())
-    true = vocabulary.in_units(given.X, given.y, {position: names[position] for position, _ in sessions})
+    true = vocabulary.in_units(given.X, given.y, names)
     scores = []
-    for position, mine in sessions:
+    for position, mine in given.X.by_session():
         mine = mine[weight[mine] > 0]
         behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
                      for readout, outputs, _ in placed(vocabulary.readouts_of(names[position]))]  # fmt: skip
@@ -167,18 +167,18 @@ def score_samples(
     return float(np.mean(scores))
 
 
-def embed_samples(network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> np.ndarray:
+def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
     """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
-    check_sessions(vocabulary, X, names)
-    out = np.empty((len(X), network.config.dim))
-    for _, order, vectors in answers(network, vocabulary, X, names, lambda readouts: POYO.embed):
+    check_sessions(learned.vocabulary, X, names)
+    out = np.empty((len(X), learned.network.config.dim))
+    for _, order, vectors in answers(learned, X, names, lambda readouts: POYO.embed):
         out[order] = vectors
     return out
 
 
-def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str]) -> None:
+def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> None:
     """Compare the sessions that samples use with what was seen at fit."""
-    for position in np.unique(X.session_index):
+    for position, _ in X.by_session():
         vocabulary.check(X.sessions[position], names[position])
 
 
@@ -199,10 +199,9 @@ def to_average(readouts: Sequence[Readout]) -> Read:
 
 
 def answers(
-    network: POYO,
-    vocabulary: Vocabulary,
+    learned: Learned,
     X: SpikeSamples,
-    names: Names,
+    names: Mapping[int, str],
     reader: Callable[[Sequence[Readout]], Read] = to_average,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples.
@@ -211,6 +210,6 @@ def answers(
     """
     for position, segment, order in X.blocks():
         session, name = X.sessions[position], names[position]
-        block = vocabulary.block(session, segment, name, network.config, X.times[order])
-        read = reader(vocabulary.readouts_of(name))
-        yield name, order, predict_block(network, block, X.times[order], session.isolated_rows, read)
+        block = learned.vocabulary.block(session, segment, name, learned.network.config, X.times[order])
+        read = reader(learned.vocabulary.readouts_of(name))
+        yield name, order, predict_block(learned.network, block, X.times[order], session.isolated_rows, read)

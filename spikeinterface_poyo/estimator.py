@@ -209,7 +209,7 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
             raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "
                              "from_counts(counts, times, bin_size) makes a session that decode takes")  # fmt: skip
         names = self._names(samples)
-        values = predict_samples(self._network(), self.sessions_, samples, names)
+        values = predict_samples(self._learned(), samples, names)
         on_grid = times is None and not isinstance(X, SpikeSamples)
         return to_neo(samples, values, self.sessions_, names, on_grid)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .vocabulary import Vocabulary
 
 
 def to_neo(
-    samples: SpikeSamples, values: np.ndarray, vocabulary: Vocabulary, names: Sequence[str], on_grid: bool
+    samples: SpikeSamples, values: np.ndarray, vocabulary: Vocabulary, names: Mapping[int, str], on_grid: bool
 ) -> Any:
     """One signal a segment, or the only one by itself; where behaviours came by name, a dict of that.
 
@@ -27,7 +27,7 @@ def to_neo(
         Samples at which ``values`` (n_samples, most outputs) were decoded, as `decoding.predict_samples` gives them.
     vocabulary : Vocabulary
         What the sessions' behaviours are.
-    names : sequence of str
+    names : mapping of int to str
         Ids of the sessions by position.
     on_grid : bool
         Whether samples lie on the sessions' regular grids.

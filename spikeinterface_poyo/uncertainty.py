@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from . import adaptation
 from .behaviors import behaviors_of, placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
-from .decoding import Names, answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
+from .decoding import answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
 from .labels import Labels
 from .learned import Learned
 from .network import POYO, WindowBatch
@@ -51,7 +51,7 @@ def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str]
     """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment."""
     vocabulary = learned.vocabulary
     true = known_targets(vocabulary, labels)
-    for name, order, columns, spread in answers_with_spread(learned.network, vocabulary, labels.X, labels.names):
+    for name, order, columns, spread in answers_with_spread(learned, labels.X, labels.names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             wanted = true[order, outputs]
             if isinstance(readout, MeasuredReadout):
@@ -116,23 +116,22 @@ def means_and_squares(readouts: Sequence[Readout]) -> Read:
 
 
 def answers_with_spread(
-    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Names
+    learned: Learned, X: SpikeSamples, names: Mapping[int, str]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (session id, sample indices, answers, their standard deviation over windows) for each segment.
 
     It is 0 where one window answers by itself: for a causal decoder, and for rows of counts.
     """
-    for name, order, columns in answers(network, vocabulary, X, names, means_and_squares):
+    for name, order, columns in answers(learned, X, names, means_and_squares):
         mean, square = np.split(columns, 2, axis=1)
         variance = square - mean**2
         yield name, order, mean, np.sqrt(np.where(variance > ROUNDING * square, variance, 0))
 
 
 def predict_with_errors(
-    network: POYO,
-    vocabulary: Vocabulary,
+    learned: Learned,
     X: SpikeSamples,
-    names: Sequence[str],
+    names: Mapping[int, str],
     calibration: Calibration,
     error: Callable[[ErrorModel, np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -145,10 +144,11 @@ def predict_with_errors(
     NotFittedError
         Where a session was not calibrated.
     """
+    vocabulary = learned.vocabulary
     check_sessions(vocabulary, X, names)
-    check_calibrated(calibration, used_sessions(vocabulary, X, names))
+    check_calibrated(calibration, used_sessions(vocabulary, names))
     decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
-    for name, order, columns, spread in answers_with_spread(network, vocabulary, X, names):
+    for name, order, columns, spread in answers_with_spread(learned, X, names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             decoded[order, outputs] = readout.decode(columns[:, place])
             models = calibration[name][readout.name]
@@ -168,24 +168,24 @@ def check_calibrated(calibration: Calibration, sessions: Iterable[str]) -> None:
 
 
 def predict_std(
-    network: POYO, vocabulary: Vocabulary, X: SpikeSamples, names: Sequence[str], calibration: Calibration
+    learned: Learned, X: SpikeSamples, names: Mapping[int, str], calibration: Calibration
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decoded behaviour as users gave it at fit, and the standard deviation of its errors alike."""
-    decoded, errors = predict_with_errors(network, vocabulary, X, names, calibration, ErrorModel.std)
-    return as_at_fit(vocabulary, X, names, decoded), as_at_fit(vocabulary, X, names, errors)
+    both = predict_with_errors(learned, X, names, calibration, ErrorModel.std)
+    decoded, errors = (as_at_fit(learned.vocabulary, X, names, values) for values in both)
+    return decoded, errors
 
 
 def predict_interval(
-    network: POYO,
-    vocabulary: Vocabulary,
+    learned: Learned,
     X: SpikeSamples,
-    names: Sequence[str],
+    names: Mapping[int, str],
     calibration: Calibration,
     coverage: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper ends of what a share ``coverage`` of the true behaviour lies in, as users gave it at fit."""
-    distance = partial(ErrorModel.width, coverage=coverage)
-    decoded, errors = predict_with_errors(network, vocabulary, X, names, calibration, distance)
+    vocabulary, distance = learned.vocabulary, partial(ErrorModel.width, coverage=coverage)
+    decoded, errors = predict_with_errors(learned, X, names, calibration, distance)
     lower, upper = np.full((2, *decoded.shape), np.nan)
     for position, mine in X.by_session():
         for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
@@ -264,8 +264,8 @@ class UncertaintyMixin:
     sessions_: Vocabulary
     calibration_: Calibration
     _enter_known: Callable[..., Targets]
-    _names: Callable[[SpikeSamples], list[str]]
-    _network: Callable[[], POYO]
+    _names: Callable[[SpikeSamples], dict[int, str]]
+    _learned: Callable[[], Learned]
 
     def calibrate(
         self, X: Any, y: Any, *, cv: Any = 5, session_id: Any = None, epochs: Any = None, sample_weight: Any = None
@@ -305,12 +305,12 @@ class UncertaintyMixin:
         """
         check_is_fitted(self, "network_")
         given = self._enter_known(X, y, session_id, epochs, leave_out=True)
-        known = self._names(given.X)
-        check_sessions(self.sessions_, given.X, known)
-        labels = Labels.of(given, sample_weight, {position: known[position] for position, _ in given.X.by_session()})
+        names = self._names(given.X)
+        check_sessions(self.sessions_, given.X, names)
+        labels = Labels.of(given, sample_weight, names)
         check_known(self.sessions_, labels)
         if isinstance(cv, str) and cv == "prefit":
-            calibration = calibration_of(evidence(Learned(self._network(), self.sessions_), labels))
+            calibration = calibration_of(evidence(self._learned(), labels))
         elif isinstance(cv, (int, np.integer)):
             blocks = BlockedKFold(int(cv), gap=self.network_.config.window_length)
             calibration = cross_fitted(self, labels, blocks)

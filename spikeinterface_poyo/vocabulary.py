@@ -234,8 +234,8 @@ class Vocabulary:
                              f"{new}")  # fmt: skip
         return names
 
-    def resolve(self, sessions: Sequence[Session], used: Iterable[int]) -> list[str]:
-        """Ids of ``sessions``, of which those at ``used`` matter; a single unnamed one is the only known one.
+    def resolve(self, sessions: Sequence[Session], used: Iterable[int]) -> dict[int, str]:
+        """Ids, by position, of the ``used`` ones among ``sessions``; a single unnamed one is the only known one.
 
         Raises
         ------
@@ -244,12 +244,12 @@ class Vocabulary:
         """
         is_unnamed = len(sessions) == 1 and sessions[0].session_id is None
         if is_unnamed and len(self.sessions) == 1:
-            return list(self.sessions)
+            return dict.fromkeys(used, next(iter(self.sessions)))
         if is_unnamed:
             raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}. "
                              "Samples get their names in align")  # fmt: skip
-        names = [session.name(position) for position, session in enumerate(sessions)]
-        unknown = sorted({names[position] for position in used} - set(self.sessions))
+        names = {position: sessions[position].name(position) for position in used}
+        unknown = sorted(set(names.values()) - set(self.sessions))
         if unknown:
             raise ValueError(f"unknown session(s) {unknown}; the decoder was fitted on {sorted(self.sessions)}. Give "
                              "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
