@@ -12,6 +12,7 @@ from .behavior_in import as_signals
 from .by_name import joint_samples, named_columns, of_one_type, stacked
 from .epochs_in import as_segment_intervals
 from .measures import rescale
+from .recognition import is_a
 from .samples import SpikeSamples
 from .seconds import as_seconds
 from .session import Segment, Session, within
@@ -20,6 +21,7 @@ from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
+SILENCE = 60.0  # seconds from the last spike known at which a live decoder may still be asked
 SLACK = 1.0  # seconds; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
 
 
@@ -100,6 +102,8 @@ def pair(
 ) -> tuple[SpikeSamples, np.ndarray]:
     """`align`, or, without ``leave_out``, with no sample left out that lies outside the recording: for scoring."""
     sessions = as_sessions(sorting, session_id)
+    if leave_out:
+        check_spikes(sessions)
     signals = match_signals(sorting, behavior, sessions, name_behaviors(behavior_name, len(sessions)))
     intervals = match_epochs(sorting, epochs, sessions)
     targets: dict[str, TargetInfo] = {}
@@ -126,6 +130,13 @@ def pair(
     if any(isinstance(one, Mapping) for one in one_a_sorting(sorting, behavior, len(sessions), "behaviours")):
         return X, named_columns(stacked(values, [len(joint) for _, _, joint in samples]))
     return X, join_values([column for part in values for column in part.values()])
+
+
+def check_spikes(sessions: Sequence[Session]) -> None:
+    """Refuse sessions without any spike, from which nothing can be learned."""
+    for session in sessions:
+        if not any(len(segment.spike_times) for segment in session.segments):
+            raise ValueError(f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike")
 
 
 def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, where: str) -> TargetInfo:
@@ -170,8 +181,9 @@ def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
 
 
 def is_one_sorting(sorting: Any) -> bool:
-    """Whether ``sorting`` is a single sorting and not a list of sessions."""
-    return not isinstance(sorting, (list, tuple)) or is_spiketrain_list(sorting)
+    """Whether ``sorting`` is a single sorting and not a list of sessions, or what neo has for one."""
+    is_list = isinstance(sorting, (list, tuple)) or is_a(sorting, "neo", "ObjectList")
+    return not is_list or is_spiketrain_list(sorting)
 
 
 def match_signals(
@@ -240,12 +252,12 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
     return name if len(sessions[i].segments) == 1 else f"{name}, segment {j}"
 
 
-def overlap(segment: Segment, times: np.ndarray, where: str, what: str) -> np.ndarray:
-    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if none does."""
+def overlap(segment: Segment, times: np.ndarray, where: str, what: str, reach: float = SLACK) -> np.ndarray:
+    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if all are beyond ``reach``."""
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
     inside = within(times, segment.periods, slack=SLACK)
-    if not inside.any():
+    if not within(times, segment.periods, slack=reach).any():
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
             f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s. Are both on the same clock, "
@@ -259,7 +271,9 @@ def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> n
     """Which of the signal's samples to use: all, or those inside the recording, with a warning if some are not."""
     inside = overlap(segment, signal.times, where, "behaviour")
     what = f"behaviour samples of {where}"
-    warn_of_outside(segment, signal.times, inside, what, " and are left out" if leave_out else "")
+    then = " and are left out" if leave_out else (
+        " and are scored all the same; score(*align(sorting, behavior)) leaves them out")  # fmt: skip
+    warn_of_outside(segment, signal.times, inside, what, then)
     return inside if leave_out else np.ones_like(inside)
 
 
@@ -313,7 +327,7 @@ def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
                 f"times of {describe(sessions, i, j)} must be a one-dimensional array of finite seconds, at least one; "
                 f"got shape {seconds.shape}, {np.sum(~np.isfinite(seconds))} of them NaN or infinite"
             )
-        inside = overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times")
+        inside = overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times", SILENCE)
         warn_of_outside(sessions[i].segments[j], seconds, inside, f"times of {describe(sessions, i, j)}")
         parts.append((i, j, seconds))
     return SpikeSamples.from_segments(sessions, parts)

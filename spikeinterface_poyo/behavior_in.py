@@ -65,6 +65,9 @@ def as_signal(behavior: Any) -> Signal:
         signal = from_one_segment(behavior)
     elif isinstance(behavior, tuple) and len(behavior) == 2:
         signal = from_pair(*behavior)
+    elif is_a(behavior, "pynwb", "TimeIntervals"):
+        raise TypeError("an NWB table of intervals, as of trials, has several columns: give (times, values) of two, as "
+                        "in (trials['start_time'].data[:], trials['choice'].data[:]), or all as epochs=")  # fmt: skip
     else:
         raise TypeError(f"cannot read behaviour from {type(behavior).__name__!r}; expected {ACCEPTED}")
     return check_signal(signal)
@@ -189,7 +192,7 @@ def from_pandas(frame: Any) -> Signal:
     elif is_a(index, "pandas", "DatetimeIndex"):
         raise ValueError(
             "dates on the clock cannot be compared with spike times; give an index in seconds of the recording's "
-            "clock, for instance frame.set_index((frame.index - recording_start).total_seconds())"
+            "clock, for instance frame.set_axis((frame.index - recording_start).total_seconds())"
         )
     elif is_a(index, "pandas", "RangeIndex"):
         among = f", set_index(...) one of the columns {list(map(str, columns))}" if len(columns) else ""

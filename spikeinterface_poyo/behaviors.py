@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from .label_readout import CategoricalReadout
 from .readout import Readout, names_of
-from .readouts import KINDS, CategoricalReadout, CircularReadout
+from .readouts import KINDS, CircularReadout
 from .samples import SpikeSamples
 from .signals import TargetInfo
 from .warning import warn

@@ -13,7 +13,7 @@ from . import door
 from .base import BasePOYO
 from .decoding import predict_probabilities
 from .encoding import as_label_array
-from .readouts import CategoricalReadout
+from .label_readout import CategoricalReadout
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .label_readout import CategoricalReadout
 from .readout import Readout
-from .readouts import CategoricalReadout
 
 
 def known_labels(labels: np.ndarray) -> np.ndarray:

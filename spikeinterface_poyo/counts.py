@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
+from .recognition import is_a
 from .samples import SpikeSamples
 from .seconds import as_seconds
 from .session import Segment, Session
@@ -25,7 +27,7 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
 
     Parameters
     ----------
-    counts : array_like, shape (n_bins, n_units)
+    counts : array_like or sparse, shape (n_bins, n_units)
         Any numbers from zero up (weights); a fraction is a fraction of a spike.
     times : array_like, shape (n_bins,)
         Centres of the bins in seconds, in any order. A causal decoder reads a bin from its centre on; give the bins'
@@ -33,7 +35,7 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     bin_size : float
         Width of a bin in seconds.
     unit_ids : sequence, optional
-        Ids of the units; 0, 1, ... where omitted.
+        Ids of the units. Where omitted, the columns of a pandas table, else 0, 1, ...
 
     Raises
     ------
@@ -46,7 +48,9 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     >>> from_counts(np.array([[1, 0], [2, 3]]), times=[0.025, 0.075], bin_size=0.05)
     Session(2 units, 1 segments, 3 spikes)
     """
-    counts = np.asarray(counts, dtype=np.float64)
+    if unit_ids is None and is_a(counts, "pandas", "DataFrame"):
+        unit_ids = counts.columns
+    counts = np.asarray(counts.toarray() if issparse(counts) else counts, dtype=np.float64)
     times = as_seconds(times)
     bin_size = float(as_seconds(bin_size))
     if counts.ndim != 2 or times.shape != counts.shape[:1]:

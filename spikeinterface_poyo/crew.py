@@ -28,10 +28,11 @@ _present = _Present()
 
 
 @contextmanager
-def crew(device: torch.device) -> Iterator[None]:
+def crew(device: torch.device, alone: bool = False) -> Iterator[None]:
     """Context in which `side_by_side` has as many threads as torch has for an operation, which then has one.
 
-    On devices other than a CPU, and where torch has one thread as in joblib's workers, nothing changes.
+    ``alone``, as where there is a single part, it has none besides the caller's. On devices other than a CPU, and where
+    torch has one thread as in joblib's workers, nothing changes.
     """
     n_threads = torch.get_num_threads()
     if device.type != "cpu" or n_threads == 1:
@@ -39,8 +40,11 @@ def crew(device: torch.device) -> Iterator[None]:
         return
     torch.set_num_threads(1)  # here too, because MKL has one number for all threads
     try:
-        with ThreadPoolExecutor(n_threads, "crew", torch.set_num_threads, (1,)) as _present.pool:
+        if alone:
             yield
+        else:
+            with ThreadPoolExecutor(n_threads, "crew", torch.set_num_threads, (1,)) as _present.pool:
+                yield
     finally:
         _present.pool = None
         torch.set_num_threads(n_threads)

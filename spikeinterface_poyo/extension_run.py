@@ -24,10 +24,11 @@ from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_re
 from .encoding import as_label_array
 from .estimator import POYODecoder
 from .importance import unit_importance
+from .label_readout import CategoricalReadout
 from .neo_out import alone, as_neo_event, as_neo_signal
 from .pretrained import load_pretrained
 from .readout import Readout
-from .readouts import CategoricalReadout, CircularReadout
+from .readouts import CircularReadout
 from .runtime import find_device
 from .samples import SpikeSamples
 from .splitters import BlockedKFold

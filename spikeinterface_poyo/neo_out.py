@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .behaviors import placed
+from .label_readout import CategoricalReadout
 from .measures import UNKNOWN_UNIT
 from .readout import Readout
-from .readouts import CategoricalReadout
 from .samples import SpikeSamples
 from .targets import as_given
 from .vocabulary import Vocabulary

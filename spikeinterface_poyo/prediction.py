@@ -6,7 +6,7 @@ The grid does not depend on which samples are asked for, so neither does a sampl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ def predict_block(
         start, low, high = grid_windows(network, times)
     total: np.ndarray | None = None  # as wide as the first answer
     weight = np.zeros(len(times), dtype=np.float64)
-    with crew(network.omega.device) if len(start) > GROUP else nullcontext():
+    with crew(network.omega.device, alone=len(start) <= GROUP):
         for part in batches(high - low, windows_at_once(block, start, length)):
             query, real = query_positions(low[part], high[part])
             relative = times[query] - start[part, None]

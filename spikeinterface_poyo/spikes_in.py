@@ -66,7 +66,7 @@ def as_session(sorting: Any) -> Session:
 
 
 def check_session(session: Session) -> Session:
-    """Refuse sessions that cannot be decoded. Units without spikes are fine: silence is information."""
+    """Refuse sessions that cannot be decoded. Silence is information: of a unit, and in prediction of all."""
     if len(session.unit_ids) == 0:
         raise ValueError("the sorting is empty: it has no units")
     if session.unit_ids.ndim != 1:
@@ -75,8 +75,6 @@ def check_session(session: Session) -> Session:
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"unit ids must differ when written as text; these repeat: {repeated}")
-    if not any(len(segment.spike_times) for segment in session.segments):
-        raise ValueError(f"the sorting is empty: none of its {len(names)} units has a spike")
     for segment in session.segments:
         if is_stored(segment):  # as sample indices, which are finite
             continue
@@ -110,6 +108,11 @@ def from_neo(segments: Sequence[Any]) -> Session:
 
     A unit is known by its train's name, else by the annotation ``unit_id``, else by its place: in all segments
     alike.
+
+    Raises
+    ------
+    ValueError
+        Where places do not tell which units of two segments are one, as their numbers differ.
     """
     segments = [list(trains) for trains in segments]
     ids = neo_unit_ids(segments)
@@ -134,7 +137,11 @@ def neo_unit_ids(segments: Sequence[Sequence[Any]]) -> list[list[Any]]:
     for ids in (names, annotations):
         if all(None not in units and len(set(map(str, units))) == len(units) for units in ids):
             return ids
-    return [list(range(len(trains))) for trains in segments]
+    counts = [len(trains) for trains in segments]
+    if len(set(filter(None, counts))) > 1:
+        raise ValueError(f"neo segments have {counts} spike trains, and neither their names nor the annotation unit_id "
+                         "tell which of them are of one unit: give each in a segment another train.name")  # fmt: skip
+    return [list(range(n)) for n in counts]
 
 
 def from_tsgroup(group: Any) -> Session:

@@ -15,9 +15,9 @@ from .behavior_in import as_values, with_one_unit, without_missing
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
 from .codes import decode, encode, encode_some, known_labels
+from .label_readout import CategoricalReadout
 from .measures import magnitude_and_unit, rescale
 from .readout import Readout
-from .readouts import CategoricalReadout
 from .recognition import is_a
 from .samples import SpikeSamples
 from .signals import TargetInfo, check_goes_together, with_kinds

@@ -9,7 +9,7 @@ import quantities as pq
 from spikeinterface.core import NumpyRecording, NumpySorting
 
 from spikeinterface_poyo import SpikeSamples, align, from_counts
-from spikeinterface_poyo.alignment import as_sessions, grid_samples
+from spikeinterface_poyo.alignment import as_sessions, grid_samples, pair
 
 SPIKES = {"a": np.arange(0, 10, 0.1), "b": np.arange(0, 10, 0.3)}
 TIMES = np.arange(0, 9, 0.5)
@@ -108,6 +108,15 @@ class TestSessions:
         assert list(dict.fromkeys(X.session_ids)) == ["session_0", "session_1"]
         assert len(y) == 26
 
+    def test_neos_list_of_segments_is_several_sessions(self):
+        block = neo.Block()
+        for _ in range(2):
+            segment = neo.Segment()
+            segment.spiketrains.append(neo.SpikeTrain([1.0], units="s", t_stop=9, name="a"))
+            block.segments.append(segment)
+        X, _ = align(block.segments, [(np.arange(9.0), np.arange(9.0))] * 2)
+        assert len(X.sessions) == 2
+
     def test_list_of_spiketrain_lists_is_several_sessions(self):
         trains = [neo.SpikeTrain([1.0, 2.0], units="s", t_stop=10)]
         X, _ = align([trains, trains], [(TIMES, VALUES)] * 2)
@@ -187,6 +196,11 @@ class TestOverlap:
             X, y = align(SPIKES, (TIMES + 4, VALUES))
         assert X.times.max() <= 10.9
         np.testing.assert_array_equal(y, VALUES[:14])
+
+    def test_and_scored_with_one(self):
+        with pytest.warns(UserWarning, match=r"4 of 18 .* are scored all the same; score\(\*align\("):
+            X, _ = pair(SPIKES, (TIMES + 4, VALUES), leave_out=False)
+        assert len(X) == 18
 
     @pytest.mark.filterwarnings("error")
     def test_one_second_of_overhang_is_no_matter(self):

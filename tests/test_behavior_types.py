@@ -15,8 +15,9 @@ from sklearn.model_selection import cross_val_score
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
 from spikeinterface_poyo.behaviors import n_columns, placed
 from spikeinterface_poyo.decoding import to_average
+from spikeinterface_poyo.label_readout import CategoricalReadout
 from spikeinterface_poyo.losses import NEAR, balance, distance, loss_sums, loss_weights, smoothed
-from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, readout_from_json
+from spikeinterface_poyo.readouts import CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo, with_kinds
 from spikeinterface_poyo.windows import BehaviorColumns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import neo
 import numpy as np
 import pytest
 import torch
@@ -31,7 +32,7 @@ def decoder(session, small_decoder):
 
 
 def cut(spikes: dict, time: float) -> dict:
-    """The spikes up to ``time``, and the first of each unit so that the sorting is not empty."""
+    """The spikes up to ``time``."""
     return {unit: t[t < time] for unit, t in spikes.items()}
 
 
@@ -146,3 +147,24 @@ def test_dense_populations_whose_spikes_are_merged_are_causal_too(simulate, smal
     for time, expected in zip(times, whole, strict=True):
         found = decoder.predict(cut(session.spikes, time + LATER), times=[time])
         np.testing.assert_allclose(found, expected, atol=ROUNDING)
+
+
+def test_what_came_in_lately_is_decoded_as_the_whole_recording(decoder, session):
+    times = np.arange(1008.0, 1020.0, 0.37)
+    whole = decoder.predict(session.spikes, times)
+    for now, expected in zip(times, whole, strict=True):
+        recent = {unit: train[(train > now - 2.5) & (train <= now)] for unit, train in session.spikes.items()}
+        assert decoder.predict(recent, [now])[0] == pytest.approx(expected, abs=ROUNDING)
+
+
+def test_silence_is_decoded_too(decoder, session):
+    silent = {unit: train[train < 0] for unit, train in session.spikes.items()}
+    trains = [neo.SpikeTrain([], units="s", t_start=1005.0, t_stop=1009.0, name=unit) for unit in silent]
+    (answer,) = decoder.predict(trains, [1009.0])
+    assert decoder.predict(silent, [1009.0]) == pytest.approx(answer)
+    with pytest.warns(UserWarning, match="1 of 1 times .* more than a second outside the spikes'"):
+        assert decoder.predict(silent | {"u0": np.array([1004.0])}, [1009.0]) == pytest.approx(answer)
+    with pytest.raises(ValueError, match="do not overlap in time"):
+        decoder.predict(silent | {"u0": np.array([1004.0])}, [1090.0])
+    with pytest.raises(ValueError, match="the sorting is empty: none of its"):
+        decoder.partial_fit(silent, session.behavior)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import POYOClassifier, align
+from spikeinterface_poyo.label_readout import CategoricalReadout
+from spikeinterface_poyo.signals import TargetInfo
 
 SIDES = ["east", "north", "west"]
 pytestmark = pytest.mark.usefixtures("short_stages")
@@ -128,3 +130,9 @@ def test_adapted_weights_heed_the_weights_of_classes(simulate, small_decoder, tm
     (readout,) = adapted.sessions_.readouts.values()
     assert readout.class_weight == (9.0, 1.0)
     assert adapted.predict_proba(second.spikes)[:, 0].mean() > np.mean(labelled[1][1] == "L")
+
+
+def test_a_single_label_is_told_of():
+    told = {"name": "lick", "first_column": 0}
+    with pytest.warns(UserWarning, match="all labels of 'lick' are 'down': there is nothing to tell apart"):
+        CategoricalReadout.of(np.zeros((3, 1)), np.ones(3), TargetInfo(name="lick", classes=("down",)), **told)

@@ -8,6 +8,7 @@ import quantities as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from scipy.sparse import csr_array
 
 from spikeinterface_poyo import align, from_counts
 from spikeinterface_poyo.counts import check_counts, rows_as_samples
@@ -34,6 +35,17 @@ def test_counts_are_weights_at_the_centres_of_bins():
     np.testing.assert_array_equal(segment.unit_index, [0, 2, 1, 2])
     np.testing.assert_array_equal(segment.weights, [1, 2, 3, 0.5])
     np.testing.assert_array_equal(session.unit_ids, [0, 1, 2])
+
+
+def test_columns_of_a_table_are_units():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(COUNTS, columns=["c", "a", "b"])
+    assert from_counts(frame, TIMES, 0.05).unit_names == ["c", "a", "b"]
+    assert from_counts(frame, TIMES, 0.05, unit_ids=[7, 8, 9]).unit_names == ["7", "8", "9"]
+
+
+def test_sparse_counts():
+    np.testing.assert_array_equal(table(from_counts(csr_array(COUNTS), TIMES, 0.05)), COUNTS[COUNTS.any(axis=1)])
 
 
 def test_the_recording_ends_with_the_bins():

@@ -89,6 +89,14 @@ def test_no_threads_are_added(n_threads, within):
     assert threading.active_count() <= before
 
 
+def test_a_single_part_is_worked_on_by_one_thread(n_threads):
+    n_threads(2)
+    with crew(CPU, alone=True):
+        ((number, thread),) = side_by_side(lambda rows: (torch.get_num_threads(), threading.get_ident()), PARTS[:1])
+    assert (number, thread) == (1, threading.get_ident())
+    assert torch.get_num_threads() == 2
+
+
 def test_the_precision_is_the_callers(n_threads):
     n_threads(2)
     matrix = torch.ones(4, 4)

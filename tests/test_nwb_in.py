@@ -179,6 +179,11 @@ def test_other_tables_by_name():
     np.testing.assert_array_equal(read_nwb_epochs(file, "epochs"), [[3.0, 4.0]])
 
 
+def test_the_table_of_trials_is_no_behaviour_by_itself():
+    with pytest.raises(TypeError, match=r"has several columns: give \(times, values\) of two"):
+        align(nwb_file(), nwb_file().trials)
+
+
 def test_some_of_the_trials():
     file = nwb_file()
     X, y = align(file, file.processing["behavior"]["speed"], epochs=file.trials.to_dataframe().query("correct"))

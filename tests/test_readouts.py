@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.behaviors import make_readouts
-from spikeinterface_poyo.readouts import CategoricalReadout, CircularReadout, ContinuousReadout, readout_from_json
+from spikeinterface_poyo.label_readout import CategoricalReadout
+from spikeinterface_poyo.readouts import CircularReadout, ContinuousReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")

@@ -10,6 +10,7 @@ import pytest
 import quantities as pq
 from spikeinterface.core import NumpyRecording, NumpySorting, select_segment_sorting
 
+from spikeinterface_poyo import align
 from spikeinterface_poyo.session import Session
 from spikeinterface_poyo.spikes_in import as_session
 
@@ -157,6 +158,15 @@ class TestNeo:
         session = as_session(block)
         assert session.unit_names == ["0", "1", "2"]
 
+    def test_places_are_refused_where_a_unit_is_missing_in_one_segment(self):
+        block = neo_block(3)
+        for segment, n in zip(block.segments, (3, 2, 0), strict=True):
+            segment.spiketrains = [neo.SpikeTrain(t.magnitude, units="s", t_stop=2) for t in neo_trains()[:n]]
+        with pytest.raises(ValueError, match=r"segments have \[3, 2, 0\] spike trains.*train\.name"):
+            as_session(block)
+        block.segments = block.segments[::2]
+        assert as_session(block).unit_names == ["0", "1", "2"]
+
     def test_unit_missing_in_one_segment_is_silent_there(self):
         block = neo_block(2)
         block.segments[1].spiketrains = neo_trains()[:1]
@@ -246,7 +256,7 @@ class TestSpikeInterface:
 @pytest.mark.parametrize("trains", [{}, {"a": [], "b": []}])
 def test_empty_nwb_tables_are_refused(trains):
     with pytest.raises(ValueError, match=r"empty|no Units table"):
-        as_session(nwb_file(trains))
+        align(nwb_file(trains), (np.arange(9.0), np.arange(9.0)))
 
 
 def test_a_path_that_is_no_saved_sorting_says_so(tmp_path):
