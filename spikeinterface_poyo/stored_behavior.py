@@ -77,6 +77,9 @@ def as_parameter(behavior: Any) -> Any:
     if isinstance(behavior, dict) and behavior == MARKER:
         raise ValueError("these parameters stand for a behaviour that is stored with another analyzer's extension; "
                          "give behavior= itself")  # fmt: skip
+    if isinstance(behavior, Mapping):
+        raise ValueError(f"poyo_decoding decodes one behaviour; give one of {list(behavior)}, and others to copies "
+                         "of the analyzer")  # fmt: skip
     if is_path(behavior):
         return str(Path(behavior).absolute())
     if isinstance(behavior, (list, tuple)) and behavior and all(map(is_path, behavior)):

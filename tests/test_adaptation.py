@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -252,3 +254,53 @@ class TestFitFromPretrainedWeights:
 def training_steps(decoder: POYODecoder) -> int:
     """Steps an iteration where the samples' time needs no more than the least."""
     return 50
+
+
+@pytest.fixture(scope="module")
+def session(simulate):
+    return simulate(0, duration=30.0)
+
+
+@pytest.fixture(scope="module")
+def known(session, small_decoder) -> POYODecoder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("spikeinterface_poyo.defaults.STEPS_AN_ITERATION", 10)
+        return small_decoder(early_stopping=False).fit(session.spikes, session.behavior)
+
+
+@pytest.fixture
+def untrained(monkeypatch) -> None:
+    """Adaptation without a step."""
+    monkeypatch.setattr(adaptation, "run", lambda *_: training.TrainingRecord([0.0]))
+
+
+def test_weights_go_on_with_half_the_rate_and_count_by_the_seconds_of_labels(known):
+    settings = training.TrainingSettings(1, 1, 8, 8, 4e-3, 0.0, 0.0)
+    assert adaptation.going_on(settings).learning_rate == pytest.approx(2e-3)
+    adapted = adaptation.fine_tuning(settings, SimpleNamespace(times=[0.1 * np.arange(200), 0.1 * np.arange(100)]))
+    assert adapted.learning_rate == pytest.approx(2e-3)
+    assert adapted.share == pytest.approx(30 / (30 + 60))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [({"window_length": 3.5}, "trained with 1.0 s; leave it at 'auto'"), ({"causal": True}, "causal=False")],
+)
+def test_one_more_pass_refuses_what_the_weights_cannot_follow(known, session, tmp_path, parameters, message):
+    known.save_pretrained(tmp_path)
+    decoder = POYODecoder.from_pretrained(tmp_path, device="cpu").set_params(**parameters)
+    with pytest.raises(ValueError, match=message):
+        decoder.partial_fit(session.spikes, session.behavior, session_id="session_0")
+
+
+@pytest.mark.usefixtures("untrained")
+def test_an_adapted_network_has_the_decoders_dropout_and_tokens_as_coarse_as_the_bases(known, session, tmp_path):
+    known.save_pretrained(tmp_path / "fine")
+    base = POYODecoder.from_pretrained(tmp_path / "fine", device="cpu")
+    base.network_.config = replace(base.network_.config, token_bin=0.05)
+    base.save_pretrained(tmp_path / "coarse")
+    decoder = POYODecoder(dropout=0.11, device="cpu", random_state=0)
+    for name, token_bin in (("fine", 0.0), ("coarse", 0.05)):
+        adapted = clone(decoder).set_params(pretrained=tmp_path / name).fit(session.spikes, session.behavior)
+        assert adapted.network_.config.token_bin == token_bin
+        assert adapted.network_.config.lin_dropout == 0.11

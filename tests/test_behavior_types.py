@@ -16,7 +16,7 @@ from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
 from spikeinterface_poyo.behaviors import n_columns, placed
 from spikeinterface_poyo.decoding import to_average
 from spikeinterface_poyo.label_readout import CategoricalReadout
-from spikeinterface_poyo.losses import NEAR, balance, distance, loss_sums, loss_weights, smoothed
+from spikeinterface_poyo.losses import LOWEST_LEVEL, NEAR, balance, distance, loss_sums, loss_weights, smoothed
 from spikeinterface_poyo.readouts import CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo, with_kinds
 from spikeinterface_poyo.windows import BehaviorColumns
@@ -369,3 +369,18 @@ def test_angles_stay_below_a_full_turn(first, period):
     for vector in ([1.0, -1e-300], [1.0, -1e-17], [-1.0, -1e-17], [-1.0, 0.0]):
         (angle,) = readout.decode(np.array([vector]))[0]
         assert first <= angle < first + period
+
+
+def test_probabilities_of_units_that_were_not_there_are_refused(classifier, session):
+    with pytest.raises(ValueError, match=r"units \['stranger'\] that were not there at fit"):
+        classifier.predict_proba(session.spikes | {"stranger": np.array([1.0])}, session.times)
+
+
+def test_probabilities_sum_to_one_in_double_precision(classifier, session, sides):
+    X, _ = align(session.spikes, (session.times, sides))
+    np.testing.assert_allclose(classifier.predict_proba(X).sum(axis=1), 1, rtol=0, atol=1e-12)
+
+
+def test_a_behaviour_that_is_learned_by_heart_does_not_drown_the_others():
+    torch.testing.assert_close(balance(torch.tensor([0.0, 1.0])), balance(torch.tensor([LOWEST_LEVEL, 1.0])))
+    assert torch.isfinite(balance(torch.tensor([0.0, 1.0]))).all()

@@ -211,3 +211,9 @@ def test_an_analyzer_without_its_recording_is_told_of():
     analyzer._recording = None
     with pytest.warns(UserWarning, match="has no recording"):
         assert first_spike(analyzer) == 0.0
+
+
+def test_a_clock_that_was_lost_two_steps_ago_is_told_of(shifted):
+    once = aggregate_units([shifted])
+    with pytest.warns(UserWarning, match="does not hand on the clock"):
+        as_session(aggregate_units([once]))

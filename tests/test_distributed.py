@@ -14,7 +14,7 @@ import train_together
 from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import POYODecoder, distributed, training, weights
-from spikeinterface_poyo.distributed import Team, team
+from spikeinterface_poyo.distributed import ALONE, Team, present_team, team
 from spikeinterface_poyo.dropout import dropout, seeded_by_window
 from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
 from spikeinterface_poyo.session import Segment
@@ -172,3 +172,23 @@ def test_dropout_of_a_window_does_not_depend_on_its_neighbours():
 def test_no_dropout_is_the_identity(p, training):
     x = torch.ones(2, 3)
     assert dropout(x, p, training) is x
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_after_a_team_a_process_is_alone_again(monkeypatch, ends):
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    answers = {"get_rank": 1, "get_world_size": 2, "init_process_group": None, "destroy_process_group": None}
+    for name, value in answers.items():
+        monkeypatch.setattr(distributed.dist, name, lambda *_, value=value: value)
+    monkeypatch.setattr(distributed.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(distributed, "_present", ALONE)
+    try:
+        with team() as present:
+            assert isinstance(present, Team)
+            assert (present_team().rank, present_team().size) == (1, 2)
+            if ends:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+    assert present_team() is ALONE

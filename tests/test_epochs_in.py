@@ -307,3 +307,8 @@ class TestDecoder:
             POYODecoder().fit(X, y, epochs=INTERVALS)
         with pytest.raises(ValueError, match="epochs= are for sortings"):
             POYODecoder().fit(np.ones((4, 2)), np.ones(4), epochs=INTERVALS)
+
+
+def test_fields_of_events_are_known_by_their_names_in_any_order():
+    event = np.array([(2.0, "go", 1.0), (1.0, "go", 4.0)], [("duration", "f8"), ("label", "U9"), ("time", "f8")])
+    np.testing.assert_array_equal(as_intervals(NumpyEvent.from_dict({"trials": event})), [[1.0, 3.0], [4.0, 5.0]])

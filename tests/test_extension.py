@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import neo
 import numpy as np
@@ -17,6 +18,8 @@ from spikeinterface.core.job_tools import job_keys
 
 from spikeinterface_poyo import POYODecoder, compute_poyo_decoding, get_unit_metrics, set_unit_properties
 from spikeinterface_poyo.extension import ComputePOYODecoding
+from spikeinterface_poyo.extension_run import decoded_signals, forget_units, make_decoder
+from spikeinterface_poyo.vocabulary import KnownSession
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable"),
@@ -160,6 +163,7 @@ REFUSED = {
     "another clock": ({"behavior": (np.arange(9.0), np.ones(9))}, ValueError, "do not overlap in time"),
     "lengths differ": ({"behavior": (np.arange(9.0), np.ones(8))}, ValueError, r"shapes \(n,\)"),
     "a series of no file": (tuned(series="x"), ValueError, "series='x'"),
+    "several": ({"behavior": {"x": (np.arange(9.0), np.ones(9))}}, ValueError, r"one behaviour; give one of \['x'\]"),
     "written parameters": ({"behavior": {"stored": True}}, ValueError, "another analyzer's extension"),
     "folds": (tuned(n_folds=1), ValueError, "n_folds must be an integer of at least 2"),
     "gap": (tuned(gap=30.0), ValueError, "trains on 0 samples"),
@@ -188,3 +192,43 @@ def test_refused_before_any_work_and_what_there_was_stays(computed, extension, c
         computed.compute("poyo_decoding", **parameters)
     assert computed.get_extension("poyo_decoding") is extension
     assert len(extension.get_data()["decoded"]) == 240
+
+
+def test_held_out_behaviour_is_in_order_of_time_whatever_order_samples_were_in():
+    arrays = {
+        "segment_index": np.array([1, 0, 0, 1]),
+        "times": np.array([0.2, 0.3, 0.1, 0.1]),
+        "decoded": np.array([[4.0], [2.0], [1.0], [3.0]]),
+    }
+    signals = decoded_signals(arrays, {"units": "cm", "names": None})
+    for signal, times, values in zip(signals, [[0.1, 0.3], [0.1, 0.2]], [[1.0, 2.0], [3.0, 4.0]], strict=True):
+        np.testing.assert_allclose(signal.times.rescale("s").magnitude, times)
+        np.testing.assert_array_equal(signal.magnitude[:, 0], values)
+
+
+def test_the_default_decoder_has_the_seed_that_was_given():
+    assert make_decoder(None, 7, False)[1].random_state == 7
+
+
+def test_a_changed_unit_is_not_taken_for_a_silent_one_that_had_its_id():
+    known = KnownSession(["a"], 1, 1, 0.1, ["frames"], False, ("behavior",), False, ["quiet"], 1.0)
+    decoder = SimpleNamespace(sessions_=SimpleNamespace(sessions={"session_0": known}))
+    forget_units(decoder, ["quiet"])
+    assert decoder.sessions_.sessions["session_0"].silent_units != ["quiet"]
+    assert decoder.sessions_.sessions["session_0"].unit_names == ["a"]
+
+
+def test_properties_are_saved_with_an_analyzer_that_can_be_written():
+    table, given = np.zeros(2, dtype=[("silenced", "f8"), ("shifted", "f8")]), []
+
+    def analyzer(read_only: bool) -> SimpleNamespace:
+        return SimpleNamespace(
+            has_extension=lambda _: True,
+            get_extension=lambda _: SimpleNamespace(get_importance=lambda: table),
+            is_read_only=lambda: read_only,
+            set_sorting_property=lambda name, values, save: given.append((name, save)),
+        )
+
+    for read_only in (False, True):
+        set_unit_properties(analyzer(read_only))
+    assert given == [("poyo_silenced", True), ("poyo_shifted", True), ("poyo_silenced", False), ("poyo_shifted", False)]

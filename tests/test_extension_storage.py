@@ -10,11 +10,14 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from analyzers import QUICK, SMALL, T_START, make_analyzer, make_recording
 from spikeinterface.core import load_sorting_analyzer
+
+from spikeinterface_poyo.extension import ComputePOYODecoding
 
 FORMATS = ["memory", "binary_folder", "zarr"]
 ON_DISK = ["binary_folder", "zarr"]
@@ -206,3 +209,15 @@ def test_read_only(originals, behavior):
     analyzer = load_sorting_analyzer(folder, read_only=True)
     analyzer.compute("poyo_decoding", behavior=behavior, importance=False, **{**QUICK, "n_folds": 3})
     assert len(load_sorting_analyzer(folder).get_extension("poyo_decoding").data["fold_r2"]) == 2
+
+
+@pytest.mark.parametrize(("read_only", "saved"), [(False, 1), (True, 0)])
+def test_of_a_read_only_analyzer_the_result_stays_in_memory(monkeypatch, read_only, saved):
+    extension, saves = object.__new__(ComputePOYODecoding), []
+    extension._sorting_analyzer = lambda: SimpleNamespace(is_read_only=lambda: read_only)
+    monkeypatch.setattr(ComputePOYODecoding, "_run", lambda self, **_: setattr(self, "data", {"r2": 1.0}))
+    monkeypatch.setattr(ComputePOYODecoding, "save", lambda self: saves.append(None))
+    extension.run()
+    assert extension.data == {"r2": 1.0}
+    assert extension.run_info["run_completed"]
+    assert len(saves) == saved

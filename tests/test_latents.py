@@ -97,3 +97,11 @@ def test_as_a_step_of_a_pipeline(samples, small_decoder):
     X, y, _ = samples
     pipeline = make_pipeline(small_decoder(), Ridge(1e-3))
     assert cross_val_score(pipeline, X, y, cv=BlockedKFold(2), error_score="raise").shape == (2,)
+
+
+def test_latents_of_units_that_were_not_there_are_refused(simulate, small_decoder):
+    session = simulate(duration=30.0)
+    decoder = small_decoder(early_stopping=False, max_iter=1).fit(session.spikes, session.behavior)
+    X, _ = align(session.spikes | {"stranger": np.array([1.0])}, session.behavior)
+    with pytest.raises(ValueError, match=r"units \['stranger'\] that were not there at fit"):
+        decoder.transform(X)

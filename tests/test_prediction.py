@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.prediction import WINDOWS_A_SAMPLE, predict_block, to_batch
+from spikeinterface_poyo.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block, to_batch
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.windows import Block, Windows, tokenize
 
@@ -94,3 +94,24 @@ def test_causal_answers_lag_by_little(block, time):
     whole = predict_block(network, block, np.array([time]))
     less = predict_block(network, replace(block, segment=without), np.array([time]))
     assert np.abs(less - whole).max() > 1e-4
+
+
+def test_rounding_hides_no_latent_step_from_a_causal_sample_on_the_grid():
+    step = 0.1  # which has no exact float32, and so no exact end in a window
+    config = NetworkConfig(
+        2, 1.0, step, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01, causal=True
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = POYO(config, n_units=6, n_sessions=2)
+        for name, weight in network.named_parameters():
+            weight.data.mul_(20 if "_emb" in name else 1)  # so that windows differ
+    rng = np.random.default_rng(0)
+    spikes = np.sort(rng.uniform(0, 12, 600))
+    block = Block(Segment(spikes, rng.integers(0, 5, 600, dtype=np.int32), 0.0, 12.0), np.arange(1, 6), 1, np.arange(2))
+    stride = step / CAUSAL_STEPS
+    on_grid = stride * np.arange(200, 700)
+    on_grid = on_grid[np.floor(on_grid / stride) == np.floor((on_grid + 1e-6) / stride)]  # others lag by a stride
+    on, just_after = (predict_block(network, block, times) for times in (on_grid, on_grid + 1e-6))
+    assert just_after.std(axis=0).min() > 1e-3
+    np.testing.assert_allclose(on, just_after, rtol=0, atol=2e-5)

@@ -17,17 +17,20 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
+from spikeinterface_poyo.distributed import ALONE
 from spikeinterface_poyo.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.optimization import WeightAverage, having, learning_rate_factor
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
+    CLIP_NORM,
     BatchSource,
     TrainingSettings,
     set_gradients,
     train,
     training_losses,
+    training_step,
 )
 from spikeinterface_poyo.training_state import TrainingState
 from spikeinterface_poyo.windows import BehaviorColumns, Block
@@ -351,3 +354,37 @@ def test_a_second_ctrl_c_soon_after_raises(simulate, small_decoder):
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(small_decoder(max_iter=1000), X, y, cv=BlockedKFold(3))  # the second would hit the second fold
     presser.join()
+
+
+def test_a_step_is_taken_along_clipped_gradients():
+    network, source = make_network(), replace(make_source(), targets=1000 * make_source().targets)
+    state = TrainingState(network, SETTINGS, np.random.default_rng(0))
+    training_step(state, source.draw(SETTINGS, np.random.default_rng(0)), ALONE)
+    norm = torch.stack([parameter.grad.norm() for parameter in network.parameters()]).norm()
+    assert norm.item() == pytest.approx(CLIP_NORM, rel=1e-3)
+
+
+def test_the_level_of_a_behaviour_that_a_batch_lacks_stays():
+    state = TrainingState(make_network(), SETTINGS, np.random.default_rng(0))
+    for parameter in state.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    state.levels = torch.tensor([0.8, 0.6])
+    state.descend(torch.tensor([2.0, 0.0]), torch.tensor([4.0, 0.0]))
+    assert state.levels[0] < 0.8
+    assert state.levels[1].item() == pytest.approx(0.6)
+
+
+def test_a_state_that_is_gone_on_from_knows_how_far_each_behaviour_has_come():
+    state, again = (TrainingState(make_network(), SETTINGS, np.random.default_rng(seed)) for seed in (0, 1))
+    state.levels = torch.tensor([0.8, 0.1])
+    again.unpack(*state.pack())
+    assert torch.equal(again.levels, state.levels)
+
+
+def test_weights_that_are_not_finite_are_refused_where_losses_do_not_tell():
+    state = TrainingState(make_network(), SETTINGS, np.random.default_rng(0))
+    state.losses = [torch.tensor(0.5)]
+    assert state.check_finite() == 0.5
+    state.network.readout.bias.data[0] = math.inf
+    with pytest.raises(ValueError, match="weights are no longer finite; lower learning_rate_init"):
+        state.check_finite()

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from spikeinterface_poyo import SpikeSamples, align
 from spikeinterface_poyo.network import NetworkConfig
 from spikeinterface_poyo.readouts import ContinuousReadout
-from spikeinterface_poyo.training_data import TrainingData, held_out_mask, hold_out
+from spikeinterface_poyo.session import Segment
+from spikeinterface_poyo.training_data import TrainingData, equal_shares, held_out_mask, hold_out
 from spikeinterface_poyo.vocabulary import Vocabulary
+from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 
 def vocabulary(X: SpikeSamples, y: np.ndarray, names: dict[int, str]) -> Vocabulary:
@@ -82,3 +84,13 @@ def test_the_session_with_most_spikes_leads(simulate):
 @pytest.mark.parametrize(("n", "n_held"), [(1, 0), (2, 1), (3, 1), (4, 1), (10, 1)])
 def test_of_short_segments_a_sample_is_held_out_and_some_are_left(n, n_held):
     assert held_out_mask(0.1 * np.arange(n), 0.1, 1.0).sum() == n_held
+
+
+def test_behaviours_of_a_session_count_alike_however_often_each_is_known():
+    often, rarely = BehaviorColumns("continuous", 0, 2), BehaviorColumns("continuous", 2, 3)
+    segment = Segment(np.array([1.0]), np.zeros(1, np.int32), 0.0, 2.0)
+    blocks = [Block(segment, np.ones(1, np.int64), row, np.arange(3), (often, rarely)) for row in (1, 1, 2)]
+    targets = [np.zeros((n, 3)) for n in (6, 2, 4)]
+    targets[0][:, 2], targets[1][0, 0] = np.nan, np.nan  # session 1: 8 samples of one, 2 of the other
+    shares = [[behavior.share for behavior in block.behaviors] for block in equal_shares(blocks, targets)]
+    assert shares == [pytest.approx([10 / 16, 10 / 4])] * 2 + [[1.0, 1.0]]

@@ -13,6 +13,7 @@ from sklearn.model_selection import KFold
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
 from spikeinterface_poyo.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
+from spikeinterface_poyo.uncertainty import error_models
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}
 
@@ -310,3 +311,46 @@ def session_0(X):
 def log_loss(classifier, X, labels):
     chosen = np.searchsorted(classifier.classes_, labels)
     return -classifier.predict_log_proba(X)[np.arange(len(X)), chosen].mean()
+
+
+def test_widths_are_those_of_errors_that_there_were_and_never_less():
+    error = np.random.default_rng(0).uniform(size=30)
+    model = ErrorModel.of(error, np.ones(30))
+    np.testing.assert_allclose(np.min(np.abs(np.subtract.outer(model.quantiles, error / model.scale)), axis=1), 0)
+    for coverage in (0.5, 0.8, 0.9):  # at least so many of n + 1, as conformal prediction promises
+        assert (error <= model.width(np.ones(1), coverage) * (1 + 1e-9)).sum() >= coverage * 31
+
+
+def test_spreads_unlike_any_seen_count_as_the_nearest_that_were():
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(0, 0.3, 1000))
+    model = ErrorModel.of(np.abs(rng.normal(0, spread)), spread)
+    assert model.exponent > 0.5
+    low, high = model.std(np.quantile(spread, [0.01, 0.99]))
+    np.testing.assert_allclose(model.std(np.array([0.0, 1e6])), [low, high])
+
+
+def test_each_output_is_told_by_its_own_spread():
+    rng = np.random.default_rng(0)
+    spreads = np.exp(rng.normal(0, 1, (2000, 2)))
+    models = error_models(np.abs(rng.normal(0, spreads)), spreads)
+    assert [model.exponent for model in models] == pytest.approx([1, 1], abs=0.1)
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_folds_leave_the_checkpoint_of_the_fit_alone(simulate, small_decoder, tmp_path):
+    session = simulate(duration=30.0)
+    decoder = small_decoder(early_stopping=False, checkpoint=tmp_path / "state")
+    decoder.fit(session.spikes, session.behavior)
+    contents = (tmp_path / "state").read_bytes()
+    decoder.calibrate(session.spikes, session.behavior, cv=2)
+    assert (tmp_path / "state").read_bytes() == contents
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_sessions_may_be_calibrated_one_after_the_other(simulate, small_decoder):
+    sessions = [simulate(seed, duration=30.0) for seed in range(2)]
+    decoder = small_decoder(early_stopping=False).fit([s.spikes for s in sessions], [s.behavior for s in sessions])
+    for name, session in zip(("session_0", "session_1"), sessions, strict=True):
+        decoder.calibrate(session.spikes, session.behavior, cv="prefit", session_id=name)
+    assert list(decoder.calibration_) == ["session_0", "session_1"]

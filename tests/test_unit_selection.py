@@ -229,3 +229,12 @@ def test_a_failed_fit_leaves_nothing_behind():
         (selector := SelectUnits(ids=["a"])).fit(X)
     with pytest.raises(NotFittedError):
         selector.transform(X)
+
+
+def test_counts_of_the_kept_units_keep_their_weights():
+    counts = np.array([[1.0, 0.0, 7.0], [2.0, 5.0, 0.5], [0.0, 6.0, 3.0]])
+    X, _ = align(from_counts(counts, [0.5, 1.5, 2.5], 1.0), (np.arange(3.0), np.arange(3.0)))
+    segment = SelectUnits(ids=[0, 2]).fit_transform(X).sessions[0].segments[0]
+    found = np.zeros((3, 2))
+    found[segment.spike_times.astype(int), segment.unit_index] = segment.weights
+    np.testing.assert_array_equal(found, counts[:, [0, 2]])

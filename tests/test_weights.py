@@ -297,3 +297,13 @@ def test_a_newer_format_asks_for_an_upgrade(folder):
     edit(folder, format_version=weights.FORMAT_VERSION + 1)
     with pytest.raises(ValueError, match="upgrade"):
         POYODecoder.from_pretrained(folder)
+
+
+def test_a_description_cannot_name_weights_outside_its_folder(folder):
+    description = json.loads((folder / weights.DESCRIPTION).read_text())
+    elsewhere = Path(folder.parent, description["weights"])
+    (folder / description["weights"]).rename(elsewhere)
+    for name in (f"../{elsewhere.name}", str(elsewhere)):
+        (folder / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": name}))
+        with pytest.raises(FileNotFoundError, match="it lacks"):
+            POYODecoder.from_pretrained(folder)
