@@ -70,10 +70,12 @@ def test_targets_are_padded_with_nan_and_predictions_too(fitted, spikes, behavio
     assert fitted.score(X, y) == fitted.score(spikes, behaviors, session_id=["arm", "wrist"])
 
 
-def test_samples_and_raw_inputs_train_the_same(fitted, spikes, behaviors, small_decoder):
-    X, y = align(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
-    again = small_decoder(max_iter=6, learning_rate_init=5e-3, early_stopping=False).fit(X, y)
-    np.testing.assert_array_equal(again.predict(X), fitted.predict(X))
+@pytest.mark.usefixtures("short_stages")
+def test_samples_and_raw_inputs_train_the_same(spikes, behaviors, small_decoder):
+    names = {"session_id": ["arm", "wrist"], "behavior_name": NAMES}
+    X, y = align(spikes, behaviors, **names)
+    raw, samples = small_decoder().fit(spikes, behaviors, **names), small_decoder().fit(X, y)
+    np.testing.assert_array_equal(samples.predict(X), raw.predict(X))
 
 
 def test_a_subset_of_one_behaviour_is_decoded_to_all_columns_it_has(fitted, spikes, behaviors):
@@ -82,6 +84,7 @@ def test_a_subset_of_one_behaviour_is_decoded_to_all_columns_it_has(fitted, spik
     assert fitted.predict(wrist).shape == (len(wrist), 1)
 
 
+@pytest.mark.usefixtures("short_stages")
 def test_one_behaviour_has_one_readout_for_all_sessions(simulate, small_decoder):
     one, other = simulate(0), simulate(1)
     decoder = small_decoder().fit([one.spikes, other.spikes], [one.behavior, other.behavior], behavior_name="phase")

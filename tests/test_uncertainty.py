@@ -163,6 +163,7 @@ class TestCalibrate:
         with pytest.raises(ValueError, match="weights that pretrained= names know session"):
             loaded.calibrate(X, y, cv=2)
 
+    @pytest.mark.usefixtures("short_stages")
     def test_folds_may_start_from_weights_of_other_sessions(self, session, simulate, small_decoder, tmp_path):
         other = simulate(1, n_outputs=2, duration=60.0)
         small_decoder().fit(other.spikes, other.behavior).save_pretrained(tmp_path)
