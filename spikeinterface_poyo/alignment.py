@@ -21,8 +21,11 @@ from .spikes_in import as_session, is_spiketrain_list
 from .warning import warn
 
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
-SILENCE = 60.0  # seconds from the last spike known at which a live decoder may still be asked
+SILENCE = 60.0  # seconds after the last spike at which a live decoder may still be asked
 SLACK = 1.0  # seconds; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
+SAME_CLOCK = ". Are both on the same clock, in seconds?"
+LOST_CLOCK = (" A sorting loses its recording's clock when it is saved or pickled: "
+              "sorting.register_recording(recording) restores it")  # fmt: skip
 
 
 def align(
@@ -102,8 +105,7 @@ def pair(
 ) -> tuple[SpikeSamples, np.ndarray]:
     """`align`, or, without ``leave_out``, with no sample left out that lies outside the recording: for scoring."""
     sessions = as_sessions(sorting, session_id)
-    if leave_out:
-        check_spikes(sessions)
+    check_spikes(sessions, leave_out)
     signals = match_signals(sorting, behavior, sessions, name_behaviors(behavior_name, len(sessions)))
     intervals = match_epochs(sorting, epochs, sessions)
     targets: dict[str, TargetInfo] = {}
@@ -132,11 +134,14 @@ def pair(
     return X, join_values([column for part in values for column in part.values()])
 
 
-def check_spikes(sessions: Sequence[Session]) -> None:
-    """Refuse sessions without any spike, from which nothing can be learned."""
+def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
+    """Refuse sessions without any spike, from which nothing can be learned, or warn of them."""
     for session in sessions:
         if not any(len(segment.spike_times) for segment in session.segments):
-            raise ValueError(f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike")
+            message = f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike"
+            if refuse:
+                raise ValueError(message)
+            warn(message)
 
 
 def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, where: str) -> TargetInfo:
@@ -157,10 +162,11 @@ def one_a_sorting(sorting: Any, given: Any, n_sessions: int, what: str) -> list[
     """What was given for each session."""
     if is_one_sorting(sorting):
         return [given]
-    if not isinstance(given, list) or len(given) != n_sessions:
-        was = f"a list of {len(given)}" if isinstance(given, list) else f"one {type(given).__name__}"
+    is_list = isinstance(given, list) or is_a(given, "neo", "ObjectList")
+    if not is_list or len(given) != n_sessions:
+        was = f"a list of {len(given)}" if is_list else f"one {type(given).__name__}"
         raise ValueError(f"{n_sessions} sortings need a list of {n_sessions} {what}; got {was}")
-    return given
+    return list(given)
 
 
 def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
@@ -252,17 +258,20 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
     return name if len(sessions[i].segments) == 1 else f"{name}, segment {j}"
 
 
-def overlap(segment: Segment, times: np.ndarray, where: str, what: str, reach: float = SLACK) -> np.ndarray:
-    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if all are beyond ``reach``."""
+def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence: float = 0.0) -> np.ndarray:
+    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if none does.
+
+    Unless some lie within ``silence`` seconds of the last spike, where nothing tells that the recording ended there.
+    """
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
     inside = within(times, segment.periods, slack=SLACK)
-    if not within(times, segment.periods, slack=reach).any():
+    ends_with_a_spike = segment.observed is None and segment.t_stop in segment.spike_times[-1:]
+    late = (times > segment.t_stop) & (times <= segment.t_stop + silence) & ends_with_a_spike
+    if not (inside | late).any():
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
-            f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s. Are both on the same clock, "
-            "in seconds? A sorting loses its recording's clock when it is saved or pickled: "
-            "sorting.register_recording(recording) restores it"
+            f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s{SAME_CLOCK}{LOST_CLOCK}"
         )
     return inside
 
@@ -282,7 +291,8 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     if inside.all():
         return
     gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s)" + "," * bool(then)
-    most = ". Are both on the same clock, in seconds?" if 2 * inside.sum() < len(inside) else ""
+    most = SAME_CLOCK if 2 * inside.sum() < len(inside) else ""
+    most += "" if inside.any() else LOST_CLOCK
     warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "
          f"outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}{most}")  # fmt: skip
 

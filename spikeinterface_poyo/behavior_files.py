@@ -22,7 +22,7 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
     ----------
     path : str or path
         A ``.npz`` with ``times`` (n,) in seconds, ``values`` (n,) or (n, n_outputs), and perhaps ``units``, a string,
-        and ``names``, one an output; or an NWB file. Values that are text are labels.
+        and ``names``, one an output; or an NWB file. Values that are text are labels, unknown where empty.
     series : str, optional
         Name of the time series in an NWB file; see `read_nwb_behavior`.
 
@@ -64,5 +64,4 @@ def read_npz(path: Path) -> Signal:
     if len(units) != 1 or (names is not None and len(names) != n_outputs):
         raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
                          f"units {units} and names {names}")  # fmt: skip
-    values = as_values(values) if values.dtype.kind in "US" else values.astype(np.float64)
-    return Signal(times.astype(np.float64), values, known_unit(units[0], path.name), names)
+    return Signal(times.astype(np.float64), as_values(values), known_unit(units[0], path.name), names)

@@ -30,7 +30,7 @@ def as_signals(behavior: Any) -> list[Signal]:
         return [as_signal(segment) for segment in behavior.segments]
     if is_a(behavior, "spikeinterface", "BaseRecording"):
         return [check_signal(from_recording(behavior, index)) for index in range(behavior.get_num_segments())]
-    if isinstance(behavior, list):
+    if isinstance(behavior, list) or is_a(behavior, "neo", "ObjectList"):
         return [as_signal(signal) for signal in behavior]
     return [as_signal(behavior)]
 

@@ -54,7 +54,7 @@ def decode(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Labels (n,) of codes, which are positions in ``labels``; None, in an array of objects, where they are NaN."""
     if not np.isnan(codes).any():
         return labels[codes.astype(int)]
-    return np.array([None if np.isnan(code) else labels[int(code)] for code in codes], dtype=object)
+    return np.array([None if np.isnan(code) else labels.item(int(code)) for code in codes], dtype=object)
 
 
 def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:

@@ -31,8 +31,8 @@ _present = _Present()
 def crew(device: torch.device, alone: bool = False) -> Iterator[None]:
     """Context in which `side_by_side` has as many threads as torch has for an operation, which then has one.
 
-    ``alone``, as where there is a single part, it has none besides the caller's. On devices other than a CPU, and where
-    torch has one thread as in joblib's workers, nothing changes.
+    With ``alone``, for a single part, the caller's is the only one. On devices other than a CPU, and where torch has
+    one thread as in joblib's workers, nothing changes. A thread that begins meanwhile finds one, and keeps it.
     """
     n_threads = torch.get_num_threads()
     if device.type != "cpu" or n_threads == 1:

@@ -145,6 +145,7 @@ def check_folds(
                 )
         lacking = [label for code, label in enumerate(classes or ()) if not (targets[train] == code).any()]
         if lacking:
-            raise ValueError(f"fold {k} of {splitter.n_splits} does not train on the labels {lacking}, which are there "
-                             "only in the part that it tests on, or within the gap of it; give other folds, or None in "
-                             "their place")  # fmt: skip
+            more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+            raise ValueError(f"fold {k} of {splitter.n_splits} does not train on the labels {lacking[:5]}{more}: they "
+                             "are only in the part that it tests on, or within the gap of it; give other folds, or "
+                             "None in their place")  # fmt: skip

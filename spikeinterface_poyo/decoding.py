@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .alignment import grid_samples
+from .alignment import check_spikes, grid_samples
 from .behaviors import n_outputs, placed
 from .calibration import Calibration, Temperature
 from .encoding import as_label_array
@@ -39,6 +39,7 @@ def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times
 def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
     """Samples at a regular interval, in each segment from the recording's start to its end."""
     names = vocabulary.resolve(sessions, range(len(sessions)))
+    check_spikes(sessions, refuse=False)
     parts = []
     for i, session in enumerate(sessions):
         name = names[i]

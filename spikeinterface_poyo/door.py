@@ -74,6 +74,8 @@ def samples_and_targets(
                          "session_id= and behavior_name= are for sortings: give them to align")  # fmt: skip
     elif given.epochs is not None:
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
+    if len(X) == 0:
+        raise ValueError("X has 0 samples; expected at least one")
     if not np.isfinite(X.times).all():
         raise ValueError("sample times must be finite")
     return as_targets(X, y, given.behavior_type, known, labels, given.classes, fixed)

@@ -157,9 +157,12 @@ def are_labels(X: SpikeSamples, y: np.ndarray, decoder: Any) -> bool:
         Where it is said to be something else.
     """
     ((target,),) = X.targets
-    if target.kind in ("continuous", "circular") and isinstance(decoder, POYOClassifier):
+    is_text, is_classifier = y.dtype.kind in "USO", isinstance(decoder, POYOClassifier)
+    if target.kind in ("continuous", "circular") and is_classifier:
         raise ValueError(f"behavior_type={target.kind!r} is for POYODecoder; got decoder={type(decoder).__name__}")
-    return target.kind == "categorical" or y.dtype.kind in "USO" or isinstance(decoder, POYOClassifier)
+    if target.kind in ("continuous", "circular") and is_text:
+        raise ValueError(f"the behaviour holds labels, which cannot be {target.kind}")
+    return target.kind == "categorical" or is_text or is_classifier
 
 
 def as_fitted(X: SpikeSamples, y: np.ndarray, labels: bool) -> tuple[Targets, np.ndarray]:

@@ -123,7 +123,7 @@ def push(
     """
     folder = Path(folder)
     weights = weights_file(folder)
-    if weights is None or not is_decoder(folder):
+    if weights is None or not weights.is_file():
         raise FileNotFoundError(f"{folder} is no saved decoder: save_pretrained writes {DESCRIPTION} and its weights")
     if not is_repo(repo_id) or "@" in repo_id:
         raise ValueError(f"repo_id must be 'owner/name'; got {repo_id!r}")

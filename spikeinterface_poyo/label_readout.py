@@ -127,7 +127,8 @@ class CategoricalReadout(Readout):
 
     def cost(self, points: np.ndarray) -> np.ndarray:
         """Of Brier's skill score, in which all classes are one number: rare ones tell little by themselves."""
-        return np.full(points.shape[1], 1 / sum_of_squares(points).sum())
+        total = sum_of_squares(points).sum()
+        return np.full(points.shape[1], 1 / total if total > 0 else 0.0)
 
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
         """As of `Readout`; and numbers are no labels."""

@@ -169,8 +169,10 @@ class MeasuredReadout(Readout):
         return self.as_points(self.decode(columns))
 
     def cost(self, points: np.ndarray) -> np.ndarray:
-        """Of R2, uniform average over dimensions."""
-        return 1 / (sum_of_squares(points) * points.shape[1])
+        """Of R2, uniform average over the dimensions in which points differ."""
+        total = sum_of_squares(points)
+        varies = total > 0
+        return np.divide(1 / max(varies.sum(), 1), total, out=np.zeros_like(total), where=varies)
 
     @abstractmethod
     def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:

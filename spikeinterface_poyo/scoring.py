@@ -28,6 +28,8 @@ def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None
 def sum_of_squares(points: np.ndarray) -> np.ndarray:
     """Sum of squared deviations from the mean in each dimension of ``points`` (n, n_dimensions), NaN where unknown.
 
-    It is above zero, so that shares of it are finite.
+    Zero where they differ by no more than rounding.
     """
-    return np.maximum(np.nansum((points - np.nanmean(points, axis=0)) ** 2, axis=0), np.finfo(float).tiny)
+    mean = np.nanmean(points, axis=0)
+    total = np.nansum((points - mean) ** 2, axis=0)
+    return np.where(total > len(points) * (1e-12 * mean) ** 2, total, 0.0)

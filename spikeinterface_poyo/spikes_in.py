@@ -36,7 +36,7 @@ def as_session(sorting: Any) -> Session:
     TypeError
         Where the kind is not known.
     ValueError
-        Where it has no units or no spikes, ids that repeat, or spike times that are not finite.
+        Where it has no units, ids that repeat, or spike times that are not finite.
     """
     if isinstance(sorting, Session):
         session = sorting

@@ -27,10 +27,17 @@ class StoredBehavior:
     ----------
     signals : sequence of Signal
         One a segment.
+
+    Raises
+    ------
+    ValueError
+        For labels of types that have no order among them.
     """
 
     def __init__(self, signals: Sequence[Signal]) -> None:
         self.signals = list(signals)
+        labels = [signal.values[known_labels(signal.values)] for signal in self.signals if signal.is_labels]
+        self.classes = list(in_order(np.concatenate(labels).tolist(), "the behaviour")) if labels else None
 
     def __repr__(self) -> str:
         shapes = [signal.values.shape for signal in self.signals]
@@ -39,14 +46,11 @@ class StoredBehavior:
     def to_data(self) -> dict[str, Any]:
         """As extension data: arrays, labels as codes, and a dict of units of measure, names and labels."""
         data: dict[str, Any] = {}
-        labels = [signal.values[known_labels(signal.values)] for signal in self.signals if signal.is_labels]
-        classes = in_order(np.concatenate(labels).tolist(), "the behaviour") if labels else None
         for i, signal in enumerate(self.signals):
-            data[f"behavior_times_{i}"] = signal.times
-            data[f"behavior_values_{i}"] = signal.values if classes is None else codes_of(signal.values, classes)
+            values = signal.values if self.classes is None else codes_of(signal.values, self.classes)
+            data[f"behavior_times_{i}"], data[f"behavior_values_{i}"] = signal.times, values
         described = [{"units": s.units, "names": None if s.names is None else list(s.names)} for s in self.signals]
-        whole = {"signals": described, "classes": None if classes is None else list(classes)}
-        return data | {"behavior_signals": whole}
+        return data | {"behavior_signals": {"signals": described, "classes": self.classes}}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> StoredBehavior:

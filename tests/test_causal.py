@@ -164,7 +164,12 @@ def test_silence_is_decoded_too(decoder, session):
     assert decoder.predict(silent, [1009.0]) == pytest.approx(answer)
     with pytest.warns(UserWarning, match="1 of 1 times .* more than a second outside the spikes'"):
         assert decoder.predict(silent | {"u0": np.array([1004.0])}, [1009.0]) == pytest.approx(answer)
-    with pytest.raises(ValueError, match="do not overlap in time"):
-        decoder.predict(silent | {"u0": np.array([1004.0])}, [1090.0])
+    for unlikely in (1065.0, 1002.0):  # too late, and before the only spike
+        with pytest.raises(ValueError, match="do not overlap in time"):
+            decoder.predict(silent | {"u0": np.array([1004.0])}, [unlikely])
+    with pytest.raises(ValueError, match=r"do not overlap in time: the spikes span 1005\.000 to 1009\.000 s"):
+        decoder.predict(trains, [1011.0])
+    with pytest.warns(UserWarning, match="the sorting is empty: none of its 8 units has a spike"):
+        assert len(decoder.predict(trains)) > 1
     with pytest.raises(ValueError, match="the sorting is empty: none of its"):
         decoder.partial_fit(silent, session.behavior)

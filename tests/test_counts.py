@@ -44,6 +44,12 @@ def test_columns_of_a_table_are_units():
     assert from_counts(frame, TIMES, 0.05, unit_ids=[7, 8, 9]).unit_names == ["7", "8", "9"]
 
 
+def test_columns_of_what_pynapple_counts_are_units():
+    pynapple = pytest.importorskip("pynapple")
+    counts = pynapple.TsGroup({unit: pynapple.Ts(np.arange(0.1, 3, 0.2 + unit / 50)) for unit in (3, 7)}).count(0.5)
+    assert from_counts(counts, counts.t, 0.5).unit_names == ["3", "7"]
+
+
 def test_sparse_counts():
     np.testing.assert_array_equal(table(from_counts(csr_array(COUNTS), TIMES, 0.05)), COUNTS[COUNTS.any(axis=1)])
 

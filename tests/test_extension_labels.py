@@ -53,6 +53,7 @@ def test_labels_are_decoded_and_scored_by_accuracy(recorded, extension):
     _, (_, side) = recorded
     data = extension.get_data()
     assert data["targets"].tolist() == side.tolist()
+    assert {type(label) for label in data["targets"]} == {str, type(None)}
     assert set(data["decoded"]) == {"left", "right"}
     assert extension.accuracy == pytest.approx(accuracy_score(side[3:], data["decoded"][3:].tolist()))
     assert extension.accuracy > 0.8
@@ -150,6 +151,12 @@ def test_what_cannot_be_decoded_is_refused_before_any_work(recorded, monkeypatch
         compute(decoder=POYODecoder(**SMALL))
     with pytest.raises(ValueError, match="behavior_type='continuous' is for POYODecoder; got decoder=POYOClassifier"):
         compute(behavior=(times, np.ones(len(times))), behavior_type="continuous", decoder=POYOClassifier(**SMALL))
+    with pytest.raises(ValueError, match="holds labels, which cannot be circular"):
+        compute(behavior_type="circular")
+    with pytest.raises(ValueError, match="several types that have no order"):
+        compute(behavior=(np.append(times, times[-1] + 100), np.append(side, [3])))  # also outside the recording
+    with pytest.raises(ValueError, match=r"the labels \['10', '11', '12', '13', '14'\] and 36 more"):
+        compute(behavior=(times, np.arange(10, 10 + len(times) // 3).repeat(3).astype(str)))
     with pytest.raises(ValueError, match="all labels are 'left': there is nothing to decode"):
         compute(behavior=(times, np.full(len(times), "left")))
     rare = side.copy()

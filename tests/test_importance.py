@@ -10,7 +10,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
-from spikeinterface_poyo.cross_decoding import check_folds, cross_decode
+from spikeinterface_poyo.cross_decoding import check_folds, cross_decode, only_readout
 from spikeinterface_poyo.held_out_windows import Shift, place_windows
 from spikeinterface_poyo.importance import N_SHIFTS, shift_p, sign_flip_p, unit_importance
 from spikeinterface_poyo.session import make_segment
@@ -96,6 +96,14 @@ def test_every_unit_is_measured_on_the_same_windows(samples, held_out):
     other = unit_importance(held_out.decoders, X, y, held_out.fold, n_windows=12, random_state=1)
     np.testing.assert_array_equal(worth.table["silenced"], other.table["silenced"])
     assert not np.array_equal(worth.table["shifted"], other.table["shifted"])
+
+
+def test_an_output_that_does_not_vary_has_no_part(samples, held_out):
+    X, y = samples
+    worth = unit_importance(held_out.decoders, X, np.column_stack([y[:, 0], np.full(len(y), 3.7)]), held_out.fold)
+    (readout,) = {only_readout(decoder).name: only_readout(decoder) for decoder in held_out.decoders}.values()
+    assert (np.abs(worth.table["silenced"]) < 10).all()
+    np.testing.assert_array_equal(readout.cost(np.full((5, 2), 3.7)), 0)
 
 
 def test_the_full_null(samples, held_out):
