@@ -18,9 +18,9 @@ import torch
 from .behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from .callbacks import FitWatch
 from .defaults import check_fits, choose_token_bin, choose_training
+from .examples import Examples
 from .fitting import fit_from_scratch, run, train_stage
 from .identification import TABLES, frozen_core, identification
-from .labels import Labels
 from .learned import Learned
 from .network import POYO, NetworkConfig
 from .readout import Readout
@@ -38,34 +38,34 @@ FINE_TUNING_SECONDS = 60.0  # of labels, with which weights are kept halfway fro
 def learn(
     decoder: Any,
     base: Learned | None,
-    labels: Labels,
+    examples: Examples,
     same: Collection[str] | None = None,
     watch: FitWatch | None = None,
 ) -> tuple[Learned, TrainingRecord]:
     """What `POYODecoder.fit` does: train from scratch, or adapt a base, to which sessions are the ``same``."""
     if base is None:
-        return fit_from_scratch(decoder, labels, watch)
-    return adapt(decoder, base, labels, named_sessions(labels) if same is None else same, watch)
+        return fit_from_scratch(decoder, examples, watch)
+    return adapt(decoder, base, examples, named_sessions(examples) if same is None else same, watch)
 
 
-def named_sessions(labels: Labels) -> set[str]:
+def named_sessions(examples: Examples) -> set[str]:
     """Sessions that a base may know under their ids: those that the user named, and rows of counts, which need no name.
 
     The first unnamed session of one decoder has nothing to do with the first unnamed one of another.
     """
-    sessions = {name: labels.X.sessions[position] for position, name in labels.names.items()}
+    sessions = {name: examples.X.sessions[position] for position, name in examples.names.items()}
     return {name for name, session in sessions.items() if session.session_id is not None or session.isolated_rows}
 
 
 def adapt(
-    decoder: Any, base: Learned, labels: Labels, same: Collection[str], watch: FitWatch | None
+    decoder: Any, base: Learned, examples: Examples, same: Collection[str], watch: FitWatch | None
 ) -> tuple[Learned, TrainingRecord]:
-    """Unit identification, then fine-tuning, of a network that knows the sessions of ``labels`` only."""
-    token_bin = max(base.network.config.token_bin, choose_token_bin(labels.X, base.network.config.window_length))
-    known = sorted({*same}.intersection(base.vocabulary.sessions, labels.names.values()))
+    """Unit identification, then fine-tuning, of a network that knows the sessions of ``examples`` only."""
+    token_bin = max(base.network.config.token_bin, choose_token_bin(examples.X, base.network.config.window_length))
+    known = sorted({*same}.intersection(base.vocabulary.sessions, examples.names.values()))
     how = f"adapt, with {known} as they are known" if known else "adapt"
-    with training_job(decoder, labels, how, base, watch) as job:
-        new = identify_units(decoder, base, labels, token_bin, job, same)
+    with training_job(decoder, examples, how, base, watch) as job:
+        new = identify_units(decoder, base, examples, token_bin, job, same)
         record = new.record
         if not record.interrupted:
             settings = fine_tuning(new.settings, new.data)
@@ -74,20 +74,20 @@ def adapt(
 
 
 def learn_more(
-    decoder: Any, learned: Learned, labels: Labels, how: Literal["units", "all"]
+    decoder: Any, learned: Learned, examples: Examples, how: Literal["units", "all"]
 ) -> tuple[Learned, TrainingRecord]:
     """Go on with sessions that are known, or add those that are new."""
-    if not set(labels.names.values()) <= set(learned.vocabulary.sessions):
-        return add_sessions(decoder, learned, labels, how)
-    for position, name in labels.names.items():
-        learned.vocabulary.check(labels.X.sessions[position], name)
-    return go_on(decoder, learned, labels)
+    if not set(examples.names.values()) <= set(learned.vocabulary.sessions):
+        return add_sessions(decoder, learned, examples, how)
+    for position, name in examples.names.items():
+        learned.vocabulary.check(examples.X.sessions[position], name)
+    return go_on(decoder, learned, examples)
 
 
 def add_sessions(
-    decoder: Any, known: Learned, labels: Labels, how: Literal["units", "all"]
+    decoder: Any, known: Learned, examples: Examples, how: Literal["units", "all"]
 ) -> tuple[Learned, TrainingRecord]:
-    """A network that knows the sessions of ``labels`` too.
+    """A network that knows the sessions of ``examples`` too.
 
     With "units" what was known stays as it was, bit for bit; with "all" fine-tuning on the new sessions follows, which
     changes the core and with it what older sessions decode to.
@@ -98,7 +98,7 @@ def add_sessions(
         Where a behaviour is not what it was under its name.
     """
     readouts = known.vocabulary.readouts
-    for name, (info, values) in behaviors_of(labels.X, labels.y).items():
+    for name, (info, values) in behaviors_of(examples.X, examples.y).items():
         if name not in readouts:
             continue
         why = readouts[name].mismatch(info, values.shape[1])
@@ -108,13 +108,13 @@ def add_sessions(
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip
-    with training_job(decoder, labels, how, known) as job:
+    with training_job(decoder, examples, how, known) as job:
         # Known sessions are to be read as before, so tokens stay as fine as they were.
-        new = identify_units(decoder, known, labels, known.network.config.token_bin, job)
+        new = identify_units(decoder, known, examples, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
         both.network.to(job.device)
         if how == "all" and not record.interrupted:
-            data = labels.data(both.vocabulary, both.network.config)
+            data = examples.data(both.vocabulary, both.network.config)
             record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings, data), job))
     return both, record
 
@@ -131,38 +131,38 @@ class Identified:
 
 
 def identify_units(
-    decoder: Any, base: Learned, labels: Labels, token_bin: float, job: Job, same: Collection[str] = ()
+    decoder: Any, base: Learned, examples: Examples, token_bin: float, job: Job, same: Collection[str] = ()
 ) -> Identified:
-    """Learn embeddings for the sessions of ``labels``, and readouts of new behaviours, with the base frozen.
+    """Learn embeddings for the sessions of ``examples``, and readouts of new behaviours, with the base frozen.
 
     Sessions that are the ``same`` as the base's of that id begin with what it learned.
     """
-    shared = shared_readouts(labels.X, labels.y, base.vocabulary.readouts)
-    readouts = make_readouts(labels.X, labels.y, labels.weight, shared, decoder.class_weight)
-    vocabulary = labels.vocabulary(readouts)
-    check_fits(decoder, base.network.config, base.vocabulary.reads_rows, labels.X)
+    shared = shared_readouts(examples.X, examples.y, base.vocabulary.readouts)
+    readouts = make_readouts(examples.X, examples.y, examples.weight, shared, decoder.class_weight)
+    vocabulary = examples.vocabulary(readouts)
+    check_fits(decoder, base.network.config, base.vocabulary.reads_rows, examples.X)
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip
-    data = labels.data(vocabulary, config)
+    data = examples.data(vocabulary, config)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
     network = graft(base, vocabulary, shared, config, prior, job.seed, same).to(job.device)
-    settings = choose_training(decoder, labels.X, data, config, job.device)
+    settings = choose_training(decoder, examples.X, data, config, job.device)
     n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
         record = run(decoder, network, data, identification(settings, prior), job)
     return Identified(Learned(network, vocabulary), n_shared, data, settings, record)
 
 
-def go_on(decoder: Any, known: Learned, labels: Labels) -> tuple[Learned, TrainingRecord]:
+def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, TrainingRecord]:
     """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
-    check_fits(decoder, config, known.vocabulary.reads_rows, labels.X)
-    data = labels.data(known.vocabulary, config)
-    with training_job(decoder, labels, "go on", known) as job:
+    check_fits(decoder, config, known.vocabulary.reads_rows, examples.X)
+    data = examples.data(known.vocabulary, config)
+    with training_job(decoder, examples, "go on", known) as job:
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)
-        settings = replace(choose_training(decoder, labels.X, data, config, job.device), n_iterations=1)
+        settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
     return Learned(network, known.vocabulary), record
 

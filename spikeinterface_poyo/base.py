@@ -15,7 +15,7 @@ from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from .counts import features_as_before_on_failure, forget_features, rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
-from .labels import Labels
+from .examples import Examples
 from .latents import LatentsMixin
 from .learned import Learned, keep, record_of
 from .pretrained import PretrainedMixin, load_pretrained
@@ -143,9 +143,9 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
             given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
             warn_if_scattered(given.X)
             names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
-            labels = Labels.of(given, sample_weight, names)
+            examples = Examples.of(given, sample_weight, names)
             watch = watch_fit(self, X, y, sample_weight)
-            keep(self, *adaptation.learn(self, base, labels, same, watch))
+            keep(self, *adaptation.learn(self, base, examples, same, watch))
             if same is None:
                 self._sessions_of_weights: Collection[str] = ()
         if watch is not None:
@@ -215,9 +215,9 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         with features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
             numbered = not is_first and isinstance(X, SpikeSamples) and len(X.sessions) > 1
-            labels = Labels.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
-            is_new = not set(labels.names.values()) <= set(learned.vocabulary.sessions)
-            learned, record = adaptation.learn_more(self, learned, labels, adapt)
+            examples = Examples.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
+            is_new = not set(examples.names.values()) <= set(learned.vocabulary.sessions)
+            learned, record = adaptation.learn_more(self, learned, examples, adapt)
         # Where only new units are learned, known sessions are decoded as before, and their errors stay what they were.
         calibration: Calibration = self.calibration_ if is_new and adapt == "units" and not is_first else {}
         if not is_first:

@@ -31,7 +31,7 @@ def fingerprint(
     decoder : POYODecoder
         Its parameters.
     X, y, weight, names
-        Samples, targets, weights and ids of the sessions, as in `fitting.Labels`.
+        Samples, targets, weights and ids of the sessions, as in `examples.Examples`.
     base : Learned or None
         What training starts from; None where that is drawn.
     """

@@ -12,9 +12,9 @@ from typing import Any
 from .behaviors import make_readouts
 from .callbacks import FitWatch, StageWatch
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
+from .examples import Examples
 from .identification import frozen_core, identification
 from .initialisation import attend_to_near_times
-from .labels import Labels
 from .learned import Learned, keep
 from .network import POYO, NetworkConfig
 from .optimization import set_weights
@@ -28,17 +28,17 @@ from .vocabulary import Vocabulary
 LEADING_STEPS = 300  # gradient steps of one session alone, where there are several
 
 
-def fit_from_scratch(decoder: Any, labels: Labels, watch: FitWatch | None = None) -> tuple[Learned, TrainingRecord]:
+def fit_from_scratch(decoder: Any, examples: Examples, watch: FitWatch | None = None) -> tuple[Learned, TrainingRecord]:
     """Train a new network."""
-    readouts = make_readouts(labels.X, labels.y, labels.weight, {}, decoder.class_weight)
-    vocabulary = labels.vocabulary(readouts)
-    config = choose_network(decoder, labels.X, vocabulary.n_columns)
-    data = labels.data(vocabulary, config)
-    with training_job(decoder, labels, "from scratch", watch=watch) as job:
+    readouts = make_readouts(examples.X, examples.y, examples.weight, {}, decoder.class_weight)
+    vocabulary = examples.vocabulary(readouts)
+    config = choose_network(decoder, examples.X, vocabulary.n_columns)
+    data = examples.data(vocabulary, config)
+    with training_job(decoder, examples, "from scratch", watch=watch) as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
         network.to(job.device)
-        settings = choose_training(decoder, labels.X, data, config, job.device)
+        settings = choose_training(decoder, examples.X, data, config, job.device)
         record = TrainingRecord()
         training, held_out = divided(decoder, data, config)  # before any stage learns from what others are judged by
         if len(vocabulary.sessions) > 1:

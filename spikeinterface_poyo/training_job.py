@@ -14,8 +14,8 @@ import torch
 from .callbacks import FitWatch
 from .checkpoints import Checkpoint
 from .distributed import Team, present_team
+from .examples import Examples
 from .fingerprints import fingerprint
-from .labels import Labels
 from .learned import Learned
 from .random_numbers import device_restored
 from .runtime import deterministic, find_device, generator
@@ -36,7 +36,7 @@ class Job:
 
 @contextmanager
 def training_job(
-    decoder: Any, labels: Labels, how: str, base: Learned | None = None, watch: FitWatch | None = None
+    decoder: Any, examples: Examples, how: str, base: Learned | None = None, watch: FitWatch | None = None
 ) -> Iterator[Job]:
     """Context of one fit, which starts from ``base`` or from nothing; ``how`` tells fits of these apart.
 
@@ -46,7 +46,7 @@ def training_job(
     if team.size > 1 and decoder.random_state is None:
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
     if decoder.checkpoint is not None:
-        of_fit = fingerprint(decoder, labels.X, labels.y, labels.weight, labels.names, base) | {"how": how}
+        of_fit = fingerprint(decoder, examples.X, examples.y, examples.weight, examples.names, base) | {"how": how}
         checkpoint = Checkpoint(Path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)

@@ -18,7 +18,7 @@ from . import adaptation
 from .behaviors import behaviors_of, placed
 from .calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
 from .decoding import answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
-from .labels import Labels
+from .examples import Examples
 from .learned import Learned
 from .network import POYO, WindowBatch
 from .prediction import Read
@@ -47,11 +47,11 @@ class Evidence(NamedTuple):
     truth: np.ndarray
 
 
-def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str], Evidence]]:
+def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, str], Evidence]]:
     """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment."""
     vocabulary = learned.vocabulary
-    true = known_targets(vocabulary, labels)
-    for name, order, columns, spread in answers_with_spread(learned, labels.X, labels.names):
+    true = known_targets(vocabulary, examples)
+    for name, order, columns, spread in answers_with_spread(learned, examples.X, examples.names):
         for readout, outputs, place in placed(vocabulary.readouts_of(name)):
             wanted = true[order, outputs]
             if isinstance(readout, MeasuredReadout):
@@ -62,12 +62,12 @@ def evidence(learned: Learned, labels: Labels) -> Iterator[tuple[tuple[str, str]
                 yield (name, readout.name), Evidence(False, columns[known, place], wanted[known, 0].astype(int))
 
 
-def known_targets(vocabulary: Vocabulary, labels: Labels) -> np.ndarray:
+def known_targets(vocabulary: Vocabulary, examples: Examples) -> np.ndarray:
     """Targets (n_samples, most outputs) in the units of the readouts, NaN where unknown or of weight zero."""
-    return np.where(labels.weight[:, None] > 0, vocabulary.in_units(labels.X, labels.y, labels.names), np.nan)
+    return np.where(examples.weight[:, None] > 0, vocabulary.in_units(examples.X, examples.y, examples.names), np.nan)
 
 
-def check_known(vocabulary: Vocabulary, labels: Labels) -> None:
+def check_known(vocabulary: Vocabulary, examples: Examples) -> None:
     """Whether enough targets of each output are known.
 
     Raises
@@ -75,12 +75,12 @@ def check_known(vocabulary: Vocabulary, labels: Labels) -> None:
     ValueError
         Where there are fewer than `FEWEST_SAMPLES`.
     """
-    true = known_targets(vocabulary, labels)
-    for position, mine in labels.X.by_session():
-        for readout, outputs, _ in placed(vocabulary.readouts_of(labels.names[position])):
+    true = known_targets(vocabulary, examples)
+    for position, mine in examples.X.by_session():
+        for readout, outputs, _ in placed(vocabulary.readouts_of(examples.names[position])):
             known = ~np.isnan(readout.encode(true[mine, outputs]))
             if known.sum(axis=0).min() < FEWEST_SAMPLES:
-                raise ValueError(f"behaviour {readout.name!r} of session {labels.names[position]!r} has "
+                raise ValueError(f"behaviour {readout.name!r} of session {examples.names[position]!r} has "
                                  f"{known.sum(axis=0).min()} known targets; to calibrate by them, {FEWEST_SAMPLES} are "
                                  "needed")  # fmt: skip
 
@@ -195,7 +195,7 @@ def predict_interval(
     return as_at_fit(vocabulary, X, names, lower), as_at_fit(vocabulary, X, names, upper)
 
 
-def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
+def check_not_trained_on(decoder: Any, base: Learned, examples: Examples) -> None:
     """Refuse to fit folds from weights that learned from what they would be tested on.
 
     They know a session that came with them, or that has its id from the user, or rows of counts, which need none.
@@ -205,15 +205,15 @@ def check_not_trained_on(decoder: Any, base: Learned, labels: Labels) -> None:
     ValueError
         Naming the sessions.
     """
-    same = adaptation.named_sessions(labels).union(getattr(decoder, "_sessions_of_weights", ()))
-    seen = sorted(same.intersection(base.vocabulary.sessions, labels.names.values()))
+    same = adaptation.named_sessions(examples).union(getattr(decoder, "_sessions_of_weights", ()))
+    seen = sorted(same.intersection(base.vocabulary.sessions, examples.names.values()))
     if seen:
         raise ValueError(f"the weights that pretrained= names know session(s) {seen}, so that what each fold is tested "
                          "on would have been learned from: calibrate on samples that they have not seen, with "
                          "cv='prefit', or train the folds from scratch, after set_params(pretrained=None)")  # fmt: skip
 
 
-def check_folds_train_on_all(labels: Labels, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+def check_folds_train_on_all(examples: Examples, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     """Whether each fold trains on all that it tests.
 
     Raises
@@ -222,7 +222,7 @@ def check_folds_train_on_all(labels: Labels, folds: Sequence[tuple[np.ndarray, n
         Naming the fold, and the sessions or the behaviour that it does not train on.
     """
     for k, (train, test) in enumerate(folds):
-        trained, tested = labels.take(train), labels.take(test)
+        trained, tested = examples.take(train), examples.take(test)
         missing = sorted(set(tested.names.values()) - set(trained.names.values()))
         why = f"it tests session(s) {missing} and trains on none of their samples" if missing else None
         try:
@@ -234,8 +234,8 @@ def check_folds_train_on_all(labels: Labels, folds: Sequence[tuple[np.ndarray, n
                              "that the decoder has not seen and cv='prefit'")  # fmt: skip
 
 
-def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
-    """Calibration by decoders that are fitted anew without each fold of ``labels``.
+def cross_fitted(decoder: Any, examples: Examples, cv: Any) -> Calibration:
+    """Calibration by decoders that are fitted anew without each fold of ``examples``.
 
     Raises
     ------
@@ -244,16 +244,16 @@ def cross_fitted(decoder: Any, labels: Labels, cv: Any) -> Calibration:
     """
     base = None if decoder.pretrained is None else load_pretrained(decoder.pretrained)
     if base is not None:
-        check_not_trained_on(decoder, base, labels)
+        check_not_trained_on(decoder, base, examples)
     again = clone(decoder).set_params(checkpoint=None)  # that file is of the fit itself
     found: list[tuple[tuple[str, str], Evidence]] = []
-    folds = list(cv.split(labels.X, labels.y[:, 0] if labels.y.shape[1] == 1 else labels.y))
-    check_folds_train_on_all(labels, folds)
+    folds = list(cv.split(examples.X, examples.y[:, 0] if examples.y.shape[1] == 1 else examples.y))
+    check_folds_train_on_all(examples, folds)
     for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
-        learned, record = adaptation.learn(again, base, labels.take(train))
+        learned, record = adaptation.learn(again, base, examples.take(train))
         if record.interrupted:
             raise KeyboardInterrupt("calibration was interrupted; the decoder is as it was")
-        found += evidence(learned, labels.take(test))
+        found += evidence(learned, examples.take(test))
     return calibration_of(found)
 
 
@@ -307,15 +307,15 @@ class UncertaintyMixin:
         given = self._enter_known(X, y, session_id, epochs, leave_out=True)
         names = self._names(given.X)
         check_sessions(self.sessions_, given.X, names)
-        labels = Labels.of(given, sample_weight, names)
-        check_known(self.sessions_, labels)
+        examples = Examples.of(given, sample_weight, names)
+        check_known(self.sessions_, examples)
         if isinstance(cv, str) and cv == "prefit":
-            calibration = calibration_of(evidence(self._learned(), labels))
+            calibration = calibration_of(evidence(self._learned(), examples))
         elif isinstance(cv, (int, np.integer)):
             blocks = BlockedKFold(int(cv), gap=self.network_.config.window_length)
-            calibration = cross_fitted(self, labels, blocks)
+            calibration = cross_fitted(self, examples, blocks)
         elif not isinstance(cv, str) and hasattr(cv, "split"):
-            calibration = cross_fitted(self, labels, cv)
+            calibration = cross_fitted(self, examples, cv)
         else:
             raise ValueError(f"cv must be a number of blocks, a splitter or 'prefit', got {cv!r:.100}")
         self.calibration_ = {**self.calibration_, **calibration}

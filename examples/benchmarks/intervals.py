@@ -21,7 +21,7 @@ from recordings import load
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
 from spikeinterface_poyo.calibration import ErrorModel
-from spikeinterface_poyo.labels import Labels
+from spikeinterface_poyo.examples import Examples
 from spikeinterface_poyo.learned import Learned
 from spikeinterface_poyo.uncertainty import evidence
 
@@ -38,8 +38,8 @@ def held_out(
         decoder = POYODecoder(random_state=0).fit(X[train], y[train])
         decoder.save_pretrained(folder)
     given = decoder._enter_known(X[test], y[test], None, None, leave_out=False)
-    labels = Labels.of(given, None, {0: "session_0"})
-    ((_, found),) = evidence(Learned(decoder.network_, decoder.sessions_), labels)
+    examples = Examples.of(given, None, {0: "session_0"})
+    ((_, found),) = evidence(Learned(decoder.network_, decoder.sessions_), examples)
     return found.answers, found.truth
 
 

@@ -1,4 +1,4 @@
-"""Labels: the samples and targets that a decoder learns from, checked, and laid out for training."""
+"""Examples: the samples and targets that a decoder learns from, checked, and laid out for training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
+class Examples:
     """What a decoder learns from, checked.
 
     Parameters
@@ -43,7 +43,7 @@ class Labels:
     by_name: bool
 
     @classmethod
-    def of(cls, given: Targets, sample_weight: Any, names: Mapping[int, str]) -> Labels:
+    def of(cls, given: Targets, sample_weight: Any, names: Mapping[int, str]) -> Examples:
         """From what users give.
 
         Raises
@@ -62,11 +62,11 @@ class Labels:
                                  "where samples have weight; leave it out")  # fmt: skip
         return cls(given.X, given.y, weight, names, given.by_name)
 
-    def take(self, index: np.ndarray) -> Labels:
+    def take(self, index: np.ndarray) -> Examples:
         """Some of the samples."""
         X = self.X[index]
         names = {position: self.names[position] for position, _ in X.by_session()}
-        return Labels(X, self.y[index], self.weight[index], names, self.by_name)
+        return Examples(X, self.y[index], self.weight[index], names, self.by_name)
 
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
