@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .behavior_in import as_signals
-from .by_name import joint_samples, named_columns, of_one_type, stacked
+from .by_name import joint_samples, named_columns, of_one_kind, of_one_type, stacked
 from .epochs_in import as_segment_intervals
 from .measures import rescale
 from .recognition import is_a
@@ -309,9 +309,8 @@ def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
 
 def join_values(values: Sequence[np.ndarray]) -> np.ndarray:
     """Targets of all segments; those of behaviours with fewer outputs are NaN in the columns they lack."""
-    if len({value.dtype.kind == "f" for value in values}) > 1:
-        raise ValueError("some behaviours are numbers and some are labels; give them by name, as dicts")
-    values = of_one_type(values)
+    mixed = "some behaviours are numbers and some are labels; give them by name, as dicts"
+    values = of_one_type(of_one_kind(values, mixed))
     if len({value.shape[1:] for value in values}) == 1:
         return np.concatenate(values)
     width = max(map(n_outputs_of, values))

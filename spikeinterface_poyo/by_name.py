@@ -49,6 +49,22 @@ def joint_samples(times: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> 
     return joint[order], columns
 
 
+def of_one_kind(columns: Sequence[np.ndarray], mixed: str) -> list[np.ndarray]:
+    """Columns that all are numbers, or all labels; those that are unknown everywhere can be either.
+
+    Raises
+    ------
+    ValueError
+        Where some are numbers and some are labels; ``mixed`` says so.
+    """
+    labels = [values for values in columns if values.dtype.kind != "f"]
+    if not labels or len(labels) == len(columns):
+        return list(columns)
+    if not all(np.isnan(values).all() for values in columns if values.dtype.kind == "f"):
+        raise ValueError(mixed)
+    return [unknown(len(values), labels[0]) if values.dtype.kind == "f" else values for values in columns]
+
+
 def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -> dict[str, np.ndarray]:
     """Columns of several segments, one after the other; unknown where a segment does not have them.
 
@@ -59,18 +75,14 @@ def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -
     ValueError
         Where a behaviour is numbers in one segment and labels in another.
     """
-    example: dict[str, np.ndarray] = {}
-    for part in parts:
-        for name, values in part.items():
-            if (example.setdefault(name, values).dtype.kind == "f") != (values.dtype.kind == "f"):
-                raise ValueError(f"behaviour {name!r} is numbers in one segment and labels in another")
-            if values.ndim > example[name].ndim:
-                example[name] = values
     stack = {}
-    for name, like in example.items():
-        given = [part.get(name, unknown(n, like)) for part, n in zip(parts, lengths, strict=True)]
-        columns = [values.reshape(len(values), *like.shape[1:]) for values in given]
-        stack[name] = np.concatenate(of_one_type(columns))
+    for name in dict.fromkeys(name for part in parts for name in part):
+        mixed = f"behaviour {name!r} is numbers in one segment and labels in another"
+        given = of_one_kind([part[name] for part in parts if name in part], mixed)
+        like = max(given, key=np.ndim)
+        rest = iter(given)
+        columns = [next(rest) if name in part else unknown(n, like) for part, n in zip(parts, lengths, strict=True)]
+        stack[name] = np.concatenate(of_one_type([values.reshape(len(values), *like.shape[1:]) for values in columns]))
     return stack
 
 

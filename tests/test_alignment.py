@@ -101,6 +101,17 @@ class TestSegments:
         assert len(X) == 10
 
 
+@pytest.mark.parametrize("by_name", [False, True])
+def test_labels_may_be_unknown_in_all_of_a_segment(by_name):
+    times, left = TIMES[:10], np.full(10, "left")
+    signals = [[(times, left), (times, values)] for values in (np.full(10, None), VALUES[:10])]
+    given, mixed = ({"side": both} if by_name else both for both in signals)
+    _, y = align(two_segments(), given)
+    assert (y["side"] if by_name else y).tolist() == ["left"] * 10 + [None] * 10
+    with pytest.raises(ValueError, match=r"numbers .*and .*labels"):
+        align(two_segments(), mixed)
+
+
 class TestSessions:
     def test_list_of_sortings_is_several_sessions(self):
         X, y = align([SPIKES, two_segments()], [(TIMES, VALUES), [(TIMES[:4], VALUES[:4])] * 2])
