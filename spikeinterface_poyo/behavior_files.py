@@ -51,7 +51,11 @@ def read_npz(path: Path) -> Signal:
         if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip
-        times, values = archive["times"], archive["values"]
+        try:
+            times, values = archive["times"], archive["values"]
+        except ValueError as error:
+            raise ValueError(f"{path} holds Python's objects, which are never unpickled; write labels as text, unknown "
+                             "ones as ''") from error  # fmt: skip
         units = sorted({str(unit) for unit in np.atleast_1d(archive["units"])}) if "units" in archive else [None]
         names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
     if times.dtype.kind not in "iuf" or values.dtype.kind not in "biufUS":
