@@ -12,7 +12,7 @@ from .behavior_in import as_signals
 from .by_name import joint_samples, named_columns, of_one_kind, of_one_type, stacked
 from .epochs_in import as_segment_intervals
 from .measures import rescale
-from .recognition import is_a
+from .recognition import is_list
 from .samples import SpikeSamples
 from .seconds import as_seconds
 from .session import Segment, Session, within
@@ -162,9 +162,8 @@ def one_a_sorting(sorting: Any, given: Any, n_sessions: int, what: str) -> list[
     """What was given for each session."""
     if is_one_sorting(sorting):
         return [given]
-    is_list = isinstance(given, list) or is_a(given, "neo", "ObjectList")
-    if not is_list or len(given) != n_sessions:
-        was = f"a list of {len(given)}" if is_list else f"one {type(given).__name__}"
+    if not is_list(given) or len(given) != n_sessions:
+        was = f"a list of {len(given)}" if is_list(given) else f"one {type(given).__name__}"
         raise ValueError(f"{n_sessions} sortings need a list of {n_sessions} {what}; got {was}")
     return list(given)
 
@@ -187,9 +186,8 @@ def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
 
 
 def is_one_sorting(sorting: Any) -> bool:
-    """Whether ``sorting`` is a single sorting and not a list of sessions, or what neo has for one."""
-    is_list = isinstance(sorting, (list, tuple)) or is_a(sorting, "neo", "ObjectList")
-    return not is_list or is_spiketrain_list(sorting)
+    """Whether ``sorting`` is a single sorting and not a list of sessions."""
+    return not (is_list(sorting) or isinstance(sorting, tuple)) or is_spiketrain_list(sorting)
 
 
 def match_signals(

@@ -9,7 +9,7 @@ import numpy as np
 
 from .measures import are_quantities, magnitude_and_unit
 from .nwb_in import from_series, read_nwb_behavior
-from .recognition import is_a
+from .recognition import is_a, is_list
 from .recording_in import from_recording
 from .seconds import as_seconds, in_seconds
 from .signals import Signal
@@ -30,7 +30,7 @@ def as_signals(behavior: Any) -> list[Signal]:
         return [as_signal(segment) for segment in behavior.segments]
     if is_a(behavior, "spikeinterface", "BaseRecording"):
         return [check_signal(from_recording(behavior, index)) for index in range(behavior.get_num_segments())]
-    if isinstance(behavior, list) or is_a(behavior, "neo", "ObjectList"):
+    if is_list(behavior):
         return [as_signal(signal) for signal in behavior]
     return [as_signal(behavior)]
 

@@ -78,10 +78,10 @@ def stacked(parts: Sequence[Mapping[str, np.ndarray]], lengths: Sequence[int]) -
     stack = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         mixed = f"behaviour {name!r} is numbers in one segment and labels in another"
-        given = of_one_kind([part[name] for part in parts if name in part], mixed)
-        like = max(given, key=np.ndim)
-        rest = iter(given)
-        columns = [next(rest) if name in part else unknown(n, like) for part, n in zip(parts, lengths, strict=True)]
+        where = [i for i, part in enumerate(parts) if name in part]
+        given = dict(zip(where, of_one_kind([parts[i][name] for i in where], mixed), strict=True))
+        like = max(given.values(), key=np.ndim)
+        columns = [given[i] if i in given else unknown(n, like) for i, n in enumerate(lengths)]
         stack[name] = np.concatenate(of_one_type([values.reshape(len(values), *like.shape[1:]) for values in columns]))
     return stack
 

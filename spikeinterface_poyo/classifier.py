@@ -61,7 +61,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         if not readouts:
             raise AttributeError("classes_ are there after fit")
         if len(readouts) == 1:
-            return readouts[0].labels
+            return as_label_array(readouts[0].classes)
         different = {label for readout in readouts for label in readout.classes}
         return as_label_array(sorted(different, key=lambda label: (type(label).__name__, label)))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .encoding import as_label_array
 from .label_readout import CategoricalReadout
 from .readout import Readout
 
@@ -50,8 +51,9 @@ def encode_some(
     return encode(labels, name, classes)
 
 
-def decode(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Labels (n,) of codes, which are positions in ``labels``; None, in an array of objects, where they are NaN."""
+def decode(codes: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
+    """Labels (n,) of codes, which are positions in ``classes``; None, in an array of objects, where they are NaN."""
+    labels = as_label_array(classes)
     if not np.isnan(codes).any():
         return labels[codes.astype(int)]
     return np.array([None if np.isnan(code) else labels.item(int(code)) for code in codes], dtype=object)

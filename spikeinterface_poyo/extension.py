@@ -5,7 +5,7 @@ Importing this module registers it; what is heavy is imported when something is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -112,7 +112,11 @@ class ComputePOYODecoding(KeptUntilReplaced):
         if outputs == "numpy":
             names = ("times", "segment_index", "fold", "targets", "decoded")
             arrays = {name: np.asarray(self.data[name][:]) for name in names}
-            return arrays if self.classes is None else arrays | self._labels(arrays)
+            if self.classes is not None:
+                from .codes import decode
+
+                arrays |= {name: decode(arrays[name][:, 0], self.classes) for name in ("targets", "decoded")}
+            return arrays
         if outputs == "by_unit":
             columns = {"embedding": np.asarray(self.data["unit_embeddings"][:])}
             if (importance := self.get_importance()) is not None:
@@ -124,13 +128,6 @@ class ComputePOYODecoding(KeptUntilReplaced):
 
             return decoded_signals(self._get_data("numpy"), self.data["behavior"])
         raise ValueError(f"outputs must be 'numpy', 'by_unit' or 'neo', got {outputs!r}")
-
-    def _labels(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        from .codes import decode
-        from .encoding import as_label_array
-
-        classes = as_label_array(self.classes)
-        return {name: decode(arrays[name][:, 0], classes) for name in ("targets", "decoded")}
 
     def get_importance(self) -> np.ndarray | None:
         """Structured array (n_units,) of `importance.UnitImportance.table`; None where it was not measured."""

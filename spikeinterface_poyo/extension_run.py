@@ -19,9 +19,7 @@ from tqdm.auto import tqdm
 from . import door
 from .base import BasePOYO
 from .classifier import POYOClassifier
-from .codes import decode
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
-from .encoding import as_label_array
 from .estimator import POYODecoder
 from .importance import unit_importance
 from .label_readout import CategoricalReadout
@@ -34,7 +32,7 @@ from .samples import SpikeSamples
 from .splitters import BlockedKFold
 from .stored_behavior import StoredBehavior, align_parameter, as_parameter
 from .targets import Targets
-from .weights import plain_number, plain_seed, to_bytes
+from .weights import plain_number, plain_parameters, plain_seed, to_bytes
 
 VERSIONS = ("spikeinterface_poyo", "spikeinterface", "torch", "numpy")
 
@@ -168,9 +166,9 @@ def are_labels(X: SpikeSamples, y: np.ndarray, decoder: Any) -> bool:
 def as_fitted(X: SpikeSamples, y: np.ndarray, labels: bool) -> tuple[Targets, np.ndarray]:
     """Samples and targets of `align`, checked, and the targets as the decoder's ``fit`` takes them."""
     checked = door.samples_and_targets(X, y, door.RawInputs(), {}, labels)
+    if labels:
+        return checked, y.ravel()
     ((target,),) = checked.X.targets
-    if target.classes is not None:
-        return checked, decode(checked.y[:, 0], as_label_array(target.classes))
     return checked, checked.y[:, 0] if target.one_dimensional else checked.y
 
 
@@ -196,22 +194,18 @@ def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, Base
         if parameters.get("random_state") is not None and plain_seed(parameters["random_state"]) is None:
             raise ValueError(f"random_state of the decoder must be an integer or None to be kept, got "
                              f"{parameters['random_state']!r}")  # fmt: skip
-        parameters.pop("checkpoint", None)  # a file of one fit; here are several
-        if "device" in parameters:
-            parameters["device"] = str(parameters["device"])
         weights = parameters.get("class_weight")
         if isinstance(weights, list) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in weights):
             parameters["class_weight"] = dict(weights)  # as they are kept
-        if parameters.get("pretrained") is not None:
-            parameters["pretrained"] = lasting(parameters["pretrained"])
         default = kind().get_params()
         unknown = sorted(set(parameters) - set(default))
         if unknown:
             raise ValueError(f"decoder has unknown parameters {unknown}; {kind.__name__} has {sorted(default)}")
-        kept = {name: value for name, value in parameters.items() if value != default[name]}
-        decoder = kind(**kept)
-        if isinstance(kept.get("class_weight"), Mapping):  # labels that are keys would become text
-            kept["class_weight"] = list(kept["class_weight"].items())
+        decoder = kind(**parameters | {"checkpoint": None})  # that is a file of one fit; here are several
+        if decoder.pretrained is not None:
+            decoder.pretrained = lasting(decoder.pretrained)
+        plain = plain_parameters(decoder) | {"pretrained": decoder.pretrained}
+        kept = {name: value for name, value in plain.items() if value != default[name]}
         try:
             json.dumps(kept, default=plain_number)
         except TypeError as error:

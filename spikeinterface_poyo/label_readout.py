@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.special import softmax
 from sklearn.metrics import accuracy_score
 
 from .class_weights import weigh
-from .encoding import as_label_array
 from .readout import Readout
 from .scoring import sum_of_squares
 from .signals import Kind, TargetInfo
@@ -80,11 +78,6 @@ class CategoricalReadout(Readout):
     def chance_loss(self) -> float:
         """Entropy; one where there is a single class and nothing to learn."""
         return self.entropy if self.entropy > 1e-6 else 1.0
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        """Labels, shape (n_classes,)."""
-        return as_label_array(self.classes)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """One-hot rows, times the weight of their class.

@@ -13,7 +13,6 @@ from .alignment import align
 from .behavior_files import read_behavior
 from .behavior_in import as_signals
 from .codes import codes_of, decode, in_order, known_labels
-from .encoding import as_label_array
 from .samples import SpikeSamples
 from .signals import Signal
 
@@ -61,7 +60,7 @@ class StoredBehavior:
             names = None if described["names"] is None else tuple(described["names"])
             times, values = (np.asarray(data[f"behavior_{what}_{i}"][:]) for what in ("times", "values"))
             if classes is not None:
-                values = decode(values, as_label_array(classes))
+                values = decode(values, classes)
             signals.append(Signal(times, values, described["units"], names))
         return cls(signals)
 

@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .behavior_in import as_values, with_one_unit, without_missing
 from .behaviors import placed
 from .by_name import is_by_name, named_columns
-from .codes import decode, encode, encode_some, known_labels
+from .codes import codes_of, decode, encode, encode_some, known_labels
 from .label_readout import CategoricalReadout
 from .measures import magnitude_and_unit, rescale
 from .readout import Readout
@@ -296,12 +296,12 @@ def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, row
 def as_given(readout: Readout, values: np.ndarray) -> np.ndarray:
     """Decoded targets (n, n_outputs) in the shape and type that they had at fit."""
     if isinstance(readout, CategoricalReadout):
-        return decode(values[:, 0], readout.labels)
+        return decode(values[:, 0], readout.classes)
     return values[:, 0] if readout.one_dimensional else values
 
 
 def as_columns(readout: Readout, y: np.ndarray) -> np.ndarray:
     """Inverse of `as_given`; labels are among the readout's."""
     if isinstance(readout, CategoricalReadout):
-        return encode_some(y, readout.name, readout.classes, readout)[0][:, None]
+        return codes_of(y, readout.classes)[:, None]
     return y.reshape(len(y), -1)

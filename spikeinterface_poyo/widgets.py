@@ -15,6 +15,8 @@ from spikeinterface.widgets.base import BaseWidget, to_attr
 from .extension import NAME, ComputePOYODecoding
 
 TRUE_COLOR, DECODED_COLOR = "0.6", "tab:red"
+LINES: tuple[dict[str, Any], dict[str, Any]] = {"lw": 2}, {"lw": 1}  # true and decoded
+MARKS = {"ls": "", "marker": "s", "ms": 7}, {"ls": "", "marker": "."}  # of labels, between which there is nothing
 EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 
 
@@ -164,11 +166,9 @@ class DecodedBehaviorWidget(DecodingWidget):
         for ax, output in zip(axes, dp.outputs, strict=True):
             true, decoded = dp.targets[:, [output]], dp.decoded[:, [output]]
             lines = [cut_at_jumps(dp.times, values[:, 0], dp.turn) for values in (true, decoded)]
-            # labels may lie far apart, and nothing is between them
-            wide, narrow = ({"lw": 2}, {"lw": 1}) if dp.classes is None else ({"ls": "", "marker": "s", "ms": 7},
-                                                                              {"ls": "", "marker": "."})  # fmt: skip
-            ax.plot(*lines[0], color=TRUE_COLOR, label="true", **wide)
-            ax.plot(*lines[1], color=DECODED_COLOR, label="decoded, held out", **narrow)
+            of_true, of_decoded = LINES if dp.classes is None else MARKS
+            ax.plot(*lines[0], color=TRUE_COLOR, label="true", **of_true)
+            ax.plot(*lines[1], color=DECODED_COLOR, label="decoded, held out", **of_decoded)
             ax.set_ylabel(dp.labels[output])
             if dp.classes is not None:
                 ax.set_yticks(range(len(dp.classes)), list(map(str, dp.classes)))
