@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from os import PathLike
 from pathlib import Path
 
@@ -47,7 +48,11 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
 
 def read_npz(path: Path) -> Signal:
     """Signal of an archive of arrays."""
-    with np.load(path, allow_pickle=False) as archive:
+    try:
+        opened = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read as an archive of arrays: {error}") from error
+    with opened as archive:
         if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip

@@ -57,9 +57,19 @@ def made_from(extractor: Any, kind: str) -> list[Any]:
     return [value for values in given for value in values if is_a(value, "spikeinterface", kind)]
 
 
-def warn_of_lost_times(recording: Any) -> None:
-    """Say where a recording was made from one whose times it has lost, as by a slice and then a choice of channels."""
+def check_times(recording: Any) -> None:
+    """Make a recording's time vectors arrays, and say where it has lost the times of those that it was made from.
+
+    It loses them by a slice and then a choice of channels, and by concatenation.
+    """
     family = lineage(recording)
+    for member in family:
+        as_arrays(member)
+    if not has_vector(recording) and any(map(starts_anew, family)):
+        warn("a recording that SpikeInterface concatenated counts time from its own start, without the clocks of those "
+             "that it was made from: behaviour must count likewise; shift_times(0) on it says that this is meant. "
+             "append_recordings(...) keeps the clock of each, as a segment")  # fmt: skip
+        return
     if not any(map(has_vector, family)):
         return
     for child in family:
@@ -68,6 +78,28 @@ def warn_of_lost_times(recording: Any) -> None:
                  "made from, so what goes by its clock is off. set_times(...) of that one restores them, or to choose "
                  "channels before a slice; then register the recording again")  # fmt: skip
             return
+
+
+def as_arrays(recording: Any) -> None:
+    """Make arrays of time vectors that SpikeInterface reloaded from JSON as lists, which it cannot index."""
+    for index, segment in enumerate(recording.segments):
+        if isinstance(segment._time_vector, list):
+            recording.get_times(segment_index=index)  # keeps the array
+
+
+def starts_anew(recording: Any) -> bool:
+    """Whether a recording was concatenated from others with clocks, which do not go on in each other, and has none."""
+    if not is_a(recording, "spikeinterface", "ConcatenateSegmentRecording"):
+        return False
+    if any(start_of(segment) is not None or segment.has_time_vector() for segment in recording.segments):
+        return False
+    parts = [(part, i) for part in made_from(recording, "BaseRecording") for i in range(part.get_num_segments())]
+    if any(part.has_time_vector(i) for part, i in parts):
+        return True
+    starts = np.array([start_of(part.segments[i]) or 0.0 for part, i in parts])
+    ends = np.cumsum([part.get_num_samples(i) for part, i in parts]) / recording.get_sampling_frequency()
+    apart = starts - np.concatenate([[0.0], ends[:-1]])
+    return bool(starts.any() and np.abs(apart).max() > 1 / recording.get_sampling_frequency())
 
 
 def lineage(recording: Any) -> list[Any]:

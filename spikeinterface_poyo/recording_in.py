@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .clocks import warn_of_lost_times
+from .clocks import check_times
 from .measures import known_unit
 from .signals import Signal
 from .warning import warn
@@ -30,7 +30,7 @@ def from_recording(recording: Any, index: int) -> Signal:
     UserWarning
         Where the sampling rate is far above that of behaviour, or the recording lost its parent's times.
     """
-    warn_of_lost_times(recording)
+    check_times(recording)
     n_samples = recording.get_num_samples(segment_index=index)
     rate = recording.get_sampling_frequency()
     if rate > FAST:

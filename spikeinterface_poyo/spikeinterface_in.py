@@ -5,13 +5,14 @@ That is, in SpikeInterface's own order, a recording's, the file's own seconds, o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .clocks import differences, forgets_clock, warn_of_lost_times
+from .clocks import check_times, differences, forgets_clock
 from .recognition import is_a
 from .session import ClockSource, Segment, Session, from_trains, make_segment
 from .stored_spikes import stored_segment
@@ -65,7 +66,7 @@ def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
              "from, so spike times are off by that one's start: sorting.register_recording(recording) restores the "
              "clock")  # fmt: skip
     if has_recording:
-        warn_of_lost_times(sorting._recording if recording is None else recording)
+        check_times(sorting._recording if recording is None else recording)
     rate = sorting.get_sampling_frequency()
     vector = None
     segments = []
@@ -107,7 +108,7 @@ def from_split(sorting: Any) -> Session:
     places = [(recording, i) for recording in recordings for i in range(recording.get_num_segments())]
     segments = []
     for index, (recording, i) in enumerate(places):
-        warn_of_lost_times(recording)
+        check_times(recording)
         segment = from_recording_clock(recording, i, *spikes_of(vector, index), rate)
         seconds = shift_of(whole) + shift_of(sorting.segments[index])
         segments.append(later(segment, seconds) if abs(seconds) > 0.5 / rate else segment)
@@ -153,14 +154,31 @@ def is_in_order(spikes: np.ndarray) -> bool:
 
 def from_mapped(sorting: Any) -> Session:
     """A saved folder whose spikes stay there: windows are read from it when they are needed."""
-    index = sorting.spikes["segment_index"]
-    ends = np.searchsorted(index, np.arange(1, sorting.get_num_segments())).tolist()
+    starts = [segment._t_start or 0.0 for segment in sorting.segments]
+    segments = mapped_segments(sorting.spikes, starts, sorting.get_sampling_frequency())
+    return Session(np.asarray(sorting.unit_ids), segments, properties=of_sorting(sorting))
+
+
+def mapped_segments(spikes: np.memmap, starts: Sequence[float], rate: float) -> tuple[Segment, ...]:
+    """Segments of spikes in a file, which start at these seconds."""
+    ends = np.searchsorted(spikes["segment_index"], np.arange(1, len(starts))).tolist()
     segments = []
-    for segment, first, past in zip(sorting.segments, [0, *ends], [*ends, len(index)], strict=True):
-        t_start = segment._t_start or 0.0
-        stored = stored_segment(Path(sorting.spikes.filename), first, past, sorting.get_sampling_frequency(), t_start)
+    for t_start, first, past in zip(starts, [0, *ends], [*ends, len(spikes)], strict=True):
+        stored = stored_segment(Path(str(spikes.filename)), first, past, rate, t_start)
         segments.append(replace(stored, clock="native") if t_start else stored)
-    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+    return tuple(segments)
+
+
+def from_saved(
+    spikes: np.memmap, unit_ids: np.ndarray, n_segments: int, rate: float, properties: dict[str, np.ndarray]
+) -> Session:
+    """A spike vector in a file, as SpikeInterface saved it: the clock is not saved with it."""
+    if is_in_order(spikes):
+        return Session(unit_ids, mapped_segments(spikes, [0.0] * n_segments, rate), properties=properties)
+    vector = in_order_of_segments(np.asarray(spikes))
+    parts = [spikes_of(vector, index) for index in range(n_segments)]
+    segments = tuple(make_segment(frames / rate, units, None, "frames") for frames, units in parts)
+    return Session(unit_ids, segments, properties=properties)
 
 
 def from_selection(sorting: Any) -> Session:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .epochs_in import tidy
 from .recognition import is_a
+from .saved_folders import from_folder
 from .seconds import as_seconds, in_seconds
 from .session import Session, from_trains, make_segment
 from .spikeinterface_in import from_analyzer, from_spikeinterface
@@ -23,7 +24,7 @@ from .stored_spikes import is_stored
 from .unit_properties import of_nwb_units, of_table
 
 ACCEPTED = (
-    "a SpikeInterface sorting or SortingAnalyzer, the folder it was saved in, neo SpikeTrains, Segment or Block, an "
+    "a SpikeInterface sorting, the folder it was saved in, a SortingAnalyzer, neo SpikeTrains, Segment or Block, an "
     "NWB Units table or NWBFile, a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
 )
 
@@ -89,6 +90,9 @@ def from_dict(trains: Mapping[Any, Any]) -> Session:
     """``{unit_id: spike times in seconds}``; times with quantities are rescaled."""
     arrays = []
     for unit, train in trains.items():
+        if isinstance(train, (Mapping, Session)) or is_a(train, "spikeinterface", "BaseSorting", "SortingAnalyzer"):
+            raise TypeError(f"a dict is one session, {{unit_id: spike times}}, and under {unit!r} there is a sorting: "
+                            "give several sessions as a list, and their names as session_id=")  # fmt: skip
         seconds = as_seconds(train)
         if seconds.ndim != 1:
             raise ValueError(f"spike times of unit {unit!r} must be one-dimensional, got shape {seconds.shape}")
@@ -185,15 +189,3 @@ def nwb_unit_ids(units: Any) -> np.ndarray:
         if len(set(names.tolist())) == len(names):
             return names
     return np.asarray(units.id[:])
-
-
-def from_folder(folder: Path) -> Session:
-    """A folder that SpikeInterface saved; one of ``numpy_folder`` format, its default, stays on disk."""
-    from spikeinterface.core import NumpyFolderSorting, load
-
-    if not folder.is_dir():
-        why = "is a file: open it with a SpikeInterface extractor or pynwb" if folder.exists() else "does not exist"
-        raise ValueError(f"{str(folder)!r} {why}; a path is that of a folder in which SpikeInterface saved a sorting")
-    if (folder / "numpysorting_info.json").is_file():
-        return from_spikeinterface(NumpyFolderSorting(folder, mmap_mode="r"))
-    return as_session(load(folder))

@@ -11,7 +11,12 @@ from spikeinterface.core import (
     NumpySorting,
     aggregate_units,
     append_recordings,
+    concatenate_recordings,
+    concatenate_sortings,
     create_sorting_analyzer,
+    generate_recording,
+    load,
+    load_sorting_analyzer,
     select_segment_sorting,
     split_sorting,
 )
@@ -217,3 +222,57 @@ def test_a_clock_that_was_lost_two_steps_ago_is_told_of(shifted):
     once = aggregate_units([shifted])
     with pytest.warns(UserWarning, match="does not hand on the clock"):
         as_session(aggregate_units([once]))
+
+
+@pytest.mark.parametrize("how", ["analyzer", "units of an analyzer", "registered", "slice as behaviour"])
+def test_a_time_vector_that_was_kept_as_json_is_read(tmp_path, how):
+    recording = generate_recording(num_channels=2, durations=[4.0], sampling_frequency=FS)
+    recording = recording.save(folder=tmp_path / "recording", progress_bar=False)
+    times = START + np.arange(4000) / FS * 1.001
+    recording.set_times(times, with_warning=False)
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    if "analyzer" in how:
+        create_sorting_analyzer(sorting, recording, format="binary_folder", folder=tmp_path / "analyzer", sparse=False)
+        analyzer = load_sorting_analyzer(tmp_path / "analyzer")
+        session = as_session(analyzer.select_units(["a"]) if "units" in how else analyzer)
+    else:
+        reloaded = load(recording.to_dict(recursive=True))
+        reloaded.segments[0]._time_vector = times.tolist()  # as from a file
+        if "behaviour" in how:
+            (signal,) = as_signals(reloaded.frame_slice(500, 1500))
+            np.testing.assert_array_equal(signal.times, times[500:1500])
+            return
+        sorting.register_recording(reloaded)
+        session = as_session(sorting)
+    assert session.segments[0].clock == "recording"
+    np.testing.assert_array_equal(session.segments[0].spike_times[-1], times[1999])
+
+
+@pytest.mark.parametrize(("start", "told"), [(0.0, False), (7.0, True)])
+def test_a_concatenated_recording_that_has_lost_its_clocks_is_told_of(start, told):
+    recordings = [generate_recording(num_channels=2, durations=[4.0], sampling_frequency=FS) for _ in range(2)]
+    sortings = [NumpySorting.from_unit_dict(FRAMES, FS) for _ in range(2)]
+    for recording, sorting in zip(recordings, sortings, strict=True):
+        if start:
+            recording.shift_times(start)
+        sorting.register_recording(recording)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        session = as_session(concatenate_sortings(sortings))
+    assert session.segments[0].spike_times[-1] == pytest.approx(4.0 + 1.999)
+    assert any("concatenated counts time from its own start" in str(warning.message) for warning in warned) == told
+
+
+@pytest.mark.parametrize("how", ["parts that go on in each other", "meant"])
+def test_a_concatenated_recording_that_loses_no_clock_is_no_matter(how):
+    whole = generate_recording(num_channels=2, durations=[4.0], sampling_frequency=FS)
+    if how == "meant":
+        whole.shift_times(START)
+    recording = concatenate_recordings([whole.frame_slice(0, 1500), whole.frame_slice(1500, 4000)])
+    if how == "meant":
+        recording.shift_times(0)
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    sorting.register_recording(recording)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert as_session(sorting).segments[0].spike_times[-1] == pytest.approx(1.999)
