@@ -24,6 +24,7 @@ from .identification import TABLES, frozen_core, identification
 from .learned import Learned
 from .network import POYO, NetworkConfig
 from .readout import Readout
+from .same_session import check_same
 from .samples import seconds_covered
 from .training_data import TrainingData
 from .training_job import Job, training_job
@@ -80,7 +81,7 @@ def learn_more(
     if not set(examples.names.values()) <= set(learned.vocabulary.sessions):
         return add_sessions(decoder, learned, examples, how)
     for position, name in examples.names.items():
-        learned.vocabulary.check(examples.X.sessions[position], name)
+        check_same(examples.X.sessions[position], name, learned.vocabulary.sessions[name])
     return go_on(decoder, learned, examples)
 
 

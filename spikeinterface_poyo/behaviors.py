@@ -12,9 +12,11 @@ from .label_readout import CategoricalReadout
 from .readout import Readout, names_of
 from .readouts import KINDS, CircularReadout
 from .samples import SpikeSamples
-from .signals import TargetInfo
+from .signals import UNNAMED, TargetInfo
 from .warning import warn
 from .windows import BehaviorColumns
+
+OTHER_SCALE = 5.0  # times the standard deviation that sessions share, or a fifth of it: hardly the same behaviour
 
 
 def places(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
@@ -29,7 +31,7 @@ def places(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo
 def places_by_name(
     infos: Sequence[TargetInfo], width: int, known: Sequence[str]
 ) -> Iterator[tuple[str, tuple[TargetInfo, slice]]]:
-    """`places` by the ``known`` name of the behaviour; a single one needs no name where a single one is known.
+    """`places` by the ``known`` name of the behaviour; one without a name is the only one that is known.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def places_by_name(
         For a name that is not known.
     """
     for info, place in places(infos, width):
-        name = known[0] if len(known) == len(infos) == 1 else info.name
+        name = known[0] if len(known) == len(infos) == 1 and info.name == UNNAMED else info.name
         if name not in known:
             raise ValueError(f"behaviour {name!r} is not known of this session; the decoder reads out {list(known)}")
         yield name, (info, place)
@@ -155,6 +157,24 @@ def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None
     if strange:
         raise ValueError(f"class_weight= has the labels {strange}, which are not among those to learn: "
                          f"{sorted(labels, key=str)}")  # fmt: skip
+
+
+def warn_of_other_scale(standardised: np.ndarray, behavior: str, session: str, alone: bool) -> None:
+    """Tell of numbers of one session, (n, n_outputs), that do not fit the scale and origin that sessions share.
+
+    Those that vary far less than others' count for nothing in the loss; ``alone`` they may.
+    """
+    for column in standardised.T:
+        known = column[~np.isnan(column)]
+        if len(known) == 0:
+            continue
+        spread, centre = float(known.std()), float(known.mean())
+        is_little = not alone and spread < 1 / OTHER_SCALE and np.ptp(known) > 0
+        if is_little or max(spread, abs(centre)) > OTHER_SCALE:
+            warn(f"behaviour {behavior!r} of session {session!r} has a standard deviation of {spread:.2g} and a mean "
+                 f"of {centre:.2g} on the scale that sessions share, 1 and 0 for all together: where scales or origins "
+                 "differ, give units of measure, or each a behavior_name= of its own")  # fmt: skip
+            return
 
 
 def n_columns(readouts: Iterable[Readout]) -> int:

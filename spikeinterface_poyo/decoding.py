@@ -17,6 +17,7 @@ from .learned import Learned
 from .network import POYO, WindowBatch
 from .prediction import Read, predict_block
 from .readout import Readout
+from .same_session import check_same
 from .samples import SpikeSamples
 from .session import Session
 from .targets import Targets, as_given, users_targets
@@ -180,7 +181,7 @@ def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -
 def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> None:
     """Compare the sessions that samples use with what was seen at fit."""
     for position, _ in X.by_session():
-        vocabulary.check(X.sessions[position], names[position])
+        check_same(X.sessions[position], names[position], vocabulary.sessions[names[position]])
 
 
 def to_average(readouts: Sequence[Readout]) -> Read:

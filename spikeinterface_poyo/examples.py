@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .behaviors import behaviors_of, n_columns, placed
+from .behaviors import behaviors_of, n_columns, placed, warn_of_other_scale
 from .door import check_sample_weight
 from .network import NetworkConfig
 from .readout import Readout
@@ -73,11 +73,20 @@ class Examples:
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name)
 
     def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
-        """The same, standardised and laid out for training."""
+        """The same, standardised and laid out for training.
+
+        Warns
+        -----
+        UserWarning
+            Where the scale of a readout does not fit a session.
+        """
         y = vocabulary.in_units(self.X, self.y, self.names)
         readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
         targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
         for position, mine in self.X.by_session():
             for readout, outputs, columns in placed(readouts[position]):
                 targets[mine, columns] = readout.encode(y[mine, outputs])
+                if readout.kind == "continuous":
+                    counts = targets[mine[self.weight[mine] > 0], columns]
+                    warn_of_other_scale(counts, readout.name, self.names[position], alone=len(self.names) == 1)
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,12 @@ BIN_PHASE = 1 / np.pi
 
 
 def merge_spikes(
-    segment: Segment, bin_size: float, latest: bool = False, start: float = -np.inf, stop: float = np.inf
+    segment: Segment,
+    bin_size: float,
+    latest: bool = False,
+    start: float = -np.inf,
+    stop: float = np.inf,
+    cuts: Sequence[float] | np.ndarray = (),
 ) -> Segment:
     """Segment with at most one entry a unit and bin; unless ``latest``, a spike alone in its bin keeps its exact time.
 
@@ -30,10 +35,12 @@ def merge_spikes(
         rather than at its spikes' mean time.
     start, stop : float
         Seconds; spikes outside [start, stop) are left out.
+    cuts : array_like
+        Ascending seconds; spikes before one and those from it on do not become one token.
     """
     (first,), (past,) = segment.span(np.array([start]), np.array([stop]))
     tokens = [(np.empty(0), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32))]
-    tokens += [merged(*some, bin_size, latest) for some in in_whole_bins(segment, first, past, bin_size)]
+    tokens += [merged(*some, bin_size, latest, cuts) for some in in_whole_bins(segment, first, past, bin_size)]
     times, units, weights = (np.concatenate(column) for column in zip(*tokens, strict=True))
     return replace(segment, spike_times=times, unit_index=units, weights=weights)
 
@@ -60,10 +67,17 @@ def in_whole_bins(
 
 
 def merged(
-    times: np.ndarray, units: np.ndarray, weights: np.ndarray, bins: np.ndarray, bin_size: float, latest: bool
+    times: np.ndarray,
+    units: np.ndarray,
+    weights: np.ndarray,
+    bins: np.ndarray,
+    bin_size: float,
+    latest: bool,
+    cuts: Sequence[float] | np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times (s), unit indices and weights of the tokens of spikes, in order of time, then unit."""
-    key = (bins - bins[0]) * (int(units.max()) + 1) + units
+    place = bins - bins[0] + np.searchsorted(cuts, times, side="right")  # both ascend: their sum tells both
+    key = place * (int(units.max()) + 1) + units
     _, token, size = np.unique(key, return_inverse=True, return_counts=True)
     total = np.bincount(token, weights)
     when = np.empty(len(size))

@@ -14,6 +14,8 @@ import numpy as np
 from .session import Session
 from .signals import TargetInfo
 
+SHOWN = 3  # sessions at most that `repr` tells apart
+
 
 class SpikeSamples:
     """Lazy, indexable samples of one or more sessions; the ``X`` of `POYODecoder`.
@@ -123,7 +125,8 @@ class SpikeSamples:
         return self.__dict__ | {"sessions": sessions}
 
     def __repr__(self) -> str:
-        spikes = ", ".join(repr(session) for session in self.sessions)
+        used = self.used_sessions()
+        spikes = ", ".join(map(repr, used)) if len(used) <= SHOWN else f"{len(used)} sessions"
         return f"SpikeSamples({len(self)} samples of {spikes})"
 
     def by_session(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -153,6 +156,14 @@ def stretches(times: np.ndarray) -> np.ndarray:
     """Stretch number of each of the ascending ``times``; a gap of 3 median intervals, or 1 s if longer, begins one."""
     limit = max(3 * sample_interval(times), 1.0)
     return np.concatenate([[0], np.cumsum(np.diff(times) > limit)]).astype(np.int64)
+
+
+def readable(times: np.ndarray, window_length: float) -> np.ndarray:
+    """Seconds between which each stretch of ascending ``times`` reads spikes in training, shape (n_stretches, 2)."""
+    number = stretches(times)
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    last = np.append(first[1:], len(times)) - 1
+    return np.column_stack([times[first] - window_length / 2, times[last] + window_length / 2])
 
 
 def seconds_covered(times: np.ndarray) -> float:

@@ -55,7 +55,8 @@ class TrainingData:
         for position, segment, order in X.blocks():
             kept = order[teaches[order]]
             if len(kept):
-                blocks.append(known.block(X.sessions[position], segment, names[position], config, X.times[kept]))
+                session, times = X.sessions[position], X.times[kept]
+                blocks.append(known.block(session, segment, names[position], config, times, to_learn=True))
                 orders.append(kept)
         return cls(
             equal_shares(blocks, [targets[order] for order in orders]),

@@ -14,11 +14,11 @@ from .merging import merge_spikes
 from .network import NetworkConfig
 from .readout import Readout
 from .readouts import readout_from_json
-from .samples import SpikeSamples, seconds_covered
+from .same_session import check_places
+from .samples import SpikeSamples, readable, seconds_covered
 from .session import Session
 from .signals import UNNAMED
 from .units import units_that_fire, without_units
-from .warning import warn
 from .windows import Block
 
 REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
@@ -217,6 +217,8 @@ class Vocabulary:
         ValueError
             Where some are known and some are not.
         """
+        if numbered:
+            check_places(X.sessions, self.sessions)
         names: dict[int, str] = {}
         taken = self.sessions.keys() | {session.session_id for session in X.sessions}
         free = (name for k in itertools.count() if (name := f"session_{k}") not in taken)
@@ -248,6 +250,7 @@ class Vocabulary:
         if is_unnamed:
             raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}. "
                              "Samples get their names in align")  # fmt: skip
+        check_places(sessions, self.sessions)
         names = {position: sessions[position].name(position) for position in used}
         unknown = sorted(set(names.values()) - set(self.sessions))
         if unknown:
@@ -255,10 +258,19 @@ class Vocabulary:
                              "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
         return names
 
-    def block(self, session: Session, segment: int, name: str, config: NetworkConfig, times: np.ndarray) -> Block:
+    def block(
+        self,
+        session: Session,
+        segment: int,
+        name: str,
+        config: NetworkConfig,
+        times: np.ndarray,
+        to_learn: bool = False,
+    ) -> Block:
         """A segment of a known session, to be read around ``times``, with the rows of its units.
 
-        Where the network wants spikes merged, they are, as far as windows around these samples reach.
+        Where the network wants spikes merged, they are, as far as windows around these samples reach; ``to_learn``
+        from them, spikes that windows may read are not merged with such as are masked.
         """
         known = self.sessions[name]
         row = known.unit_rows
@@ -269,47 +281,10 @@ class Vocabulary:
         if config.token_bin:
             reach = 2 * config.window_length
             first, last = times.min() - reach, times.max() + reach
-            spikes = merge_spikes(spikes, config.token_bin, config.causal, first, last)
+            cuts = np.unique(readable(times, config.window_length)) if to_learn else ()
+            spikes = merge_spikes(spikes, config.token_bin, config.causal, first, last, cuts)
         columns, behaviors = asked_for(self.readouts_of(name))
         return Block(spikes, rows[rows > 0], known.session_row, columns, behaviors)
-
-    def check(self, session: Session, name: str) -> None:
-        """Compare a session given for prediction with what was seen at fit.
-
-        Raises
-        ------
-        ValueError
-            Where it has units that were not there at fit.
-
-        Warns
-        -----
-        UserWarning
-            Where units are missing, or the sorting has lost the recording whose clock it was fitted on.
-        """
-        known = self.sessions[name]
-        if session.isolated_rows != known.isolated_rows:
-            was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
-            raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
-        all_known = [*known.unit_names, *known.silent_units]
-        unknown = sorted(set(session.unit_names).difference(all_known))
-        if unknown:
-            raise ValueError(
-                f"session {name!r} has units {unknown} that were not there at fit (known: {all_known}). Leave them "
-                "out, for instance with sorting.select_units(...), or learn them with partial_fit under a new "
-                "session_id"
-            )
-        missing = sorted(set(known.unit_names) - set(session.unit_names))
-        if len(missing) == len(known.unit_names):
-            raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
-        if missing:
-            warn(f"session {name!r} lacks units {missing} that were there at fit; going on without them")
-        lost = {"recording", "native"}.intersection(known.clocks)
-        if lost and any(segment.clock == "frames" for segment in session.segments):
-            clock = "the clock of a recording" if "recording" in lost else "a clock of its own"
-            warn(
-                f"at fit, session {name!r} was on {clock}; this sorting has none, so its spike times are sample index "
-                "/ sampling rate and may be shifted. sorting.register_recording(recording) restores the clock",
-            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

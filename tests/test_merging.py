@@ -6,6 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,10 @@ def segment(times, units, weights=None) -> Segment:
     times = np.asarray(times, dtype=np.float64)
     weights = None if weights is None else np.asarray(weights, dtype=np.float32)
     return Segment(times, np.asarray(units, dtype=np.int32), 0.0, 100.0, weights)
+
+
+def columns(spikes: Segment) -> tuple[np.ndarray, ...]:
+    return spikes.spike_times, spikes.unit_index, spikes.weights
 
 
 @st.composite
@@ -102,3 +107,40 @@ def test_only_spikes_that_windows_reach_are_merged(simulate, small_decoder):
     assert 10.0 < block.segment.spike_times[0] < 10.3
     assert 19.7 < block.segment.spike_times[-1] < 20.0
     np.testing.assert_allclose(decoder.predict(some), decoder.predict(X)[np.abs(X.times - 15) < 1], atol=1e-5)
+
+
+def test_merged_weights_are_single():
+    spikes = Segment(np.array([0.0, 0.01, 0.5]), np.zeros(3, np.int32), 0.0, 1.0)
+    merged = merge_spikes(spikes, 0.1)
+    assert merged.weights.dtype == np.float32
+
+
+@given(segments(), st.lists(st.floats(-5, 5), min_size=1, max_size=4, unique=True), st.booleans())
+def test_a_token_holds_spikes_of_one_side_of_a_cut(spikes, cuts, latest):
+    cuts = np.sort(cuts)
+    merged = merge_spikes(spikes, 1.0, latest, cuts=cuts)
+    sides = np.searchsorted(cuts, spikes.spike_times, side="right")
+    by_side = [merge_spikes(segment(spikes.spike_times[sides == side], spikes.unit_index[sides == side],
+                                    None if spikes.weights is None else spikes.weights[sides == side]), 1.0, latest)
+               for side in np.unique(sides)]  # fmt: skip
+    apart = sorted((t, u, w) for part in by_side for t, u, w in zip(*columns(part), strict=True))
+    found = sorted(zip(*columns(merged), strict=True))
+    np.testing.assert_allclose(found, apart, rtol=0, atol=1e-9)
+
+
+def test_training_does_not_know_of_merged_spikes_more_than_half_a_window_beyond_a_stretch(simulate, small_decoder):
+    session = simulate(duration=30.0)
+    X, y = align(session.spikes, session.behavior)
+    mine = (X.times >= 5) & (X.times <= 20.03)
+    last = X.times[mine].max() + 0.5  # the window lasts 1 s
+    end = max(times[-1] for times in session.spikes.values())
+    moved = {unit: np.sort(np.where(times >= last, last + end - times, times))
+             for unit, times in session.spikes.items()}  # fmt: skip
+    other, _ = align(moved, session.behavior)
+    fits = []
+    for samples in (X, other):
+        with mock.patch("spikeinterface_poyo.defaults.choose_token_bin", return_value=0.1):
+            fits.append(small_decoder().fit(samples[mine], y[mine]))
+    assert fits[0].network_.config.token_bin == 0.1
+    for one, another in zip(*(decoder.network_.parameters() for decoder in fits), strict=True):
+        assert torch.equal(one, another)
