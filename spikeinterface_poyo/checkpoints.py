@@ -21,8 +21,9 @@ from torch import Tensor
 from .replacing import replace_file
 from .training_state import TrainingRecord, TrainingState
 from .warning import warn
+from .weights import digest_of
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2: with a digest
 CHECKPOINT_SECONDS = 60.0  # between checkpoints
 
 
@@ -125,12 +126,14 @@ class Checkpoint:
             "state": facts,
         }
         present = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        checkpoint = json.dumps(contents | {"digest": digest_of(contents, present)})
         try:
-            replace_file(self.file, to_safetensors(present, metadata={"checkpoint": json.dumps(contents)}))
+            replace_file(self.file, to_safetensors(present, metadata={"checkpoint": checkpoint}))
         except OSError as error:
             problem = f"no checkpoint could be written to {self.file}: {error}"
             if self.last_write is None:
-                raise OSError(f"{problem}. Nothing was trained; give checkpoint= another place or None") from error
+                raise OSError(f"{problem}. Nothing was trained. Make room there, or give checkpoint= another place (to "
+                              "go on, move there what is here), or None") from error  # fmt: skip
             warn(f"{problem}. Training goes on; the former checkpoint stays")
         self.last_write = time.monotonic()
 
@@ -147,6 +150,8 @@ def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
             # Copies, so that nothing is read from the file after it was replaced, nor lies where sums round otherwise.
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
         version, theirs, ended = contents["format_version"], contents["fingerprint"], contents["ended"]
+        if version > 1 and contents.pop("digest") != digest_of(contents, tensors):
+            raise ValueError("its contents are not those that were saved (their digest differs)")
         saved = Saved(tensors, contents["state"], [TrainingRecord(**record) for record in contents["records"]])
     except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise damaged(file, error) from error

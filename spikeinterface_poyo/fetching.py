@@ -7,30 +7,35 @@ next attempt goes on from.
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import re
-import sys
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import NoReturn
 from urllib.error import HTTPError
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 from urllib.request import Request, urlopen
 
-import safetensors
 from filelock import FileLock
 from tqdm.auto import tqdm
 
 from . import __version__, hub, registry
+from .cache import (
+    BLOCK,
+    CACHE_VARIABLE,
+    SUFFIXES,
+    cache_folder,
+    cached_name,
+    is_good,
+    make_writable,
+    sha256_of,
+    verify_format,
+)
 from .registry import PretrainedEntry
-from .torch_file import verify_archive
 from .warning import warn
 
-CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
-SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # by which the loader knows the format
 TIMEOUT = 30.0  # s without a byte from the server
-BLOCK = 1 << 18  # bytes read at once
 SAFE = "%/:?#[]@!$&'()*+,;=~"  # what quoting leaves as it is in an address: it may be quoted already
 
 _warned: set[str] = set()  # names of the entries whose unknowns this process has told
@@ -68,6 +73,9 @@ def locate(source: str | os.PathLike[str]) -> Path:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"pretrained must be a string or a path; got {type(source).__name__}: {source!r}")
     if os.path.exists(source):
+        if os.path.isfile(source) and not os.fspath(source).lower().endswith(SUFFIXES):
+            raise ValueError(f"{os.fspath(source)!r} is no file of weights: those end in {', '.join(SUFFIXES)}; of a "
+                             "saved decoder give the folder")  # fmt: skip
         return Path(source)
     if not isinstance(source, str):
         raise FileNotFoundError(f"there is no file or folder {os.fspath(source)!r}")
@@ -118,7 +126,13 @@ def from_address(address: str) -> Path:
     make_writable(final.parent)
     with FileLock(f"{final}.lock"):
         if not is_good(final, sha256):  # another process may have downloaded it meanwhile
-            download(url, final, sha256)
+            try:
+                download(url, final, sha256)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise OSError(f"no room in {final.parent} for what {shown(url)} gives; make some, or set the "
+                              f"environment variable {CACHE_VARIABLE} to another folder") from error  # fmt: skip
     return final
 
 
@@ -149,57 +163,6 @@ def shown(url: SplitResult) -> str:
     return f"{url.scheme}://{host}{url.path}"
 
 
-def cache_folder() -> Path:
-    """Folder of downloaded weights: ``SPIKEINTERFACE_POYO_CACHE``, or one in the platform's folder for caches."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "spikeinterface_poyo"
-
-
-def cached_name(url: SplitResult) -> str:
-    """Name in the cache: unique to the address, and the file's own name with its suffix."""
-    name = re.sub(r"[^\w.-]", "_", unquote(url.path).rpartition("/")[2], flags=re.ASCII)
-    return f"{hashlib.sha256(url.geturl().encode()).hexdigest()[:16]}-{name[-80:]}"
-
-
-def make_writable(folder: Path) -> None:
-    """Make the cache folder.
-
-    Raises
-    ------
-    OSError
-        Where it cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        raise OSError(f"downloads are kept in {folder}, which cannot be written to; "
-                      f"set the environment variable {CACHE_VARIABLE} to a folder that can")  # fmt: skip
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def is_good(file: Path, sha256: str | None) -> bool:
-    """Whether the file is there, with that hash if one is given."""
-    return file.is_file() and sha256 in (None, sha256_of(file))
-
-
 def download(url: SplitResult, final: Path, sha256: str | None) -> None:
     """Download to a ``.part`` file, or go on with it; give it its name when it is whole and its hash is right."""
     part = Path(f"{final}.part")
@@ -223,18 +186,6 @@ def download(url: SplitResult, final: Path, sha256: str | None) -> None:
         raise ValueError(f"what {shown(url)} gives is not kept: {error}") from error
     os.replace(part, final)
     discard(part)
-
-
-def verify_format(file: Path, suffix: str) -> None:
-    """Raise ValueError unless a file is whole and of the format that ``suffix`` stands for."""
-    if suffix != ".safetensors":
-        verify_archive(file)
-        return
-    try:
-        with safetensors.safe_open(file, framework="pt"):
-            pass
-    except safetensors.SafetensorError as error:
-        raise ValueError(f"expected a safetensors file, found something else or part of one ({error})") from error
 
 
 def respond(url: SplitResult, part: Path) -> HTTPResponse:

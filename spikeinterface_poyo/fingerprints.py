@@ -50,6 +50,9 @@ def plain(value: Any) -> str:
         return f"RandomState {hashlib.sha256(np.asarray(key).tobytes()).hexdigest()[:DIGITS]} {rest}"
     if isinstance(value, (int, float, np.number)):  # 1 is 1.0, and False is 0
         return repr(float(value))
+    if isinstance(value, Mapping):  # of labels to weights, in any order
+        labels = {label.item() if isinstance(label, np.generic) else label: weight for label, weight in value.items()}
+        return str(sorted((repr(label), plain(weight)) for label, weight in labels.items()))
     return str(value)
 
 

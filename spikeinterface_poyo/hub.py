@@ -35,7 +35,7 @@ def hub_library(purpose: str) -> ModuleType:
     try:
         import huggingface_hub.errors
     except ImportError as error:
-        raise ImportError(f"{purpose} takes huggingface_hub: pip install spikeinterface_poyo[hub]") from error
+        raise ImportError(f"{purpose} takes huggingface_hub: pip install 'spikeinterface_poyo[hub]'") from error
     return huggingface_hub
 
 

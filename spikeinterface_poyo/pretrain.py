@@ -6,8 +6,9 @@
 SESSIONS has a folder for each session, called by its id. In it are ``sorting``, a folder that SpikeInterface saved
 (``sorting.save(folder=...)``), and one file of behaviour, called by the behaviour's name, such as ``velocity.npz``: an
 archive of times (s), values, units and names, or an NWB file with one time series. Spikes stay on disk. OUT gets what
-``save_pretrained`` writes, once training has ended: where it was stopped, the same call goes on with it. Options are
-the parameters of ``POYODecoder``.
+``save_pretrained`` writes, once training has ended, and ``training.safetensors``: where training was stopped the same
+call goes on with it, and where it has ended nothing is trained again. Options are the parameters of ``POYODecoder``,
+but for ``checkpoint``.
 """
 
 from __future__ import annotations
@@ -25,27 +26,41 @@ from .distributed import team
 from .door import check_parameters
 from .estimator import POYODecoder
 from .signals import Signal
+from .warning import warn
 
-CHECKPOINT = "training.safetensors"  # in OUT, until training has ended
+CHECKPOINT = "training.safetensors"  # in OUT; that of training which has ended is read, not trained again
 GIVEN = {"checkpoint"}  # parameters that are no options
 OTHER_DEFAULTS = {"random_state": 0, "verbose": True}
 
 
-def read_sessions(folder: Path) -> dict[str, tuple[Path, Signal, str]]:
-    """Folder of the sorting, behaviour and its name, by session id.
+def read_sessions(folder: Path, out: Path | None = None) -> dict[str, tuple[Path, Signal, str]]:
+    """Folder of the sorting, behaviour and its name, by session id; ``out`` may lie among them.
 
     Raises
     ------
     ValueError
         Where there is no session, or one has no or several behaviours.
+
+    Warns
+    -----
+    UserWarning
+        Of folders that are left out, since they hold no sorting.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder; give that of the sessions")
     sessions = {}
-    for sorting in sorted(folder.glob("*/sorting")):
-        files = [file for suffix in ("npz", "nwb") for file in sorted(sorting.parent.glob(f"*.{suffix}"))]
+    for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if out is not None and out.exists() and place.samefile(out):
+            continue
+        sorting = place / "sorting"
+        if not sorting.is_dir():
+            warn(f"{place} is left out: no folder in it is called sorting")
+            continue
+        files = [file for suffix in ("npz", "nwb") for file in sorted(place.glob(f"*.{suffix}"))]
         if len(files) != 1:
-            raise ValueError(f"{sorting.parent} must hold one behaviour, a .npz or an NWB file; it holds "
+            raise ValueError(f"{place} must hold one behaviour, a .npz or an NWB file; it holds "
                              f"{[file.name for file in files]}")  # fmt: skip
-        sessions[sorting.parent.name] = sorting, read_behavior(files[0]), files[0].stem
+        sessions[place.name] = sorting, read_behavior(files[0]), files[0].stem
     if not sessions:
         raise ValueError(f"{folder} holds no session: no folder in it has a sorting")
     return sessions
@@ -54,7 +69,7 @@ def read_sessions(folder: Path) -> dict[str, tuple[Path, Signal, str]]:
 def pretrain(sessions: Path, out: Path, **parameters: Any) -> None:
     """Train on the sessions of a folder and save the decoder in another; under torchrun with all its processes."""
     with team() as present:
-        read = read_sessions(sessions)
+        read = read_sessions(sessions, out)
         sortings, behaviors, behavior_names = map(list, zip(*read.values(), strict=True))
         decoder = POYODecoder(**parameters, checkpoint=out / CHECKPOINT)
         decoder.fit(sortings, behaviors, session_id=list(read), behavior_name=behavior_names)
@@ -62,7 +77,6 @@ def pretrain(sessions: Path, out: Path, **parameters: Any) -> None:
             raise KeyboardInterrupt
         if present.leads:
             decoder.save_pretrained(out)
-            (out / CHECKPOINT).unlink()
 
 
 def value(text: str) -> Any:
@@ -75,7 +89,9 @@ def value(text: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("sessions", type=Path)
     parser.add_argument("out", type=Path)
     for name, parameter in inspect.signature(POYODecoder).parameters.items():

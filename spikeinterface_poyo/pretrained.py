@@ -89,6 +89,8 @@ class PretrainedMixin:
         ------
         NotFittedError
             Before `fit`.
+        ValueError
+            Where ``folder`` is a file.
         OSError
             Where it cannot be written.
         """
@@ -117,10 +119,12 @@ class PretrainedMixin:
         ------
         FileNotFoundError
             Where there is nothing of that name.
-        ValueError
-            For files that are damaged, or that would have to be unpickled.
+        ValueError, TypeError
+            For files that are damaged or of another kind, or that would have to be unpickled; for what is no source.
         ConnectionError
             Where they cannot be downloaded.
+        ImportError
+            For a model hub's ``owner/name`` without huggingface_hub.
         """
         path = locate(source)
         if is_torch_file(path):
@@ -140,14 +144,18 @@ class PretrainedMixin:
         Parameters
         ----------
         path : str or path
-            File to write.
+            File to write, ``.ckpt``, ``.pt`` or ``.pth``.
 
         Raises
         ------
         ValueError
-            For a causal decoder, which torch_brain cannot run.
+            For a causal decoder, which torch_brain cannot run, or another suffix than a checkpoint has.
+        NotFittedError
+            Before `fit`.
         """
         check_is_fitted(self, "network_")
+        if not os.fspath(path).endswith(TORCH_SUFFIXES):
+            raise ValueError(f"a checkpoint's name ends in {', '.join(TORCH_SUFFIXES)}; got {os.fspath(path)!r}")
         network, known = self.network_, self.sessions_.sessions
         units = {name: [f"{name}/{unit}" for unit in session.unit_names] for name, session in known.items()}
         write_checkpoint(Path(path), network.config, network.state_dict(), units)
@@ -168,7 +176,13 @@ class PretrainedMixin:
         Returns
         -------
         str
-            The card: sessions, units, hours, behaviours, network, metrics and licences, "unknown" where not given.
+            The card: sessions, units, labelled time, behaviours, network, metrics and licences; "not given" where they
+            were not.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
         """
         check_is_fitted(self, "network_")
         n_parameters = sum(parameter.numel() for parameter in self.network_.parameters())
@@ -186,7 +200,7 @@ class PretrainedMixin:
         private: bool = False,
         token: str | None = None,
     ) -> str:
-        """Upload to the Hugging Face hub, with a model card; needs ``pip install spikeinterface_poyo[hub]``.
+        """Upload to the Hugging Face hub, with a model card; needs ``pip install 'spikeinterface_poyo[hub]'``.
 
         Names of sessions and units, and the parameters, become as visible as the repository is.
 
@@ -207,6 +221,15 @@ class PretrainedMixin:
         -------
         str
             Address of the repository.
+
+        Raises
+        ------
+        ValueError
+            For a name that is none of a repository.
+        NotFittedError
+            Before `fit`.
+        ImportError
+            Without huggingface_hub.
         """
         check_is_fitted(self, "network_")
         with tempfile.TemporaryDirectory() as folder:

@@ -88,8 +88,8 @@ def duration(model: Mapping[str, Any], name: str, given: float | None) -> float:
 def probability(model: Mapping[str, Any], name: str, default: float) -> float:
     """A dropout that the hyper-parameters state, else the default."""
     value = model.get(name, default)
-    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ValueError(f"expected {name} to be a probability, found {value!r}")
+    if not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ValueError(f"expected {name} to be a probability below 1, found {value!r}")
     return float(value)
 
 

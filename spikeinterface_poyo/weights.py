@@ -31,24 +31,29 @@ from .replacing import is_abandoned, replace_file
 from .training_state import TrainingRecord
 from .vocabulary import Vocabulary
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6  # 6: the digest is in the description, so that a decoder has the same bytes whenever it is saved
 DESCRIPTION = "decoder.json"
 ATTEMPTS = 3  # to read two files that belong together
 WEIGHTS = f"model-{12 * '[0-9a-f]'}.safetensors"  # twelve digits of a hash
 
 
+class NewerFormatError(ValueError):
+    """For a file that a later version of this package wrote."""
+
+
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
     """Write a fitted decoder. An older one in ``folder`` stays whole until the new one is complete."""
     target = Path(folder)
+    if target.is_file():
+        raise ValueError(f"{str(target)!r} is a file; give the folder to save the decoder in")
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
-    text = json.dumps(describe(decoder), indent=1, default=plain_number)
-    digest = digest_of(json.loads(text), state)
-    contents = to_safetensors(state, metadata={"description": text, "digest": digest})
+    description = json.loads(json.dumps(describe(decoder), default=plain_number))
+    description["digest"] = digest_of(description, state)
+    contents = to_safetensors(state, metadata={"description": json.dumps(description, indent=1)})
     name = f"model-{hashlib.sha256(contents).hexdigest()[:12]}.safetensors"
-    named = json.loads(text) | {"weights": name, "digest": digest}
     older = weights_file(target)
     replace_file(target / name, contents)
-    replace_file(target / DESCRIPTION, json.dumps(named, indent=1).encode())
+    replace_file(target / DESCRIPTION, json.dumps(description | {"weights": name}, indent=1).encode())
     for file in target.glob(WEIGHTS):
         if file.name != name and (file == older or is_abandoned(file)):
             file.unlink(missing_ok=True)
@@ -135,10 +140,10 @@ def described(source: Path) -> tuple[dict[str, Any], Path, str | None]:
     try:
         description, file, digest = read_description(source)
         newer = description["format_version"] > FORMAT_VERSION
-    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise damaged(source, error) from error
     if newer:
-        raise ValueError(f"{source} has format version {description['format_version']}; this version of "
+        raise NewerFormatError(f"{source} has format version {description['format_version']}; this version of "
                          f"spikeinterface_poyo reads up to {FORMAT_VERSION}: upgrade it")  # fmt: skip
     return description, file, digest
 
@@ -153,7 +158,8 @@ def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:
         metadata = opened.metadata() or {}
     if "description" not in metadata:
         raise ValueError("the file does not say what its weights are; expected one that save_pretrained wrote")
-    return json.loads(metadata["description"]), source, metadata["digest"]
+    description = json.loads(metadata["description"])
+    return description, source, description.pop("digest", metadata.get("digest"))  # until version 5 beside it
 
 
 def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
@@ -177,10 +183,15 @@ def with_pairs_of_class_weight(description: dict[str, Any]) -> dict[str, Any]:
     parameters = dict(description["parameters"])
     if isinstance(parameters.get("class_weight"), dict):
         readouts = description["vocabulary"]["readouts"].values()
-        labels = {str(label): label for readout in readouts for label in readout.get("classes", ())}
+        labels = {as_key(label): label for readout in readouts for label in readout.get("classes", ())}
         given = parameters["class_weight"].items()
         parameters["class_weight"] = [[labels.get(label, label), weight] for label, weight in given]
     return description | {"parameters": parameters}
+
+
+def as_key(label: Any) -> str:
+    """A label as JSON writes it where it is a key."""
+    return label if isinstance(label, str) else json.dumps(label)
 
 
 def with_named_behavior(description: dict[str, Any]) -> dict[str, Any]:

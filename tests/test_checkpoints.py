@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from safetensors.torch import save_file
 
 from spikeinterface_poyo import POYODecoder, checkpoints, training
+from spikeinterface_poyo.fingerprints import plain
 from spikeinterface_poyo.replacing import replace_file
+from spikeinterface_poyo.weights import digest_of
 
 
 class Died(BaseException):
@@ -216,7 +221,7 @@ def test_a_checkpoint_of_another_version_is_refused_and_stays(session, small_dec
         small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
     die_at(None)
     monkeypatch.setattr(checkpoints, "FORMAT_VERSION", checkpoints.FORMAT_VERSION + 1)
-    with pytest.raises(ValueError, match=r"it differs in format_version \(1 there, 2 here\)\. Give"):
+    with pytest.raises(ValueError, match=r"it differs in format_version \(2 there, 3 here\)\. Give"):
         small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
     assert file.exists()
 
@@ -379,3 +384,53 @@ def test_a_fit_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path)
     command = [sys.executable, "-c", KILLED, str(tmp_path / "state")]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.stdout.split() == ["True", "True"], ended.stderr
+
+
+def test_a_session_that_is_called_as_the_bases_is_another_fit(session, small_decoder, base, tmp_path):
+    def fitted(checkpoint, **name):
+        return small_decoder(pretrained=base, checkpoint=checkpoint).fit(session.spikes, session.behavior, **name)
+
+    fitted(tmp_path / "state")
+    assert_same(fitted(tmp_path / "state", session_id="session_0"), fitted(None, session_id="session_0"))
+
+
+def test_ctrl_c_in_unit_identification_ends_the_fit(session, small_decoder, base, monkeypatch):
+    real, steps = training.training_step, []
+
+    def interrupt(*args):
+        steps.append(0)
+        if len(steps) > 3:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(training, "training_step", interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        decoder = small_decoder(pretrained=base).fit(session.spikes, session.behavior)
+    assert len(steps) == 4
+    assert decoder.interrupted_
+
+
+@pytest.mark.parametrize(("changed", "why"), [("value", "ValueError: .*digest differs"), ("shape", "RuntimeError")])
+def test_a_checkpoint_with_other_weights_is_refused(session, small_decoder, die_at, tmp_path, changed, why):
+    die_at(5)
+    with pytest.raises(Died):
+        small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
+    die_at(None)
+    with safetensors.safe_open(tmp_path / "state", "pt") as opened:
+        tensors, metadata = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118
+    if changed == "value":
+        tensors["network.0"][0, 0] += 1e-3
+    else:
+        tensors["network.0"] = tensors["network.0"][:, :-1].contiguous()
+        contents = json.loads(metadata["checkpoint"])
+        del contents["digest"]
+        metadata = {"checkpoint": json.dumps(contents | {"digest": digest_of(contents, tensors)})}
+    save_file(tensors, tmp_path / "state", metadata=metadata)
+    with pytest.raises(ValueError, match=rf"training cannot go on from .*state: {why}"):
+        small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
+
+
+def test_weights_of_classes_are_the_same_in_any_order_and_type():
+    same = [{0: 1.0, 1: 9.0}, {1: 9, 0: 1}, {np.int64(0): np.float32(1.0), np.int64(1): 9.0}]
+    assert len({plain(weights) for weights in same}) == 1
+    assert plain({0: 9.0, 1: 1.0}) != plain(same[0]) != plain({"0": 1.0, "1": 9.0})

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ import train_together
 from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import POYODecoder, distributed, training, weights
+from spikeinterface_poyo import training_job as module
+from spikeinterface_poyo.checkpoints import Checkpoint
 from spikeinterface_poyo.distributed import ALONE, Team, present_team, team
 from spikeinterface_poyo.dropout import dropout, seeded_by_window
 from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
@@ -54,7 +57,11 @@ def test_two_processes_train_as_one_does(sessions, tmp_path):
     for mine, other in zip(*(decoder.network_.parameters() for decoder in decoders), strict=True):
         assert torch.equal(mine, other)
     assert set(decoders[0].sessions_.sessions) == {"monday", "tuesday"}
-    assert not (one / CHECKPOINT).exists()
+    for out in (one, two):  # the same command trains nothing again, and saves the same
+        assert (out / CHECKPOINT).exists()
+    ended_losses = (one / "losses.npy").read_bytes()
+    train_together.train(sessions, one)
+    assert (one / "losses.npy").read_bytes() == ended_losses
 
 
 @pytest.mark.usefixtures("short_stages")
@@ -104,7 +111,25 @@ def test_options_are_written_as_in_json_or_in_python(sessions, tmp_path, monkeyp
     assert len(given) == 2
 
 
+def test_an_option_is_written_out(sessions, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main([str(sessions), str(tmp_path), "--learning-rate", "1"])
+    assert "unrecognized arguments: --learning-rate" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_sorting_is_left_out_and_told_of(sessions, tmp_path):
+    (tmp_path / "tuesday").symlink_to(sessions / "tuesday")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "out").mkdir()
+    with pytest.warns(UserWarning, match=r"notes is left out: no folder in it is called sorting") as warned:
+        assert list(read_sessions(tmp_path, tmp_path / "out")) == ["tuesday"]
+    assert len(warned) == 1
+
+
 def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):
+    with pytest.raises(ValueError, match="is no folder"):
+        read_sessions(tmp_path / "typo")
     with pytest.raises(ValueError, match="holds no session"):
         read_sessions(tmp_path)
     (tmp_path / "monday").mkdir()
@@ -192,3 +217,45 @@ def test_after_a_team_a_process_is_alone_again(monkeypatch, ends):
     except ZeroDivisionError:
         pass
     assert present_team() is ALONE
+
+
+def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
+    made = []
+
+    class Recorded(Checkpoint):
+        def __init__(self, file, fingerprint, writes=True):
+            made.append(writes)
+            super().__init__(file, fingerprint, writes)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(module, "Checkpoint", Recorded)
+    monkeypatch.setattr(module, "fingerprint", lambda *_: {})
+    monkeypatch.setattr(Team, "check_same", lambda *_: None)
+    decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
+    examples = SimpleNamespace(X=None, y=None, weight=None, names=None)
+    for rank in range(2):
+        monkeypatch.setattr(distributed, "_present", Team(rank, 2))
+        with module.training_job(decoder, examples, "from scratch"):
+            pass
+    assert made == [True, False]
+
+
+def test_processes_that_differ_in_a_number_are_refused(monkeypatch):
+    def reduce(there):
+        def all_reduce(tensor, how):
+            other = torch.tensor([there, -there])
+            tensor.copy_(
+                torch.maximum(tensor, other) if how == distributed.dist.ReduceOp.MAX else torch.minimum(tensor, other)
+            )
+
+        return all_reduce
+
+    for there in (7, 3, 5):
+        monkeypatch.setattr(distributed.dist, "all_reduce", reduce(there))
+        if there == 5:
+            Team(0, 2).check_same(5, "the step")
+        else:
+            with pytest.raises(ValueError, match=rf"differ in the step: {min(5, there)} to {max(5, there)}"):
+                Team(0, 2).check_same(5, "the step")

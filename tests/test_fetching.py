@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import threading
@@ -13,14 +15,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
-from spikeinterface_poyo import fetching, hub, registry
-from spikeinterface_poyo.fetching import locate
+from spikeinterface_poyo import fetching, hub, registry, weights
+from spikeinterface_poyo.fetching import cached_name, locate
 
 
 def archive(n_bytes: int) -> bytes:
@@ -277,11 +280,46 @@ def test_a_file_of_safetensors(served):
     assert file.read_bytes() == served.content
 
 
-def test_a_copy_that_was_altered_is_downloaded_again_where_a_hash_is_given(served):
+@pytest.mark.parametrize("fragment", ["", f"#sha256={SHA256}"])
+def test_a_copy_that_was_damaged_is_downloaded_again(served, fragment):
     file = locate(served.address)
     file.write_bytes(CONTENT[:-1])
-    assert locate(f"{served.address}#sha256={SHA256}") == file
+    assert locate(served.address + fragment) == file
     assert file.read_bytes() == CONTENT
+
+
+def test_a_decoder_is_compared_with_its_digest(served, cache, simulate, small_decoder, tmp_path, monkeypatch):
+    session = simulate(duration=20.0)
+    decoder = small_decoder().fit(session.spikes, session.behavior)
+    decoder.save_pretrained(tmp_path / "decoder")
+    content = next((tmp_path / "decoder").glob("*.safetensors")).read_bytes()
+    address = served.address.replace(".ckpt", ".safetensors")
+    served.content = content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+    with pytest.raises(ValueError, match=r"gives is not kept: .*digest differs"):
+        locate(address)
+    assert loadable(cache) == parts(cache) == []
+    served.content = content
+    file = locate(address)
+    with monkeypatch.context() as older:
+        older.setattr(weights, "FORMAT_VERSION", weights.FORMAT_VERSION - 1)
+        assert locate(address) == file  # which the loader will say is of a later version
+    file.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    assert locate(address).read_bytes() == content
+
+
+def test_a_full_disk_names_the_cache(served, cache, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=rf"no room in {cache} .* {fetching.CACHE_VARIABLE}"):
+        locate(served.address)
+
+
+def test_a_file_of_another_kind_is_not_taken_for_weights(tmp_path):
+    (tmp_path / "decoder.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"is no file of weights.*of a saved decoder give the folder"):
+        locate(tmp_path / "decoder.json")
 
 
 @pytest.mark.parametrize(
@@ -578,3 +616,9 @@ def test_weights_that_come_with_the_package(enter):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert locate("tiny").is_file()
+
+
+def test_a_long_name_fits_a_file_system():
+    name = cached_name(urlsplit(f"https://host/{300 * 'x'}.ckpt"))
+    assert len(name.encode()) + len(".part.validator") <= 255
+    assert name.endswith("x.ckpt")

@@ -190,7 +190,7 @@ def test_revisions():
 def test_without_the_library_it_says_what_to_install(monkeypatch, folder):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for tried in (lambda: locate("owner/name"), lambda: hub.push(folder, "owner/name")):
-        with pytest.raises(ImportError, match=r"pip install spikeinterface_poyo\[hub\]"):
+        with pytest.raises(ImportError, match=r"pip install 'spikeinterface_poyo\[hub\]'"):
             tried()
 
 

@@ -95,20 +95,23 @@ class TestOurFiles:
         with pytest.raises(ValueError, match="expected one that save_pretrained wrote"):
             POYODecoder.from_pretrained(tmp_path / "other.safetensors")
 
-    def test_format_version_4_still_loads(self, session, small_decoder, tmp_path):
+    @pytest.mark.parametrize("kind", [int, bool])
+    def test_format_version_4_still_loads(self, session, small_decoder, tmp_path, kind):
         """In version 4 labels that were keys of class_weight were text."""
         labels = (session.values[:, 0] > 0).astype(int)
         X, y = align(session.spikes, (session.times, labels))
-        parameters = small_decoder(class_weight={0: 1.0, 1: 9.0}).get_params()
-        fitted = POYOClassifier(**parameters).fit(X, y.astype(int)).calibrate(X, y.astype(int), cv="prefit")
+        weight = {kind(0): 1.0, kind(1): 9.0}
+        parameters = small_decoder(class_weight=weight).get_params()
+        fitted = POYOClassifier(**parameters).fit(X, y.astype(kind)).calibrate(X, y.astype(kind), cv="prefit")
         fitted.save_pretrained(tmp_path)
         description, state = weights.read(tmp_path)
-        description["parameters"]["class_weight"] = {"0": 1.0, "1": 9.0}
+        description["parameters"]["class_weight"] = json.loads(json.dumps(weight))
         description["format_version"] = 4
         digest, file = weights.digest_of(description, state), weights.weights_file(tmp_path).name
         (tmp_path / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
         loaded = POYOClassifier.from_pretrained(tmp_path, device="cpu")
-        assert loaded.class_weight == {0: 1.0, 1: 9.0}
+        assert loaded.class_weight == weight
+        assert [type(label) for label in loaded.class_weight] == [kind, kind]
         assert loaded.calibration_ == fitted.calibration_
 
     def test_format_version_2_still_loads(self, folder, fitted, session):

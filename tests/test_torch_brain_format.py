@@ -531,7 +531,7 @@ def test_frequencies_that_are_not_log_spaced_are_refused(tmp_path):
         ({"latent_step": 0.3}, "4 steps in torch_brain and 3 here"),
         ({"sequence_length": "1.0"}, "sequence_length to be a number of seconds, found '1.0'"),
         ({"latent_step": 0.0}, "latent_step to be a number of seconds"),
-        ({"lin_dropout": 3}, "lin_dropout to be a probability, found 3"),
+        ({"lin_dropout": 3}, "lin_dropout to be a probability below 1, found 3"),
     ],
 )
 def test_hyper_parameters_that_contradict_the_weights_are_refused(state, tmp_path, model, reason):
@@ -626,3 +626,17 @@ def test_what_is_written_shares_no_memory_with_the_network(ours):
     before = ours.state["readout.bias"].clone()
     content["state_dict"]["readout.bias"].zero_()
     assert torch.equal(ours.state["readout.bias"], before)
+
+
+def test_a_full_disk_leaves_the_older_checkpoint_of_torch_brain(tmp_path, monkeypatch):
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(b"older")
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        write_checkpoint(path, CONFIG, POYO(CONFIG, 6, 3).state_dict(), SESSIONS)
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]

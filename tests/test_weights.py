@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.exceptions import NotFittedError
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, weights
@@ -307,3 +308,44 @@ def test_a_description_cannot_name_weights_outside_its_folder(folder):
         (folder / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": name}))
         with pytest.raises(FileNotFoundError, match="it lacks"):
             POYODecoder.from_pretrained(folder)
+
+
+def test_no_place_of_the_users_machine_is_saved():
+    parameters = weights.plain_parameters(POYODecoder(pretrained="/home/me/base", checkpoint="/home/me/state"))
+    assert (parameters["pretrained"], parameters["checkpoint"]) == (None, None)
+
+
+def test_a_decoder_that_was_interrupted_is_still_when_loaded(simulate, small_decoder, brief_training, tmp_path):
+    made = simulate(duration=20.0)
+    decoder = small_decoder(early_stopping=False).fit(made.spikes, made.behavior)
+    decoder.interrupted_ = True
+    decoder.save_pretrained(tmp_path)
+    assert POYODecoder.from_pretrained(tmp_path, device="cpu").interrupted_ is True
+
+
+def test_version_1_tells_of_an_interrupt():
+    target = {"mean": [0.0], "scale": [1.0], "units": None, "names": None, "one_dimensional": True}
+    training = {"loss_curve_": [1.0], "validation_scores_": None, "interrupted_": True}
+    new = weights.with_named_behavior({"target": target, "sessions": {}, "training": training})
+    assert new["training"] == {"losses": [1.0], "scores": [], "interrupted": True}
+
+
+def test_a_decoder_has_the_same_bytes_whenever_it_is_saved(fitted, tmp_path):
+    for i in range(4):
+        fitted.save_pretrained(tmp_path / str(i))
+    assert len({file.name for file in tmp_path.glob("*/*.safetensors")}) == 1
+    assert len({file.read_bytes() for file in tmp_path.glob("*/*.safetensors")}) == 1
+
+
+def test_a_file_of_version_5_has_its_digest_beside_the_description(fitted, tmp_path):
+    fitted.save_pretrained(tmp_path)
+    description, state = weights.read(tmp_path)
+    description["format_version"] = 5
+    for digest, good in ((weights.digest_of(description, state), True), ("0", False)):
+        metadata = {"description": json.dumps(description), "digest": digest}
+        save_file(state, tmp_path / "five.safetensors", metadata=metadata)
+        if good:
+            POYODecoder.from_pretrained(tmp_path / "five.safetensors", device="cpu")
+        else:
+            with pytest.raises(ValueError, match="digest differs"):
+                POYODecoder.from_pretrained(tmp_path / "five.safetensors")
