@@ -13,11 +13,12 @@ from . import adaptation, door
 from .alignment import as_sessions, is_one_sorting
 from .calibration import Calibration
 from .callbacks import CallbackSupportMixin, watch_fit, with_callbacks
-from .counts import features_as_before_on_failure, forget_features, rows_as_samples
+from .counts import check_plain, features_as_before_on_failure, forget_features, rows_as_samples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
 from .examples import Examples
 from .latents import LatentsMixin
 from .learned import Learned, keep, record_of
+from .neo_decoding import NeoMixin
 from .pretrained import PretrainedMixin, load_pretrained
 from .readout import Readout
 from .runtime import find_device
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):
+class BasePOYO(PretrainedMixin, LatentsMixin, NeoMixin, UncertaintyMixin, CallbackSupportMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
     def __init__(
@@ -125,8 +126,12 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
 
         Raises
         ------
-        ValueError
-            For input that cannot be trained on, before any training: see the message.
+        ValueError, TypeError
+            For input or parameters that cannot be trained with, before any training: see the message.
+        FileNotFoundError, ConnectionError
+            Where ``pretrained`` weights are not there.
+        OSError
+            Where no ``checkpoint`` can be written.
 
         Warns
         -----
@@ -251,7 +256,15 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         Raises
         ------
         ValueError
-            For an unknown session or units that were not there at fit.
+            For an unknown session or units that were not there at fit, behaviour without a regular interval where
+            ``times`` are omitted, and times far from the recording.
+        NotFittedError
+            Before `fit`.
+
+        Warns
+        -----
+        UserWarning
+            Where units of the fit are missing, a clock is not that of the fit, or times lie outside the recording.
         """
         return self._answer(predict_targets, X, times, session_id)
 
@@ -322,11 +335,12 @@ class BasePOYO(PretrainedMixin, LatentsMixin, UncertaintyMixin, CallbackSupportM
         if not (door.is_array(X) or isinstance(X, SpikeSamples)):
             return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
         if times is not None or session_id is not None:
-            raise ValueError("SpikeSamples have their own times and sessions, and arrays of counts have none; times= "
-                             "and session_id= are for sortings")  # fmt: skip
+            raise ValueError("SpikeSamples have their own times and sessions, named in align(..., session_id=), and "
+                             "arrays of counts have none; times= and session_id= are for sortings")  # fmt: skip
         return X
 
     def _rows(self, X: Any, reset: bool) -> SpikeSamples:
+        check_plain(X)
         counts = validate_data(self, X, reset=reset, dtype=np.float64)
         return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
 

@@ -69,10 +69,20 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
     def from_pretrained(cls, source: str | PathLike[str], device: str = "auto") -> Self:
         """As `POYODecoder.from_pretrained`.
 
+        Parameters
+        ----------
+        source, device
+            As there.
+
+        Returns
+        -------
+        Self
+            A fitted classifier.
+
         Raises
         ------
         ValueError
-            For weights that know no labels.
+            For weights that know no labels; else as there.
         """
         classifier = super().from_pretrained(source, device)
         if not classifier._label_readouts():
@@ -139,7 +149,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         return self._answer(how, X, times, session_id)
 
     def predict_log_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
-        """Logarithm of `predict_proba`."""
+        """Logarithm of `predict_proba`; parameters, shape and errors are as there."""
         return np.log(self.predict_proba(X, times, session_id=session_id))
 
     def _label_readouts(self) -> list[CategoricalReadout]:

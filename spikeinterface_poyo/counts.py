@@ -15,6 +15,8 @@ from .seconds import as_seconds
 from .session import Segment, Session
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
+COUNTED = ("dimensionless", "ct")  # units of a number of spikes, as quantities writes them
+MOST = float(np.finfo(np.float32).max)
 ROW_SPACING = 1000.0  # seconds between rows, so that no window holds two
 FEATURES = ("n_features_in_", "feature_names_in_")  # scikit-learn's attributes of a fit on rows
 
@@ -37,10 +39,15 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     unit_ids : sequence, optional
         Ids of the units. Where omitted, the columns of a pandas or pynapple table, else 0, 1, ...
 
+    Returns
+    -------
+    Session
+        To be given where a sorting is.
+
     Raises
     ------
     ValueError
-        Where counts are negative or not finite, or the shapes do not fit together.
+        Where counts are negative, not finite, masked, or rates with a unit, or the shapes do not fit together.
 
     Examples
     --------
@@ -50,9 +57,12 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     """
     if unit_ids is None and (is_a(counts, "pandas", "DataFrame") or is_a(counts, "pynapple", "TsdFrame")):
         unit_ids = counts.columns
-    counts = np.asarray(counts.toarray() if issparse(counts) else counts, dtype=np.float64)
+    counts = plain_counts(counts)
     times = as_seconds(times)
-    bin_size = float(as_seconds(bin_size))
+    width = as_seconds(bin_size)
+    if width.size != 1:
+        raise ValueError(f"bin_size must be one number of seconds, got an array of shape {width.shape}")
+    bin_size = width.item()
     if counts.ndim != 2 or times.shape != counts.shape[:1]:
         raise ValueError(f"counts and times must have shapes (n_bins, n_units) and (n_bins,); got {counts.shape} and "
                          f"{times.shape}")  # fmt: skip
@@ -69,19 +79,51 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     return Session(ids, (weighted_segment(counts[order], times[order], extent),))
 
 
+def plain_counts(counts: Any) -> np.ndarray:
+    """Counts as float64.
+
+    Raises
+    ------
+    ValueError
+        Where they are not real, else as of `check_plain`.
+    """
+    check_plain(counts)
+    array = np.asarray(counts.toarray() if issparse(counts) else counts)
+    if array.dtype.kind == "c":
+        raise ValueError("counts must be real numbers, got complex ones")
+    return array.astype(np.float64)
+
+
+def check_plain(counts: Any) -> None:
+    """Refuse what NumPy would take for other counts.
+
+    Raises
+    ------
+    ValueError
+        Where they have a unit of measure, as rates do, or some are masked.
+    """
+    if is_a(counts, "quantities", "Quantity") and counts.dimensionality.string not in COUNTED:
+        raise ValueError(f"counts are in {counts.dimensionality.string!r}; give plain numbers of spikes in each bin, "
+                         "which for rates is (rates * bin_size).simplified.magnitude")  # fmt: skip
+    if np.ma.is_masked(counts):
+        raise ValueError("counts must be known; some are masked: leave those bins out")
+
+
 def check_counts(counts: np.ndarray) -> None:
-    """Counts are finite and not negative."""
+    """Counts are finite, in the network's float32 too, and not negative."""
     if not np.isfinite(counts).all():
         raise ValueError("counts must be finite; Input contains NaN or infinity")
     if (counts < 0).any():
         raise ValueError(f"Negative values in data: counts must be zero or more, the smallest is {counts.min()}")
+    if (counts > MOST).any():
+        raise ValueError(f"counts must be at most {MOST:.2g}, the largest is {counts.max()}")
 
 
 def weighted_segment(counts: np.ndarray, times: np.ndarray, extent: tuple[float, float]) -> Segment:
     """One entry a bin and unit with a count above zero; ``times`` ascend."""
-    row, unit = np.nonzero(counts)
-    weights = counts[row, unit].astype(np.float32)
-    return Segment(times[row], unit.astype(np.int32), float(extent[0]), float(extent[1]), weights)
+    weights = counts.astype(np.float32)
+    row, unit = np.nonzero(weights)
+    return Segment(times[row], unit.astype(np.int32), float(extent[0]), float(extent[1]), weights[row, unit])
 
 
 def rows_as_samples(X: np.ndarray, unit_ids: Sequence[Any] | None = None) -> SpikeSamples:

@@ -11,11 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from . import door
 from .base import BasePOYO
-from .decoding import predict_samples
-from .neo_out import to_neo
-from .samples import SpikeSamples
 from .uncertainty import predict_interval, predict_std
 
 
@@ -26,17 +22,19 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     ----------
     pretrained : str, path or None, default: None
         Weights to start from: what `save_pretrained` wrote (folder or its ``.safetensors`` file), a torch_brain
-        checkpoint (``.ckpt``, ``.pt``), an ``http(s)://`` address with an optional ``#sha256=...``, a name from
-        `list_pretrained`, or a model hub's ``owner/name``. The network's shape is then theirs. None: from scratch.
+        checkpoint (``.ckpt``, ``.pt``, ``.pth``), an ``http(s)://`` address with an optional ``#sha256=...``, a name
+        from `list_pretrained`, or a model hub's ``owner/name`` or ``owner/name@revision``. The network's shape is then
+        theirs. None: from scratch.
     window_length : float or "auto", default: "auto"
-        Seconds of spikes that the network reads at once. "auto" takes longer windows for lower firing rates.
+        Seconds of spikes that the network reads at once. "auto" takes 2 to 4, longer windows for lower firing rates,
+        and at least 3 for more than 1,000 spikes a second.
     causal : bool, default: False
         Read no spike later than the sample that is decoded.
-    dim, depth, dim_head, cross_heads, self_heads : int
+    dim, depth, dim_head, cross_heads, self_heads : int, default: 64, 2, 32, 2, 4
         Width of the network, its layers of self-attention, the width of an attention head (a multiple of 4), and the
         heads of cross- and of self-attention.
-    num_latents_per_step, n_latent_steps : int
-        Latents at each of the steps that a window is divided into.
+    num_latents_per_step, n_latent_steps : int, default: 8, 8
+        Latents at each of the steps that a window is divided into, and these steps.
     dropout : float, default: 0.1
         Share of residual activations dropped in training.
     unit_dropout : float or "auto", default: "auto"
@@ -66,7 +64,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     n_iter_no_change : int, default: 8
         Iterations of worse validation scores after which training stops.
     device : str, default: "auto"
-        "auto" is CUDA, else MPS, else the CPU.
+        A device of torch, such as "cpu" or "cuda:1". "auto" is CUDA, else MPS where torch has complex numbers there,
+        else the CPU.
     random_state : int, RandomState or None, default: None
         Two fits with one integer are the same bit for bit on one kind of device. NumPy's and
         torch's global generators are left alone.
@@ -136,9 +135,15 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For an unknown session or units that were not there at fit.
+            For an unknown session or units that were not there at fit, behaviour without a regular interval where
+            ``times`` are omitted, and times far from the recording.
         NotFittedError
-            For a standard deviation before `calibrate`.
+            Before `fit`; for a standard deviation before `calibrate`.
+
+        Warns
+        -----
+        UserWarning
+            Where units of the fit are missing, a clock is not that of the fit, or times lie outside the recording.
         """
         if not return_std:
             return super().predict(X, times, session_id=session_id)
@@ -165,8 +170,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            For a coverage out of range, an unknown session or units that were not there at fit.
+        ValueError, TypeError
+            For a coverage out of range or that is no number; else as in `predict`.
         NotFittedError
             Before `calibrate`.
 
@@ -184,34 +189,6 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         check_scalar(coverage, "coverage", Real, min_val=0, max_val=1, include_boundaries="neither")
         how = partial(predict_interval, calibration=self.calibration_, coverage=float(coverage))
         return self._answer(how, X, times, session_id)
-
-    def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
-        """`predict`, as neo objects that carry the target's unit of measure and channel names.
-
-        Parameters
-        ----------
-        X, times, session_id
-            As in `predict`; ``X`` has times.
-
-        Returns
-        -------
-        neo.AnalogSignal, neo.IrregularlySampledSignal, or list of them
-            Regular without ``times``, irregular with; a list where there are several segments. Labels are a
-            ``neo.Event``. Behaviours that came by name are in a dict.
-
-        Raises
-        ------
-        ValueError
-            For an array of counts, whose rows have no times; else as in `predict`.
-        """
-        samples = self._enter_for_prediction(X, times, session_id)
-        if door.is_array(X):
-            raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "
-                             "from_counts(counts, times, bin_size) makes a session that decode takes")  # fmt: skip
-        names = self._names(samples)
-        values = predict_samples(self._learned(), samples, names)
-        on_grid = times is None and not isinstance(X, SpikeSamples)
-        return to_neo(samples, values, self.sessions_, names, on_grid)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

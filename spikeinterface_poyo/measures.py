@@ -16,6 +16,8 @@ NO_MEASURE = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary u
 # What quantities raises for units that it does not know, or cannot convert.
 UNKNOWN_UNIT = (ValueError, LookupError, SyntaxError)
 
+OFFSET = {"degC", "degF"}  # scales of temperature that begin elsewhere than kelvin's, as quantities writes them
+
 
 def known_unit(unit: str | None, what: str) -> str | None:
     """The unit of measure that a file states, as quantities writes it; None, with a warning, where it is unknown."""
@@ -83,4 +85,7 @@ def rescale(values: np.ndarray, units: str | None, target: str | None, what: str
         factor = float(pq.Quantity(1.0, units).rescale(target).magnitude)
     except UNKNOWN_UNIT:
         raise ValueError(f"{what} is in {units!r}, which cannot be converted to {target!r}") from None
+    if {units, target} & OFFSET:
+        raise ValueError(f"{what} is in {units!r}, and quantities does not know where these scales have "
+                         "their zero: convert the numbers yourself")  # fmt: skip
     return values * factor

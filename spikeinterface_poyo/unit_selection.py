@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
+from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .alignment import as_sessions, is_one_sorting
 from .counts import forget_features, rows_as_samples
 from .door import holds_spikes
+from .recognition import is_a
 from .samples import SpikeSamples
 from .session import Session
 from .unit_properties import query_units
@@ -98,12 +101,24 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         self.query = query
 
     def fit(self, X: Any, y: Any = None) -> SelectUnits:
-        """Choose the units of each session that samples of ``X`` belong to; ``y`` is ignored.
+        """Choose the units of each session that samples of ``X`` belong to.
+
+        Parameters
+        ----------
+        X : SpikeSamples, or array_like of shape (n_samples, n_units)
+            Samples, or counts with a column a unit.
+        y : ignored
+            There for pipelines.
+
+        Returns
+        -------
+        SelectUnits
+            Itself.
 
         Raises
         ------
         TypeError
-            For sortings, which have no samples.
+            For sortings, which have no samples, and a rate that is no number.
         ValueError
             Where an id is unknown, the query names a property that the units do not have, or no unit is left; for a
             rate or a query where units are columns of counts.
@@ -111,18 +126,24 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         if holds_spikes(X) and not isinstance(X, SpikeSamples):
             raise TypeError(f"SelectUnits chooses by the SpikeSamples of align(sorting, behavior), or by counts in an "
                             f"array; got {type(X).__name__}")  # fmt: skip
+        rate: Any = self.min_rate
+        if is_a(rate, "quantities", "Quantity"):
+            rate = rate.rescale("Hz")
+        if isinstance(rate, np.ndarray) and rate.ndim == 0:
+            rate = rate.item()
+        check_scalar(rate, "min_rate", Real, min_val=0)
         X = self._samples_of(X)
+        self._check_ids(X)
         chosen = {}
         for position in np.unique(X.session_index):  # of the others a subset may have lost the spikes
             session, name = X.sessions[position], X.session_name(position)
             keep = self._wanted(session, name)
-            keep &= firing_rates(session) >= self.min_rate
+            keep &= firing_rates(session) >= rate
             if self.query is not None:
                 keep &= query_units(session, self.query, name)
             if not keep.any():
                 raise ValueError(f"{self!r} leaves no unit of session {name!r}")
             chosen[name] = session.unit_ids[keep]
-        self._check_all_found(X)
         self.unit_ids_ = chosen
         return self
 
@@ -182,13 +203,11 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
-        if ids is not None and (isinstance(ids, str) or not isinstance(ids, Iterable)):
-            raise ValueError(f"ids must be a list of unit ids, or a dict of them by session; got {self.ids!r}")
         if ids is None:
             return np.ones(len(session.unit_ids), dtype=bool)
         return np.isin(session.unit_names, [str(unit) for unit in ids])
 
-    def _check_all_found(self, X: SpikeSamples) -> None:
+    def _check_ids(self, X: SpikeSamples) -> None:
         sessions = {X.session_name(position): session for position, session in enumerate(X.sessions)}
         if isinstance(self.ids, dict):
             strangers = sorted(set(self.ids) - set(sessions))
@@ -198,6 +217,8 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         else:
             pairs = [] if self.ids is None else [(self.ids, [u for s in sessions.values() for u in s.unit_names])]
         for ids, known in pairs:
+            if isinstance(ids, str) or not isinstance(ids, Iterable):
+                raise ValueError(f"ids must be a list of unit ids, or a dict of them by session; got {self.ids!r}")
             unknown = sorted({str(unit) for unit in ids} - set(known))
             if unknown:
                 raise ValueError(f"unknown unit ids {unknown}; known are {sorted(set(known))}")

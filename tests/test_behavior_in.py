@@ -210,3 +210,12 @@ def test_a_list_of_quantities_has_one_unit():
 def test_values_that_are_no_real_numbers_are_refused(values):
     with pytest.raises(ValueError, match="real numbers or labels"):
         as_signal(([0.0, 1.0], values))
+
+
+def test_temperatures_are_converted_where_scales_begin_alike():
+    values = np.array([1.0, 2.0])
+    np.testing.assert_allclose(rescale(values, "mK", "K", "temperature"), values / 1000)
+    for one, other in (("degC", "K"), ("K", "degC"), ("degF", "degC")):
+        with pytest.raises(ValueError, match="quantities does not know where these scales have their zero"):
+            rescale(values, one, other, "temperature")
+    assert rescale(values, "degC", "degC", "temperature") is values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import neo
 import numpy as np
 import pytest
 
@@ -136,3 +137,12 @@ def test_a_single_label_is_told_of():
     told = {"name": "lick", "first_column": 0}
     with pytest.warns(UserWarning, match="all labels of 'lick' are 'down': there is nothing to tell apart"):
         CategoricalReadout.of(np.zeros((3, 1)), np.ones(3), TargetInfo(name="lick", classes=("down",)), **told)
+
+
+def test_labels_are_decoded_as_events(classifier, halves, made):
+    (X, y), _ = halves
+    fitted = classifier.fit(X, y)
+    event = fitted.decode(X[:5])
+    assert isinstance(event, neo.Event)
+    np.testing.assert_array_equal(event.labels, fitted.predict(X[:5]).astype(str))
+    np.testing.assert_allclose(event.times.rescale("s").magnitude, X.times[:5])

@@ -96,6 +96,39 @@ def test_shapes_that_do_not_fit_are_refused(counts, times):
         from_counts(counts, times, 0.05)
 
 
+@pytest.mark.parametrize(
+    ("counts", "match"),
+    [
+        (COUNTS * pq.Hz, "counts are in 'Hz'; give plain numbers of spikes"),
+        (np.ma.masked_greater(COUNTS, 1), "some are masked"),
+        (COUNTS * 1j, "real numbers, got complex"),
+        (COUNTS * 1e39, r"at most 3.4e\+38"),
+    ],
+    ids=["rates", "masked", "complex", "large"],
+)
+def test_what_would_be_read_as_other_counts_is_refused(counts, match):
+    with pytest.raises(ValueError, match=match):
+        from_counts(counts, TIMES, 0.05)
+
+
+def test_counts_without_a_dimension_and_tiny_ones_are_read():
+    for unit in (pq.dimensionless, pq.count):
+        session = from_counts(COUNTS * unit, TIMES, 0.05)
+        np.testing.assert_array_equal(table(session), table(from_counts(COUNTS, TIMES, 0.05)))
+    assert len(from_counts(np.full((3, 2), 1e-60), TIMES[:3], 0.05).segments[0].spike_times) == 0  # none in float32
+
+
+@pytest.mark.parametrize("counts", [COUNTS * pq.Hz, np.ma.masked_greater(COUNTS, 1)], ids=["rates", "masked"])
+def test_rows_that_would_be_read_as_other_counts_are_refused(counts, small_decoder):
+    with pytest.raises(ValueError, match=r"counts are in 'Hz'|some are masked"):
+        small_decoder().fit(counts, np.arange(len(counts)))
+
+
+def test_one_bin_size_is_for_all():
+    with pytest.raises(ValueError, match=r"one number of seconds, got an array of shape \(2,\)"):
+        from_counts(COUNTS, TIMES, [0.05, 0.06])
+
+
 @pytest.mark.parametrize("bin_size", [0, -0.05, np.nan, np.inf])
 def test_bin_sizes_that_make_no_sense_are_refused(bin_size):
     with pytest.raises(ValueError, match="bin_size must be a positive number of seconds"):

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import quantities as pq
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
@@ -46,6 +47,21 @@ def test_by_id_takes_the_units_each_session_has(both):
 def test_by_session(both):
     assert kept(both, ids={"one": ["b"], "two": ["d"]}) == [["b"], ["d"]]
     assert kept(both, ids={"two": ["d"]}) == [list(ONE), ["d"]]
+
+
+def test_an_unknown_id_is_named_where_no_unit_is_left_too(one):
+    with pytest.raises(ValueError, match=r"unknown unit ids \['z'\]; known are"):
+        SelectUnits(ids=["z"]).fit(one)
+
+
+@pytest.mark.parametrize("rate", [1.0, np.array(1.0), 1 * pq.Hz, 0.001 * pq.kHz, 1])
+def test_rates_of_any_kind(one, rate):
+    assert kept(one, min_rate=rate) == [["a", "c"]]
+
+
+def test_a_rate_is_a_number(one):
+    with pytest.raises(TypeError, match="min_rate must be an instance of"):
+        SelectUnits(min_rate="1").fit(one)
 
 
 @pytest.mark.parametrize(("min_rate", "names"), [(0.05, ["a", "b", "c"]), (1.0, ["a", "c"]), (5.0, ["a"])])
