@@ -12,6 +12,14 @@ import torch
 from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, adaptation, align, identification, training
+from spikeinterface_poyo.adaptation import graft
+from spikeinterface_poyo.learned import Learned
+from spikeinterface_poyo.network import POYO, NetworkConfig
+from spikeinterface_poyo.readouts import ContinuousReadout
+from spikeinterface_poyo.signals import TargetInfo
+from spikeinterface_poyo.training_state import TrainingSettings
+from spikeinterface_poyo.unit_prior import UnitPrior
+from spikeinterface_poyo.vocabulary import Vocabulary
 
 DURATION = 120.0
 
@@ -304,3 +312,26 @@ def test_an_adapted_network_has_the_decoders_dropout_and_tokens_as_coarse_as_the
         adapted = clone(decoder).set_params(pretrained=tmp_path / name).fit(session.spikes, session.behavior)
         assert adapted.network_.config.token_bin == token_bin
         assert adapted.network_.config.lin_dropout == 0.11
+
+
+def test_a_shared_readout_begins_as_the_base_has_it():
+    config = NetworkConfig(3, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2)
+    known = {
+        name: ContinuousReadout.of(
+            np.zeros((2, n)), np.ones(2), TargetInfo(None, None, name, n), name=name, first_column=first, units=None
+        )
+        for name, n, first in (("a", 1, 0), ("b", 2, 1))
+    }
+    base = Learned(POYO.fresh(config, 3, 2, seed=1), Vocabulary({}, known))
+    new = Vocabulary({}, {"b": replace(known["b"], first_column=0)})
+    network = graft(base, new, {"b": known["b"]}, replace(config, n_outputs=2), None, 2, ())
+    assert torch.equal(network.readout.weight, base.network.readout.weight[1:])
+    assert torch.equal(network.readout.bias, base.network.readout.bias[1:])
+
+
+def test_identification_has_settings_of_its_own():
+    prior = UnitPrior(torch.zeros(4), torch.eye(4))
+    settings = identification.identification(TrainingSettings(9, 70, 8, 8, 4e-3, 0.0, 0.0), prior)
+    assert (settings.learning_rate, settings.unit_prior) == (identification.IDENTIFICATION_RATE, prior)
+    assert settings.n_iterations == 5  # 300 steps, rounded up
+    assert settings.n_steps >= identification.IDENTIFICATION_STEPS

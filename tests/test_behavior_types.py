@@ -16,7 +16,16 @@ from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
 from spikeinterface_poyo.behaviors import n_columns, placed
 from spikeinterface_poyo.decoding import to_average
 from spikeinterface_poyo.label_readout import CategoricalReadout
-from spikeinterface_poyo.losses import LOWEST_LEVEL, NEAR, balance, distance, loss_sums, loss_weights, smoothed
+from spikeinterface_poyo.losses import (
+    LOWEST_LEVEL,
+    NEAR,
+    balance,
+    cross_entropy,
+    distance,
+    loss_sums,
+    loss_weights,
+    smoothed,
+)
 from spikeinterface_poyo.readouts import CircularReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo, with_kinds
 from spikeinterface_poyo.windows import BehaviorColumns
@@ -384,3 +393,15 @@ def test_probabilities_sum_to_one_in_double_precision(classifier, session, sides
 def test_a_behaviour_that_is_learned_by_heart_does_not_drown_the_others():
     torch.testing.assert_close(balance(torch.tensor([0.0, 1.0])), balance(torch.tensor([LOWEST_LEVEL, 1.0])))
     assert torch.isfinite(balance(torch.tensor([0.0, 1.0]))).all()
+
+
+def test_labels_alone_are_not_smoothed():
+    target = torch.eye(3)[None]
+    predicted = torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(0))
+    columns = BehaviorColumns("categorical", 0, 3)
+    (alone,) = loss_sums(predicted, target, torch.ones(1, 3), [(columns, None)])
+    assert alone == pytest.approx(float(cross_entropy(predicted, target).sum()))
+    both = loss_sums(
+        predicted, target, torch.ones(1, 3), [(columns, None), (BehaviorColumns("continuous", 0, 1), None)]
+    )
+    assert both[0] == pytest.approx(float(cross_entropy(predicted, smoothed(target)).sum()))

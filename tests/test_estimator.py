@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, fitting, from_counts
 from spikeinterface_poyo.neo_out import as_neo_signal
+from spikeinterface_poyo.vocabulary import regular_interval
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -727,3 +728,7 @@ def test_binned_counts_with_times_stand_where_a_sorting_stands(session, small_de
     exact = decoder.predict(session.spikes, times=session.times)
     np.testing.assert_allclose(decoder.predict(binned_session, times=session.times), exact, atol=0.25)
     assert decoder.score(binned_session, session.behavior) > 0.7
+
+
+def test_duplicated_times_have_the_interval_of_the_others():
+    assert regular_interval([np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]) == 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
 from spikeinterface_poyo.cross_decoding import check_folds, cross_decode, only_readout
-from spikeinterface_poyo.held_out_windows import Shift, place_windows
+from spikeinterface_poyo.held_out_windows import HeldOutWindows, Shift, answered, place_windows
 from spikeinterface_poyo.importance import N_SHIFTS, shift_p, sign_flip_p, unit_importance
-from spikeinterface_poyo.session import make_segment
+from spikeinterface_poyo.network import NetworkConfig
+from spikeinterface_poyo.session import Segment, make_segment
 from spikeinterface_poyo.units import firing_rates, keep_units
 
 
@@ -169,3 +171,41 @@ def test_tuned_units_are_told_from_untuned_ones(small_decoder):
     null = np.concatenate(p)[~np.concatenate(tuned)]
     low, high = binom.interval(0.95, len(null), 0.05)
     assert low <= (null < 0.05).sum() <= high
+
+
+def test_windows_of_gaps_are_left_out_and_samples_known_in_part_are_not(samples, held_out):
+    X, y = samples
+    y = y.copy()
+    y[130:160] = np.nan
+    y[::2, 0] = np.nan
+    parts = place_windows(held_out.decoders, X, y, held_out.fold, 100)
+    for part in parts:
+        answered = part.query - part.start[:, None]
+        assert answered.min() >= 0.25
+        assert answered.max() < 0.75
+        known = ~np.isnan(part.target)
+        assert (known[..., 1] & ~known[..., 0]).any()
+
+
+def test_a_shift_keeps_the_weight_of_merged_spikes():
+    rng = np.random.default_rng(0)
+    times, unit, weights = (
+        np.sort(rng.uniform(0, 10, 40)),
+        rng.integers(0, 2, 40, dtype=np.int32),
+        rng.integers(1, 5, 40),
+    )
+    part = SimpleNamespace(
+        rows=SimpleNamespace(segment=Segment(times, unit, 0.0, 10.0, weights.astype(np.float32))),
+        part=(2.0, 8.0),
+        window_length=1.0,
+    )
+    moved = HeldOutWindows.shifted(part, 1, 0.5)
+    mine = (unit == 1) & (times >= 2) & (times < 8)
+    expected = sorted(zip((2 + (times[mine] - 2 + 3.0) % 6).tolist(), weights[mine].tolist(), strict=True))
+    np.testing.assert_allclose(list(zip(moved.spike_times, moved.weights, strict=True)), expected)
+
+
+@pytest.mark.parametrize(("causal", "expected"), [(False, (0.5, 1.5)), (True, (1.0, 2.0))])
+def test_windows_answer_where_they_have_most_context(causal, expected):
+    config = NetworkConfig(1, window_length=2.0, causal=causal)
+    assert answered(SimpleNamespace(network_=SimpleNamespace(config=config))) == expected

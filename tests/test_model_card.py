@@ -10,7 +10,10 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
+from spikeinterface_poyo import align
 from spikeinterface_poyo.model_card import CardFacts, CardReadout, CardSession, card_facts, model_card
+from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.vocabulary import Vocabulary
 
 FACTS = CardFacts(
     sessions=[CardSession("monday", 21, 600.0, "velocity"), CardSession("tuesday", 1200, 1800.4, "gaze")],
@@ -119,3 +122,14 @@ def test_facts_of_a_saved_decoder(simulate, small_decoder, tmp_path):
     assert facts.version == version("spikeinterface_poyo")
     assert (facts.n_parameters, facts.licence, facts.data_licence) == (7, "mit", None)
     assert ["monday", str(known.n_units), f"{known.labelled_seconds:,.0f}", readout.name] in rows(model_card(facts))
+
+
+def test_labels_of_all_segments_count(simulate):
+    one = simulate(duration=20.0)
+    segments = Session(
+        np.array(["a"]),
+        tuple(Segment(one.spikes["u0"], np.zeros(len(one.spikes["u0"]), np.int32), 0.0, 20.0) for _ in range(2)),
+    )
+    X, y = align(segments, [one.behavior, one.behavior])
+    vocabulary = Vocabulary.of(X, y[:, None], {0: "session_0"}, {}, False)
+    assert vocabulary.sessions["session_0"].labelled_seconds == pytest.approx(40, abs=0.5)

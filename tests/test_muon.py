@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from spikeinterface_poyo.muon import Muon
+from spikeinterface_poyo.muon import Muon, orthogonalised
 
 
 def test_same_numbers_as_torch():
@@ -23,3 +23,14 @@ def test_same_numbers_as_torch():
     for mine, other in zip(ours, theirs, strict=True):
         assert (mine - other).abs().max() <= 0.02 * (other - 1).abs().max()  # torch works in bfloat16
     assert optimizers[0].state_dict()["state"].keys() == optimizers[1].state_dict()["state"].keys()
+
+
+def test_off_cuda_steps_are_as_exact_as_gradients():
+    x, (a, b, c) = torch.randn(3, 24, 16, generator=torch.Generator().manual_seed(0)), (3.4445, -4.775, 2.0315)
+    left, scale, right = torch.linalg.svd(
+        x.double() / torch.linalg.matrix_norm(x.double(), keepdim=True), full_matrices=False
+    )
+    for _ in range(5):
+        scale = a * scale + b * scale**3 + c * scale**5
+    exact = left @ torch.diag_embed(scale) @ right
+    torch.testing.assert_close(orthogonalised(x, (a, b, c), 5, 1e-7).double(), exact, rtol=0, atol=1e-4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikeinterface_poyo import network as network_module
 from spikeinterface_poyo import parts as parts_module
 from spikeinterface_poyo.losses import Layout, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
@@ -16,7 +17,7 @@ from spikeinterface_poyo.prediction import predict_block
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import Batch, set_gradients, training_losses
 from spikeinterface_poyo.unit_noise import UnitNoise
-from spikeinterface_poyo.windows import N_TOKEN_TYPES, START, BehaviorColumns, Block
+from spikeinterface_poyo.windows import END, N_TOKEN_TYPES, START, BehaviorColumns, Block
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
 N_WINDOWS, N_QUERIES = 20, 5
@@ -130,3 +131,38 @@ def test_a_part_has_only_its_own_units():
     with torch.inference_mode():
         network = make_network()
         torch.testing.assert_close(network(part), network(batch)[:5])
+
+
+def test_each_dropout_is_where_torch_brain_has_it(monkeypatch):
+    config, rates = replace(CONFIG, depth=2, ffn_dropout=0.1, lin_dropout=0.3), []
+    monkeypatch.setattr(network_module, "dropout", lambda x, p, training: rates.append((p, training)) or x)
+    network = make_network(config).train()
+    network(make_batch()[0])
+    assert rates == [(p, True) for p in (0.1, *2 * (0.3, 0.1, 0.3), 0.1)]
+
+
+def test_a_causal_network_reads_all_markers_at_all_times():
+    network, (batch, *_) = make_network(replace(CONFIG, causal=True)), make_batch()
+    token = batch.token.clone()
+    token[:, 1] = END
+    log_weight = batch.token_log_weight.clone()
+    log_weight[:, :2] = 0.0
+    time = batch.token_time.clone()
+    time[:, 0], time[:, 1] = 0.0, CONFIG.window_length
+    log_weight.requires_grad_()
+    first = torch.full_like(batch.query_time, 0.3)  # when one latent step of four is over
+    predicted = network(batch._replace(token=token, token_time=time, token_log_weight=log_weight, query_time=first))
+    (gradient,) = torch.autograd.grad(predicted.sum(), log_weight)
+    assert (gradient[:, 1] != 0).all()
+
+
+def test_a_causal_answer_reads_all_spikes_up_to_the_end_of_the_last_latent_step():
+    network = make_network(replace(CONFIG, causal=True))  # steps of 0.25 s
+    time = torch.tensor([[0.0, *np.arange(0.05, 1.0, 0.1)]], dtype=torch.float32)
+    token = torch.tensor([[1] + 10 * [0]])  # START, then spikes
+    log_weight = torch.zeros_like(time, requires_grad=True)
+    batch = WindowBatch(
+        torch.tensor([1]), token, time, log_weight, torch.tensor([1]), torch.tensor([[0.5]]), torch.tensor([[0, 1]])
+    )
+    (gradient,) = torch.autograd.grad(network(batch).sum(), log_weight)
+    np.testing.assert_array_equal(gradient[0, 1:] != 0, time[0, 1:] <= 0.5)

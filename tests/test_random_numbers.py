@@ -73,3 +73,13 @@ def test_defaults_of_torch_do_not_matter(samples, small_decoder, tmp_path, float
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
     np.testing.assert_array_equal(decoded, small_decoder().fit(*samples).predict(samples[0]))
+
+
+def test_torchs_default_type_is_left_as_it_was(simulate, small_decoder, brief_training):
+    made = simulate(duration=20.0)
+    torch.set_default_dtype(torch.float64)
+    try:
+        small_decoder(early_stopping=False).fit(made.spikes, made.behavior)
+        assert torch.get_default_dtype() is torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.behaviors import make_readouts
+from spikeinterface_poyo.encoding import standardisation
 from spikeinterface_poyo.label_readout import CategoricalReadout
 from spikeinterface_poyo.readouts import CircularReadout, ContinuousReadout, readout_from_json
 from spikeinterface_poyo.signals import TargetInfo
@@ -202,3 +203,24 @@ def test_what_can_be_read_out_under_one_name(info, n_outputs, agrees):
     scale = {"mean": (0.0, 0.0), "scale": (1.0, 1.0)}
     readout = ContinuousReadout(name="velocity", first_column=0, units="cm/s", output_names=("x", "y"), **scale)
     assert (readout.mismatch(info, n_outputs) is None) == agrees
+
+
+def test_targets_are_standardised_by_weighted_samples_and_rounding_is_no_scale():
+    rng = np.random.default_rng(0)
+    weight = np.array([1.0, 2.0, 0.0, 3.0])
+    y = np.column_stack([rng.normal(size=4), np.full(4, 0.1), np.full(4, np.nan)])
+    y[3, 1] = np.nan
+    mean, scale = standardisation(y, weight)
+    known = np.repeat(y[:, 0], weight.astype(int))
+    np.testing.assert_allclose([mean[0], scale[0]], [known.mean(), known.std()])
+    assert mean[1] == pytest.approx(0.1)
+    assert scale[1] == 1.0
+    assert np.isfinite(mean[2])
+    assert scale[2] == 1.0
+
+
+def test_constants_that_rounding_blurs_scale_by_one():
+    y = np.full((1000, 1), 0.1)
+    weight = np.random.default_rng(0).random(1000)
+    _, scale = standardisation(y, weight)
+    assert scale.tolist() == [1.0]

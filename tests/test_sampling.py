@@ -171,3 +171,9 @@ def test_only_given_samples_are_asked_for():
     absolute = (windows.start[:, None] + tokens.token_time)[:, 2:][tokens.token_log_weight[:, 2:] > -np.inf]
     assert not ((absolute > given_times[399] + 1.0 + 1e-6) & (absolute < 40 - 1.0 - 1e-6)).any()
     assert ((absolute > 20) & (absolute < 20.9)).any()  # overhang
+
+
+def test_sessions_in_any_order_are_drawn_by_the_time_they_cover():
+    sampler = WindowSampler([0.1 * np.arange(400), 0.01 * np.arange(2000)], [2, 1], 1.0)  # 40 s, 20 s
+    windows, _ = sampler.draw(5000, 1, np.random.default_rng(0))
+    np.testing.assert_allclose(np.bincount(windows.block) / 5000, [2 / 3, 1 / 3], atol=0.03)

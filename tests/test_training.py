@@ -17,10 +17,21 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
+from spikeinterface_poyo.checkpoints import Checkpoint
 from spikeinterface_poyo.distributed import ALONE
+from spikeinterface_poyo.identification import frozen_core
 from spikeinterface_poyo.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.optimization import WeightAverage, having, learning_rate_factor
+from spikeinterface_poyo.optimization import (
+    BETAS,
+    MUON_RATE,
+    PRIOR_RATE,
+    WeightAverage,
+    having,
+    learning_rate_factor,
+    make_optimizers,
+    scale_learning_rates,
+)
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
@@ -32,7 +43,8 @@ from spikeinterface_poyo.training import (
     training_losses,
     training_step,
 )
-from spikeinterface_poyo.training_state import TrainingState
+from spikeinterface_poyo.training_state import TrainingRecord, TrainingState
+from spikeinterface_poyo.unit_prior import UnitPrior
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
 CONFIG = NetworkConfig(
@@ -388,3 +400,86 @@ def test_weights_that_are_not_finite_are_refused_where_losses_do_not_tell():
     state.network.readout.bias.data[0] = math.inf
     with pytest.raises(ValueError, match="weights are no longer finite; lower learning_rate_init"):
         state.check_finite()
+
+
+def test_a_state_that_is_gone_on_from_knows_its_best_weights_and_its_patience():
+    state, again = (
+        TrainingState(make_network(), replace(SETTINGS, patience=2), np.random.default_rng(0)) for _ in range(2)
+    )
+    for score in (0.9, 0.1):  # the first is kept, the second is not
+        for weight in state.average.weights:
+            weight.add_(1.0)
+        state.end_iteration(lambda score=score: score)
+    again.unpack(*state.pack())
+    assert same(again.best_weights(), state.best_weights())
+    assert not same(again.best_weights(), again.average.weights)
+    again.end_iteration(lambda: 0.1)
+    assert again.record.stopped_early
+
+
+def test_steps_are_as_long_as_the_schedule_says():
+    state = TrainingState(make_network(), SETTINGS, np.random.default_rng(0))
+    initial = [group["lr"] for optimizer in state.optimizers for group in optimizer.param_groups]
+    state.levels = torch.ones(1)
+    for parameter in state.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for step in range(SETTINGS.n_steps):
+        state.descend(torch.ones(1), torch.ones(1))
+        found = [group["lr"] for optimizer in state.optimizers for group in optimizer.param_groups]
+        assert found == pytest.approx([learning_rate_factor(step, SETTINGS.n_steps) * lr for lr in initial])
+
+
+def test_each_weight_has_the_optimiser_and_the_rate_that_is_made_for_it():
+    network = make_network()
+    names = {id(p): name for name, p in network.named_parameters()}
+    adam, muon, in_prior = make_optimizers(network, 1e-3, 0.1, UnitPrior(torch.zeros(16), torch.eye(16)))
+    of = [{names[id(p)] for group in o.param_groups for p in group["params"]} for o in (adam, muon, in_prior)]
+    assert set().union(*of) == set(names.values())
+    assert sum(map(len, of)) == len(names)
+    assert of[2] == {"unit_emb.weight"}
+    assert {n for n in of[0] if "emb" in n or "readout" in n} == {
+        "session_emb.weight",
+        "token_type_emb.weight",
+        "latent_emb.weight",
+        "readout.weight",
+        "readout.bias",
+    }
+    assert all(p.ndim == 2 for group in muon.param_groups for p in group["params"])
+    assert not any(n.endswith("bias") or "norm" in n or "emb" in n or "readout" in n for n in of[1])
+    (a,), (m,), (u,) = (o.param_groups for o in (adam, muon, in_prior))
+    assert [g["lr"] for g in (a, m, u)] == pytest.approx([1e-3, MUON_RATE * 1e-3, PRIOR_RATE * 1e-3])
+    assert (a["weight_decay"], m["weight_decay"]) == (0.0, 0.1)
+    assert a["betas"] == u["betas"] == BETAS
+    for factor in (0.5, 0.25):
+        scale_learning_rates([adam, muon], factor)
+    assert [g["lr"] for g in (a, m)] == pytest.approx([0.25e-3, 0.25 * MUON_RATE * 1e-3])
+
+
+def test_a_record_goes_on_with_that_of_the_next_stage():
+    first = TrainingRecord([3.0], [0.1], stopped_early=True)
+    both = first.followed_by(TrainingRecord([2.0, 1.0], [0.2], interrupted=True))
+    assert both == TrainingRecord([3.0, 2.0, 1.0], [0.1, 0.2], interrupted=True, stopped_early=False)
+
+
+def test_who_does_not_lead_a_team_writes_no_checkpoint(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "folder" / "state", {}, writes=False)
+    state = TrainingState(make_network(), SETTINGS, np.random.default_rng(0))
+    assert checkpoint.enter(state) is None
+    checkpoint.write_if_due()
+    checkpoint.leave()
+    checkpoint.close()
+    assert not (tmp_path / "folder").exists()
+
+
+def test_readouts_that_are_known_learn_nothing_while_the_core_is_frozen():
+    network = make_network()
+    with frozen_core(network, 1):
+        network.readout(torch.ones(3, 16)).square().sum().backward()
+        assert {n.split(".")[0] for n, p in network.named_parameters() if p.requires_grad} == {
+            "unit_emb",
+            "session_emb",
+            "readout",
+        }
+    for gradient in (network.readout.weight.grad, network.readout.bias.grad):
+        assert not gradient[0].any()
+        assert gradient[1].any()

@@ -68,3 +68,19 @@ def test_steps_are_as_long_as_units_differ_in_a_direction():
     table.grad = torch.ones(2, 3)
     optimizer.step()
     torch.testing.assert_close(table[1].detach(), -0.03 * widths)
+
+
+def test_gradients_are_turned_into_coordinates_of_any_axes():
+    generator = torch.Generator().manual_seed(0)
+    axes, mean = torch.randn(3, 3, generator=generator), torch.randn(3, generator=generator)
+    wanted = torch.randn(3, generator=generator)
+    table = torch.nn.Parameter(torch.zeros(2, 3))
+    coordinates = torch.nn.Parameter(torch.linalg.solve(axes.mT, -mean))  # of the same start
+    ours = AdamInPrior(table, UnitPrior(mean, axes), lr=0.03)
+    theirs = torch.optim.Adam([coordinates], lr=0.03, weight_decay=ours.param_groups[0]["weight_decay"])
+    for _ in range(5):
+        for optimizer, value in ((ours, lambda: table[1]), (theirs, lambda: mean + coordinates @ axes)):
+            optimizer.zero_grad()
+            ((value() - wanted) ** 2).sum().backward()
+            optimizer.step()
+    torch.testing.assert_close(table[1].detach(), (mean + coordinates @ axes).detach(), rtol=1e-4, atol=1e-5)
