@@ -157,7 +157,7 @@ def main() -> None:
         n_found = sum(result.accuracy > WELL_SORTED)
         print(f"accuracy of the sorter: above {WELL_SORTED} for {n_found} of {len(result.accuracy)} true units")
         print(f"cross-validated R2 of all sorted units: {result.analyzer.get_extension('poyo_decoding').r2:.3f}")
-        draw(result, begin=100.0, path=Path("full_pipeline.png"))
+        draw(result, begin=arguments.duration / 3, path=Path("full_pipeline.png"))
         for units, r2 in score_end(result, POYODecoder(random_state=0)).items():
             print(f"R2 of the last fifth: {r2:.3f} from {units}")
 

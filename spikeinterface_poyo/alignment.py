@@ -41,8 +41,9 @@ def align(
     Parameters
     ----------
     sorting : sorting, or list of sortings
-        SpikeInterface ``BaseSorting`` or ``SortingAnalyzer``, neo spike trains, ``Segment`` or ``Block``, NWB Units,
-        pynapple ``TsGroup``, ``{unit_id: seconds}`` or `from_counts`. A list of them is several sessions.
+        SpikeInterface ``BaseSorting``, the path of the folder it was saved in, or ``SortingAnalyzer``; neo spike
+        trains, ``Segment`` or ``Block``; NWB Units or ``NWBFile``; pynapple ``TsGroup``; ``{unit_id: seconds}`` or
+        `from_counts`. A list of them is several sessions.
     behavior : signal, list of signals, dict of them by name, or a list of all that
         neo signal, ``(times, values)``, pandas, pynapple ``Tsd`` or ``TsdFrame``, NWB ``TimeSeries`` or
         `read_nwb_behavior`, or a SpikeInterface ``BaseRecording``; for labels neo ``Event`` or ``Epoch`` (each labels
@@ -56,7 +57,7 @@ def align(
     epochs : epochs, list of epochs, or list of lists, optional
         Only samples inside count, both ends included. pynapple ``IntervalSet``, neo ``Epoch``, NWB ``TimeIntervals``
         or `read_nwb_epochs`, a table with ``start_time`` and ``stop_time``, SpikeInterface events with durations, or
-        an array (n, 2) in seconds. Several segments take one a segment, several sessions one of that a session; None
+        an array (n, 2) in seconds. Several segments take a list, one a segment, several sessions a list of those; None
         stands for all times. Spikes outside stay readable as context.
     behavior_type : str, tuple, or dict of them by name, optional
         What the behaviour is: "continuous" (numbers), "circular" (angles, in the unit of measure, or in radians;
@@ -77,6 +78,8 @@ def align(
     ValueError
         Where spikes and behaviour do not overlap in time, counts of segments, sessions or outputs do not fit, or units
         of measure cannot be converted, or no sample lies inside the epochs.
+    TypeError
+        For spikes or behaviour of a kind that cannot be read.
 
     Warns
     -----

@@ -78,7 +78,19 @@ class BinnedCounts(TransformerMixin, BaseEstimator):
         self.causal = causal
 
     def fit(self, X: SpikeSamples, y: Any = None) -> BinnedCounts:
-        """Take note of the session's units; ``y`` is ignored.
+        """Take note of the session's units.
+
+        Parameters
+        ----------
+        X : SpikeSamples
+            Of one session.
+        y : ignored
+            There for pipelines.
+
+        Returns
+        -------
+        BinnedCounts
+            Itself.
 
         Raises
         ------

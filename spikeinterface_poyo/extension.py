@@ -37,7 +37,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
     - ``unit_importance`` (n_units,), structured, with ``importance=True``: see `importance.UnitImportance`;
     - ``decoder``: a decoder of all samples as safetensors, uint8; `get_decoder` gives it;
     - ``behavior``, ``provenance`` and ``curation``: what was decoded, by which versions and on which clocks, and which
-      units must be computed again after merges and splits.
+      units must be computed again after merges and splits;
+    - ``behavior_signals``, ``behavior_times_<i>`` and ``behavior_values_<i>``: a behaviour that was given as a signal.
 
     What was computed before stays until the new result is complete.
     """
@@ -135,6 +136,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
 
     def get_decoder(self) -> POYODecoder | POYOClassifier:
         """The decoder that was fitted on all samples; ``decoder.predict(analyzer)`` decodes the whole recording.
+
+        Where behaviour had no regular interval, as trials have none, give ``times=`` to it.
 
         Units that merges and splits made since are not known to it, also where they bear the id of one that was.
         """
@@ -302,8 +305,10 @@ def compute_poyo_decoding(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         For input that cannot be decoded, before any training.
+    FileNotFoundError
+        Where a path of behaviour or weights leads nowhere.
     KeyboardInterrupt
         For Ctrl-C; what was computed before stays.
     """

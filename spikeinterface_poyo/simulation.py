@@ -40,7 +40,7 @@ def simulate_session(
 
     Parameters
     ----------
-    duration : float
+    duration : float, default: 300
         Seconds.
     behavior : {"velocity", "position", "heading", "force", "smooth"}, optional
         Where given, its statistics are typical ones, the same in each session. Otherwise the kind is drawn, and with it
@@ -66,11 +66,11 @@ def simulate_session(
         - ``"place"``: one to three Gaussian fields in one or two dimensions of the behaviour.
         - ``"mixed"``: like linear, of the behaviour, its derivative, and a slow process that is not in the behaviour.
         - ``"none"``: the slow process only.
-    mean_rate : (float, float)
+    mean_rate : (float, float), default: (0.1, 50)
         Range in Hz from which mean rates are drawn log-uniformly. One unit in twenty is silent instead: below 0.02 Hz.
-    max_lag : float
+    max_lag : float, default: 0.3
         Units lead or follow the behaviour by at most this many seconds; most by less, and more lead velocity and force.
-    drift : float
+    drift : float, default: 0.2
         Standard deviation of the logarithm of each unit's gain at nine moments of the session, between which it is
         linear.
     sampling_rate : float, optional

@@ -51,7 +51,14 @@ class BlockedKFold:
         return self.n_splits
 
     def split(self, X: SpikeSamples, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (train, test) sample indices, ascending; ``y`` and ``groups`` are ignored.
+        """Yield (train, test) sample indices, ascending.
+
+        Parameters
+        ----------
+        X : SpikeSamples
+            Samples.
+        y, groups : ignored
+            There for scikit-learn.
 
         Raises
         ------

@@ -284,7 +284,8 @@ class UncertaintyMixin:
         cv : int, splitter or "prefit", default: 5
             With a number of blocks, ``X`` and ``y`` are what the decoder was fitted on: for each block a decoder like
             it is fitted on the others, a window apart, and decodes it. This takes as long as so many fits. A splitter
-            makes the blocks otherwise. "prefit" is for samples that the decoder has not seen, and takes a moment.
+            that needs no groups makes the blocks otherwise. "prefit" is for samples that the decoder has not seen, and
+            takes a moment.
 
         Returns
         -------
@@ -294,7 +295,10 @@ class UncertaintyMixin:
         Raises
         ------
         ValueError
-            Where fewer than 20 targets of an output are known.
+            Where fewer than 20 targets of an output are known, the others of a block lack a session or a label, the
+            decoder starts from weights that have seen the samples, or ``cv`` is none of the above.
+        NotFittedError
+            Before `fit`.
         KeyboardInterrupt
             After Ctrl-C.
 

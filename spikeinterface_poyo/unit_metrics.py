@@ -29,6 +29,11 @@ def get_unit_metrics(sorting_analyzer: SortingAnalyzer) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a unit.
+
+    Raises
+    ------
+    ValueError
+        Where the importance was not computed.
     """
     table = metrics_of(sorting_analyzer)
     for name, values in importance_columns(sorting_analyzer).items():
@@ -45,6 +50,11 @@ def set_unit_properties(sorting_analyzer: SortingAnalyzer) -> None:
     ----------
     sorting_analyzer : SortingAnalyzer
         With ``poyo_decoding`` computed.
+
+    Raises
+    ------
+    ValueError
+        Where the importance was not computed.
     """
     for name, values in importance_columns(sorting_analyzer).items():
         sorting_analyzer.set_sorting_property(name, values, save=not sorting_analyzer.is_read_only())

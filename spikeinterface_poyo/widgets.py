@@ -1,6 +1,6 @@
 """Pictures of decoding, in SpikeInterface's manner: ``plot_...(analyzer, ax=...)``, which returns the widget.
 
-They need matplotlib (``pip install spikeinterface_poyo[plot]``) and ``poyo_decoding`` computed.
+They need matplotlib (``pip install 'spikeinterface_poyo[plot]'``) and ``poyo_decoding`` computed.
 """
 
 from __future__ import annotations

@@ -182,7 +182,7 @@ def compare_on(name: str, data: Path | None, seeds: int, longest: float) -> list
                     times = f"{reached[target] / first[target]:.1f}, {reached[target] / typical:.1f}"
                     cells = f"{reached[target]:.0f} | {times}"
                 else:
-                    times = f"> {longest * typical / first[target]:.0f}, > {longest:.0f}"
+                    times = f"> {longest * typical / first[target] // 0.1 / 10:.1f}, > {longest:.1f}"  # rounded down
                     cells = f"not reached, best {best:.3f} | {times}"
                 rows.append(f"| {name} | {target} | {method} | {cells} |")
     return rows
