@@ -155,7 +155,7 @@ def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
         saved = Saved(tensors, contents["state"], [TrainingRecord(**record) for record in contents["records"]])
     except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise damaged(file, error) from error
-    if version == FORMAT_VERSION and theirs == fingerprint:
+    if version <= FORMAT_VERSION and theirs == fingerprint:
         return saved
     if ended:
         return None

@@ -214,16 +214,33 @@ def test_a_link_to_a_checkpoint_is_followed(session, small_decoder, tmp_path):
     assert (tmp_path / "elsewhere").is_file()
 
 
-def test_a_checkpoint_of_another_version_is_refused_and_stays(session, small_decoder, die_at, tmp_path, monkeypatch):
+def test_a_checkpoint_of_a_later_version_is_refused_and_stays(session, small_decoder, die_at, tmp_path, monkeypatch):
     file = tmp_path / "state"
     die_at(5)
     with pytest.raises(Died):
         small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
     die_at(None)
-    monkeypatch.setattr(checkpoints, "FORMAT_VERSION", checkpoints.FORMAT_VERSION + 1)
-    with pytest.raises(ValueError, match=r"it differs in format_version \(2 there, 3 here\)\. Give"):
+    monkeypatch.setattr(checkpoints, "FORMAT_VERSION", checkpoints.FORMAT_VERSION - 1)
+    with pytest.raises(ValueError, match=r"it differs in format_version \(2 there, 1 here\)\. Give"):
         small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
     assert file.exists()
+
+
+def test_a_checkpoint_of_version_1_has_no_digest_and_is_gone_on_from(session, small_decoder, die_at, tmp_path):
+    file = tmp_path / "state"
+    whole = small_decoder().fit(session.spikes, session.behavior)
+    die_at(5)
+    with pytest.raises(Died):
+        small_decoder(checkpoint=file).fit(session.spikes, session.behavior)
+    with safetensors.safe_open(file, "pt") as opened:
+        tensors, metadata = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118
+    contents = json.loads(metadata["checkpoint"]) | {"format_version": 1}
+    del contents["digest"]
+    save_file(tensors, file, metadata={"checkpoint": json.dumps(contents)})
+    assert contents["state"]["step"] == 5
+    left = die_at(None)
+    assert_same(small_decoder(checkpoint=file).fit(session.spikes, session.behavior), whole)
+    assert len(left) == 10 - 5
 
 
 @pytest.mark.parametrize("contents", [b"", b"no safetensors at all", "truncated", "weights"])
