@@ -68,8 +68,10 @@ def sha256_of(file: Path) -> str:
 
 def is_good(file: Path, sha256: str | None) -> bool:
     """Whether the file is there and whole, with that hash if one is given."""
-    if not file.is_file() or sha256 is not None:
-        return file.is_file() and sha256 == sha256_of(file)
+    if not file.is_file():
+        return False
+    if sha256 is not None:
+        return sha256_of(file) == sha256
     try:
         verify_format(file, file.suffix)
     except ValueError:

@@ -14,6 +14,7 @@ from spikeinterface.core import SortingAnalyzer
 from spikeinterface.core.sortinganalyzer import register_result_extension
 
 from .extension_storage import KeptUntilReplaced
+from .recognition import as_python
 from .warning import warn
 
 if TYPE_CHECKING:
@@ -199,8 +200,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
         verbose: bool = False,
         **job_kwargs: Any,
     ) -> dict[str, Any]:
-        groups = [[plain(unit) for unit in group] for group in merge_unit_groups]
-        event = f"units merged: {groups} became {[plain(unit) for unit in new_unit_ids]}"
+        groups = [[as_python(unit) for unit in group] for group in merge_unit_groups]
+        event = f"units merged: {groups} became {[as_python(unit) for unit in new_unit_ids]}"
         return self._reordered(new_sorting_analyzer.unit_ids, changed=new_unit_ids, event=event)
 
     def _split_extension_data(
@@ -211,8 +212,8 @@ class ComputePOYODecoding(KeptUntilReplaced):
         verbose: bool = False,
         **job_kwargs: Any,
     ) -> dict[str, Any]:
-        parts = [[plain(unit) for unit in units] for units in new_unit_ids]
-        event = f"units split: {[plain(unit) for unit in split_units]} became {parts}"
+        parts = [[as_python(unit) for unit in units] for units in new_unit_ids]
+        event = f"units split: {[as_python(unit) for unit in split_units]} became {parts}"
         changed = [unit for units in new_unit_ids for unit in units]
         return self._reordered(new_sorting_analyzer.unit_ids, changed=changed, event=event)
 
@@ -228,9 +229,9 @@ class ComputePOYODecoding(KeptUntilReplaced):
             values = np.asarray(data[name][:])[rows]
             values[rows < 0] = blank(values.dtype)
             data[name] = values
-        stale = {*map(plain, self.units_to_recompute), *map(plain, changed)}
+        stale = {*map(as_python, self.units_to_recompute), *map(as_python, changed)}
         events = [*self.data["curation"]["events"], event]
-        to_recompute = [plain(unit) for unit in unit_ids if plain(unit) in stale]
+        to_recompute = [as_python(unit) for unit in unit_ids if as_python(unit) in stale]
         data["curation"] = {"units_to_recompute": to_recompute, "events": events}
         if len(changed):
             warn(
@@ -238,11 +239,6 @@ class ComputePOYODecoding(KeptUntilReplaced):
                 f"units have no importance and no embedding. analyzer.compute({NAME!r}, ...) computes them again",
             )
         return data
-
-
-def plain(unit: Any) -> Any:
-    """A unit id as JSON holds it."""
-    return unit.item() if isinstance(unit, np.generic) else unit
 
 
 register_result_extension(ComputePOYODecoding)

@@ -12,6 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from .learned import Learned
+from .recognition import as_python
 from .samples import SpikeSamples
 from .session import Segment
 
@@ -51,8 +52,7 @@ def plain(value: Any) -> str:
     if isinstance(value, (int, float, np.number)):  # 1 is 1.0, and False is 0
         return repr(float(value))
     if isinstance(value, Mapping):  # of labels to weights, in any order
-        labels = {label.item() if isinstance(label, np.generic) else label: weight for label, weight in value.items()}
-        return str(sorted((repr(label), plain(weight)) for label, weight in labels.items()))
+        return str(sorted((repr(as_python(label)), plain(weight)) for label, weight in value.items()))
     return str(value)
 
 
