@@ -24,11 +24,12 @@ from .identification import TABLES, frozen_core, identification
 from .learned import Learned
 from .network import POYO, NetworkConfig
 from .readout import Readout
+from .record import TrainingRecord
 from .same_session import check_same
 from .samples import seconds_covered
 from .training_data import TrainingData
 from .training_job import Job, training_job
-from .training_state import TrainingRecord, TrainingSettings
+from .training_state import TrainingSettings
 from .unit_prior import UnitPrior
 from .vocabulary import Vocabulary
 

@@ -18,8 +18,9 @@ import safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from .record import TrainingRecord
 from .replacing import replace_file
-from .training_state import TrainingRecord, TrainingState
+from .training_state import TrainingState
 from .warning import warn
 from .weights import digest_of
 

@@ -18,10 +18,11 @@ from .initialisation import attend_to_near_times
 from .learned import Learned, keep
 from .network import POYO, NetworkConfig
 from .optimization import set_weights
+from .record import TrainingRecord
 from .training import train
 from .training_data import TrainingData, hold_out
 from .training_job import Job, training_job
-from .training_state import TrainingRecord, TrainingSettings, TrainingState
+from .training_state import TrainingSettings, TrainingState
 from .unit_noise import UNIT_NOISE
 from .vocabulary import Vocabulary
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .network import POYO
-from .training_state import TrainingRecord
+from .record import TrainingRecord
 from .vocabulary import Vocabulary
 
 

@@ -13,13 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import hub, weights
 from .fetching import locate
+from .known_session import KnownSession
 from .learned import Learned, keep
 from .model_card import card_facts, model_card
 from .network import POYO
 from .readouts import ContinuousReadout
+from .record import TrainingRecord
 from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
-from .training_state import TrainingRecord
-from .vocabulary import KnownSession, Vocabulary
+from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from typing_extensions import Self

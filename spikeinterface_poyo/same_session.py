@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
 
+from .known_session import KnownSession
 from .session import Session
 from .warning import warn
-
-if TYPE_CHECKING:
-    from .vocabulary import KnownSession
 
 
 def check_places(sessions: Sequence[Session], known: Collection[str]) -> None:

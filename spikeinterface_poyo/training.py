@@ -30,9 +30,10 @@ from .losses import Layout, balance, loss_sums, loss_weights, of_windows
 from .network import POYO, WindowBatch
 from .parts import parts
 from .prediction import to_batch
+from .record import TrainingRecord
 from .sampling import WindowSampler
 from .stored_spikes import is_stored
-from .training_state import TrainingRecord, TrainingSettings, TrainingState
+from .training_state import TrainingSettings, TrainingState
 from .unit_noise import UnitNoise
 from .warning import warn
 from .windows import BehaviorColumns, Block, tokenize

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .optimization import (
     scale_learning_rates,
     set_weights,
 )
+from .record import TrainingRecord
 from .unit_prior import UnitPrior
 
 LEVEL_DECAY = 0.95  # of the running mean of each behaviour's loss, a step
@@ -50,22 +51,6 @@ class TrainingSettings:
     def n_steps(self) -> int:
         """Gradient steps at most."""
         return self.n_iterations * self.steps_per_iteration
-
-
-@dataclass
-class TrainingRecord:
-    """What happened: one loss an iteration, one validation score an iteration where there was validation."""
-
-    losses: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    interrupted: bool = False
-    stopped_early: bool = False
-
-    def followed_by(self, other: TrainingRecord) -> TrainingRecord:
-        """Record of this run and of one after it."""
-        return TrainingRecord(
-            self.losses + other.losses, self.scores + other.scores, other.interrupted, other.stopped_early
-        )
 
 
 class TrainingState:

@@ -27,8 +27,8 @@ from .counts import FEATURES
 from .fingerprints import add_tensors
 from .learned import Learned, keep, record_of
 from .network import POYO, NetworkConfig
+from .record import TrainingRecord
 from .replacing import is_abandoned, replace_file
-from .training_state import TrainingRecord
 from .vocabulary import Vocabulary
 
 FORMAT_VERSION = 6  # 6: the digest is in the description, so that a decoder has the same bytes whenever it is saved

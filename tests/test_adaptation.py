@@ -16,6 +16,7 @@ from spikeinterface_poyo.adaptation import graft
 from spikeinterface_poyo.learned import Learned
 from spikeinterface_poyo.network import POYO, NetworkConfig
 from spikeinterface_poyo.readouts import ContinuousReadout
+from spikeinterface_poyo.record import TrainingRecord
 from spikeinterface_poyo.signals import TargetInfo
 from spikeinterface_poyo.training_state import TrainingSettings
 from spikeinterface_poyo.unit_prior import UnitPrior
@@ -237,7 +238,7 @@ class TestFitFromPretrainedWeights:
     def test_units_of_a_session_known_by_name_keep_their_embeddings_and_others_are_as_expected(
         self, decoder, base, sessions, monkeypatch
     ):
-        monkeypatch.setattr(adaptation, "run", lambda *args: training.TrainingRecord([0.0]))
+        monkeypatch.setattr(adaptation, "run", lambda *args: TrainingRecord([0.0]))
         fewer = {unit: times for unit, times in sessions[1].spikes.items() if unit != "u3"}
         decoder.fit(fewer | {"extra": [1.0]}, sessions[1].behavior, session_id="session_1")
         table, old = decoder.network_.unit_emb.weight, base.network_.unit_emb.weight
@@ -279,7 +280,7 @@ def known(session, small_decoder) -> POYODecoder:
 @pytest.fixture
 def untrained(monkeypatch) -> None:
     """Adaptation without a step."""
-    monkeypatch.setattr(adaptation, "run", lambda *_: training.TrainingRecord([0.0]))
+    monkeypatch.setattr(adaptation, "run", lambda *_: TrainingRecord([0.0]))
 
 
 def test_weights_go_on_with_half_the_rate_and_count_by_the_seconds_of_labels(known):

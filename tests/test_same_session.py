@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
+from spikeinterface_poyo.known_session import KnownSession
 from spikeinterface_poyo.same_session import check_same
 from spikeinterface_poyo.session import Segment, Session
-from spikeinterface_poyo.vocabulary import KnownSession
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 

@@ -32,6 +32,7 @@ from spikeinterface_poyo.optimization import (
     make_optimizers,
     scale_learning_rates,
 )
+from spikeinterface_poyo.record import TrainingRecord
 from spikeinterface_poyo.sampling import WindowSampler
 from spikeinterface_poyo.session import Segment
 from spikeinterface_poyo.training import (
@@ -43,7 +44,7 @@ from spikeinterface_poyo.training import (
     training_losses,
     training_step,
 )
-from spikeinterface_poyo.training_state import TrainingRecord, TrainingState
+from spikeinterface_poyo.training_state import TrainingState
 from spikeinterface_poyo.unit_prior import UnitPrior
 from spikeinterface_poyo.windows import BehaviorColumns, Block
 
