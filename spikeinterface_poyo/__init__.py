@@ -9,47 +9,47 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import extension as _extension  # noqa: F401 (registers poyo_decoding with SpikeInterface)
+from .postprocessing import extension as _extension  # noqa: F401 (registers poyo_decoding with SpikeInterface)
 
 if TYPE_CHECKING:
-    from .alignment import align
-    from .binned_counts import BinnedCounts
     from .classifier import POYOClassifier
-    from .counts import from_counts
-    from .curation_effect import compare_curation
-    from .datasets import load_mouse_head_direction
     from .estimator import POYODecoder
-    from .extension import compute_poyo_decoding
-    from .nwb_in import read_nwb_behavior, read_nwb_epochs
-    from .registry import list_pretrained
-    from .samples import SpikeSamples
-    from .session import Session
-    from .simulation import simulate_session
-    from .splitters import BlockedKFold
-    from .unit_metrics import get_unit_metrics, set_unit_properties
-    from .unit_selection import SelectUnits
+    from .inputs.alignment import align
+    from .inputs.counts import from_counts
+    from .inputs.nwb_in import read_nwb_behavior, read_nwb_epochs
+    from .pipelines.binned_counts import BinnedCounts
+    from .pipelines.splitters import BlockedKFold
+    from .pipelines.unit_selection import SelectUnits
+    from .postprocessing.curation_effect import compare_curation
+    from .postprocessing.extension import compute_poyo_decoding
+    from .postprocessing.unit_metrics import get_unit_metrics, set_unit_properties
+    from .recordings.datasets import load_mouse_head_direction
+    from .recordings.simulation import simulate_session
+    from .sessions.samples import SpikeSamples
+    from .sessions.session import Session
+    from .weights.registry import list_pretrained
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "BinnedCounts": "binned_counts",
-    "BlockedKFold": "splitters",
+    "BinnedCounts": "pipelines.binned_counts",
+    "BlockedKFold": "pipelines.splitters",
     "POYOClassifier": "classifier",
     "POYODecoder": "estimator",
-    "SelectUnits": "unit_selection",
-    "Session": "session",
-    "SpikeSamples": "samples",
-    "align": "alignment",
-    "compare_curation": "curation_effect",
-    "compute_poyo_decoding": "extension",
-    "from_counts": "counts",
-    "get_unit_metrics": "unit_metrics",
-    "list_pretrained": "registry",
-    "load_mouse_head_direction": "datasets",
-    "read_nwb_behavior": "nwb_in",
-    "read_nwb_epochs": "nwb_in",
-    "set_unit_properties": "unit_metrics",
-    "simulate_session": "simulation",
+    "SelectUnits": "pipelines.unit_selection",
+    "Session": "sessions.session",
+    "SpikeSamples": "sessions.samples",
+    "align": "inputs.alignment",
+    "compare_curation": "postprocessing.curation_effect",
+    "compute_poyo_decoding": "postprocessing.extension",
+    "from_counts": "inputs.counts",
+    "get_unit_metrics": "postprocessing.unit_metrics",
+    "list_pretrained": "weights.registry",
+    "load_mouse_head_direction": "recordings.datasets",
+    "read_nwb_behavior": "inputs.nwb_in",
+    "read_nwb_epochs": "inputs.nwb_in",
+    "set_unit_properties": "postprocessing.unit_metrics",
+    "simulate_session": "recordings.simulation",
 }
 
 __all__ = [

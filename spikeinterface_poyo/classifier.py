@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from . import door
-from .base import BasePOYO
-from .decoding import predict_probabilities
-from .encoding import as_label_array
-from .label_readout import CategoricalReadout
+from .decoder.base import BasePOYO
+from .decoder.decoding import predict_probabilities
+from .readouts.encoding import as_label_array
+from .readouts.label_readout import CategoricalReadout
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -10,13 +10,13 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
 
-from .alignment import pair
-from .class_weights import check_class_weight
-from .readout import Readout
-from .samples import SpikeSamples
-from .session import Session
-from .spikes_in import is_spiketrain_list
-from .targets import Targets, as_targets
+from .inputs.alignment import pair
+from .inputs.spikes_in import is_spiketrain_list
+from .readouts.class_weights import check_class_weight
+from .readouts.readout import Readout
+from .readouts.targets import Targets, as_targets
+from .sessions.samples import SpikeSamples
+from .sessions.session import Session
 
 
 class RawInputs(NamedTuple):

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .base import BasePOYO
-from .uncertainty import predict_interval, predict_std
+from .decoder.base import BasePOYO
+from .decoder.uncertainty import predict_interval, predict_std
 
 
 class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):

@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .behavior_files import read_behavior
 from .distributed import team
 from .door import check_parameters
 from .estimator import POYODecoder
-from .signals import Signal
+from .inputs.behavior_files import read_behavior
+from .sessions.signals import Signal
 from .warning import warn
 
 CHECKPOINT = "training.safetensors"  # in OUT; that of training which has ended is read, not trained again

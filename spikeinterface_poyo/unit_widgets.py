@@ -8,8 +8,8 @@ import numpy as np
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.widgets.base import BaseWidget, to_attr
 
-from .extension import NAME
-from .unit_metrics import get_unit_metrics, importance_columns
+from .postprocessing.extension import NAME
+from .postprocessing.unit_metrics import get_unit_metrics, importance_columns
 from .widgets import DECODED_COLOR, EFFECTS, DecodingWidget
 
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
@@ -166,9 +166,9 @@ class UnitEmbeddingWidget(DecodingWidget):
 
 def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tuple[str, np.ndarray]:
     """Label and value of each unit of what is asked for."""
-    from .spikes_in import as_session
-    from .unit_properties import of_sorting
-    from .units import firing_rates
+    from .inputs.spikes_in import as_session
+    from .sessions.unit_properties import of_sorting
+    from .sessions.units import firing_rates
 
     if color_by is None:
         return "firing rate (Hz)", firing_rates(as_session(sorting_analyzer))

@@ -12,7 +12,7 @@ import numpy as np
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.widgets.base import BaseWidget, to_attr
 
-from .extension import NAME, ComputePOYODecoding
+from .postprocessing.extension import NAME, ComputePOYODecoding
 
 TRUE_COLOR, DECODED_COLOR = "0.6", "tab:red"
 LINES: tuple[dict[str, Any], dict[str, Any]] = {"lw": 2}, {"lw": 1}  # true and decoded
@@ -88,8 +88,8 @@ def turn_of(extension: ComputePOYODecoding) -> float | None:
 
 def r2_of(true: np.ndarray, decoded: np.ndarray, turn: float | None) -> float:
     """R2 of one output, (n, 1) each; of angles, of their cosines and sines."""
-    from .encoding import on_circle
-    from .scoring import mean_r2
+    from .readouts.encoding import on_circle
+    from .readouts.scoring import mean_r2
 
     if turn is not None:
         true, decoded = on_circle(true, turn), on_circle(decoded, turn)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.datasets import load_mouse_head_direction
+from spikeinterface_poyo.recordings.datasets import load_mouse_head_direction
 
 if TYPE_CHECKING:
     import neo
@@ -106,9 +106,9 @@ def small_decoder(request: pytest.FixtureRequest) -> Callable[..., POYODecoder]:
 
 
 LENGTHS = {
-    "spikeinterface_poyo.defaults": ["STEPS_AN_ITERATION"],
-    "spikeinterface_poyo.fitting": ["STEPS_AN_ITERATION", "LEADING_STEPS"],
-    "spikeinterface_poyo.identification": ["IDENTIFICATION_STEPS"],
+    "spikeinterface_poyo.training.defaults": ["STEPS_AN_ITERATION"],
+    "spikeinterface_poyo.training.fitting": ["STEPS_AN_ITERATION", "LEADING_STEPS"],
+    "spikeinterface_poyo.training.identification": ["IDENTIFICATION_STEPS"],
 }
 
 
@@ -146,8 +146,8 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture
 def short_stages(monkeypatch) -> None:
     """One iteration of unit identification, and one of the start with one of several sessions."""
-    monkeypatch.setattr("spikeinterface_poyo.identification.IDENTIFICATION_STEPS", 1)
-    monkeypatch.setattr("spikeinterface_poyo.fitting.LEADING_STEPS", 1)
+    monkeypatch.setattr("spikeinterface_poyo.training.identification.IDENTIFICATION_STEPS", 1)
+    monkeypatch.setattr("spikeinterface_poyo.training.fitting.LEADING_STEPS", 1)
 
 
 @pytest.fixture(scope="session")
@@ -168,4 +168,4 @@ def folder(fitted, tmp_path) -> Path:
 @pytest.fixture(autouse=True)
 def no_recent_interrupt(monkeypatch):
     """Tests that press Ctrl-C follow each other faster than a person's second press."""
-    monkeypatch.setattr("spikeinterface_poyo.training._last_interrupt", -math.inf)
+    monkeypatch.setattr("spikeinterface_poyo.training.loop._last_interrupt", -math.inf)

@@ -7,7 +7,7 @@ import numpy as np
 from spikeinterface.core import NumpySorting
 from spikeinterface.core.base import minimum_spike_dtype
 
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 N_UNITS, N_SPIKES, DURATION, RATE = 200, 3_600_000, 1800, 30_000.0
 

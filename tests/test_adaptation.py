@@ -11,16 +11,17 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from spikeinterface_poyo import POYODecoder, adaptation, align, identification, training
-from spikeinterface_poyo.adaptation import graft
-from spikeinterface_poyo.learned import Learned
-from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.readouts import ContinuousReadout
-from spikeinterface_poyo.record import TrainingRecord
-from spikeinterface_poyo.signals import TargetInfo
-from spikeinterface_poyo.training_state import TrainingSettings
-from spikeinterface_poyo.unit_prior import UnitPrior
-from spikeinterface_poyo.vocabulary import Vocabulary
+from spikeinterface_poyo import POYODecoder, align
+from spikeinterface_poyo.fitted.learned import Learned
+from spikeinterface_poyo.fitted.record import TrainingRecord
+from spikeinterface_poyo.fitted.vocabulary import Vocabulary
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
+from spikeinterface_poyo.sessions.signals import TargetInfo
+from spikeinterface_poyo.training import adaptation, identification, loop
+from spikeinterface_poyo.training.adaptation import graft
+from spikeinterface_poyo.training.state import TrainingSettings
+from spikeinterface_poyo.training.unit_prior import UnitPrior
 
 DURATION = 120.0
 
@@ -181,8 +182,8 @@ class TestPartialFit:
                 raise RuntimeError("out of memory")
             return real(*args, **kwargs)
 
-        real = training.training_step
-        monkeypatch.setattr(training, "training_step", fail)
+        real = loop.training_step
+        monkeypatch.setattr(loop, "training_step", fail)
         with pytest.raises(RuntimeError, match="out of memory"):
             decoder.partial_fit(sessions[0].spikes, sessions[0].behavior, session_id=session_id)
         assert list(decoder.sessions_.sessions) == ["session_0", "session_1", "session_2"]
@@ -197,8 +198,8 @@ class TestPartialFit:
                 raise KeyboardInterrupt
             return real(*args, **kwargs)
 
-        real = training.training_step
-        monkeypatch.setattr(training, "training_step", interrupt)
+        real = loop.training_step
+        monkeypatch.setattr(loop, "training_step", interrupt)
         with pytest.warns(UserWarning, match="interrupted"):
             decoder.partial_fit(*new[:2], adapt="all")
         assert decoder.interrupted_
@@ -273,7 +274,7 @@ def session(simulate):
 @pytest.fixture(scope="module")
 def known(session, small_decoder) -> POYODecoder:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("spikeinterface_poyo.defaults.STEPS_AN_ITERATION", 10)
+        patch.setattr("spikeinterface_poyo.training.defaults.STEPS_AN_ITERATION", 10)
         return small_decoder(early_stopping=False).fit(session.spikes, session.behavior)
 
 
@@ -284,7 +285,7 @@ def untrained(monkeypatch) -> None:
 
 
 def test_weights_go_on_with_half_the_rate_and_count_by_the_seconds_of_labels(known):
-    settings = training.TrainingSettings(1, 1, 8, 8, 4e-3, 0.0, 0.0)
+    settings = TrainingSettings(1, 1, 8, 8, 4e-3, 0.0, 0.0)
     assert adaptation.going_on(settings).learning_rate == pytest.approx(2e-3)
     adapted = adaptation.fine_tuning(settings, SimpleNamespace(times=[0.1 * np.arange(200), 0.1 * np.arange(100)]))
     assert adapted.learning_rate == pytest.approx(2e-3)

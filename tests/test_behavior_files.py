@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.behavior_files import read_behavior
+from spikeinterface_poyo.inputs.behavior_files import read_behavior
 
 TIMES = np.arange(0, 10, 0.5)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import quantities as pq
 
-from spikeinterface_poyo.behavior_in import as_signal, as_signals
+from spikeinterface_poyo.inputs.behavior_in import as_signal, as_signals
 from spikeinterface_poyo.measures import rescale
 
 TIMES = np.array([10.0, 10.5, 11.0])

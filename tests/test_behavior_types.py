@@ -13,10 +13,8 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
-from spikeinterface_poyo.behaviors import n_columns, placed
-from spikeinterface_poyo.decoding import to_average
-from spikeinterface_poyo.label_readout import CategoricalReadout
-from spikeinterface_poyo.losses import (
+from spikeinterface_poyo.decoder.decoding import to_average
+from spikeinterface_poyo.network.losses import (
     LOWEST_LEVEL,
     NEAR,
     balance,
@@ -26,9 +24,11 @@ from spikeinterface_poyo.losses import (
     loss_weights,
     smoothed,
 )
-from spikeinterface_poyo.readouts import CircularReadout, readout_from_json
-from spikeinterface_poyo.signals import TargetInfo, with_kinds
-from spikeinterface_poyo.windows import BehaviorColumns
+from spikeinterface_poyo.network.windows import BehaviorColumns
+from spikeinterface_poyo.readouts.behaviors import n_columns, placed
+from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
+from spikeinterface_poyo.readouts.number_readouts import CircularReadout, readout_from_json
+from spikeinterface_poyo.sessions.signals import TargetInfo, with_kinds
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "unit_dropout": 0.2, "early_stopping": False}
 

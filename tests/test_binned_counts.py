@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
 from spikeinterface_poyo import BinnedCounts, BlockedKFold, SelectUnits, SpikeSamples, align, from_counts
-from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.sessions.session import Segment, Session
 
 rules = settings(max_examples=60, deadline=None)
 

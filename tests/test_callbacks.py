@@ -9,8 +9,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align, checkpoints, training
-from spikeinterface_poyo.training_data import TrainingData
+from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.training import checkpoints, loop
+from spikeinterface_poyo.training.data import TrainingData
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks from 1.9 on")
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -115,7 +116,7 @@ def test_they_go_through_a_search(samples, small_decoder):
 
 
 def test_a_fit_that_was_stopped_in_an_iteration_goes_on(samples, small_decoder, tmp_path, monkeypatch):
-    step, steps = training.training_step, []
+    step, steps = loop.training_step, []
 
     def interrupted(*arguments):
         steps.append(step(*arguments))
@@ -123,7 +124,7 @@ def test_a_fit_that_was_stopped_in_an_iteration_goes_on(samples, small_decoder, 
             raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(training, "training_step", interrupted)
+    monkeypatch.setattr(loop, "training_step", interrupted)
     decoder = small_decoder(max_iter=3, checkpoint=tmp_path / "state").set_callbacks(Diary())
     with pytest.warns(UserWarning, match="interrupted"):
         decoder.fit(*samples)
@@ -144,7 +145,7 @@ def test_a_failed_fit_tears_them_down(samples, small_decoder, monkeypatch):
     def fail(*_):
         raise RuntimeError("stop here")
 
-    monkeypatch.setattr("spikeinterface_poyo.training.training_step", fail)
+    monkeypatch.setattr("spikeinterface_poyo.training.loop.training_step", fail)
     with pytest.raises(RuntimeError, match="stop here"):
         small_decoder().set_callbacks(diary).fit(*samples)
     assert diary.entries[-1] == "teardown"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.merging import merge_spikes
-from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.prediction import to_batch
-from spikeinterface_poyo.sampling import WindowSampler
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import N_TOKEN_TYPES, SPIKE, Block, tokenize
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.network.prediction import to_batch
+from spikeinterface_poyo.network.windows import N_TOKEN_TYPES, SPIKE, Block, tokenize
+from spikeinterface_poyo.sessions.merging import merge_spikes
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.sampling import WindowSampler
 
 LATER = 1e-6  # s after the sample: from here on nothing is read
 ROUNDING = 3e-6  # of predictions with another number of tokens; targets have an SD of about 0.7

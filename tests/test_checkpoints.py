@@ -17,10 +17,11 @@ import safetensors
 import torch
 from safetensors.torch import save_file
 
-from spikeinterface_poyo import POYODecoder, checkpoints, training
-from spikeinterface_poyo.fingerprints import plain
-from spikeinterface_poyo.replacing import replace_file
-from spikeinterface_poyo.weights import digest_of
+from spikeinterface_poyo import POYODecoder
+from spikeinterface_poyo.fitted.fingerprints import plain
+from spikeinterface_poyo.training import checkpoints, loop
+from spikeinterface_poyo.weights.files import digest_of
+from spikeinterface_poyo.weights.replacing import replace_file
 
 
 class Died(BaseException):
@@ -39,7 +40,7 @@ def checkpoint_after_each_step(monkeypatch):
 @pytest.fixture
 def die_at(monkeypatch) -> Callable[[int | None], list]:
     """Function that makes training die after n more gradient steps, or never; it gives a list of steps done."""
-    real = training.training_step
+    real = loop.training_step
 
     def set_up(n: int | None) -> list:
         done: list = []
@@ -50,7 +51,7 @@ def die_at(monkeypatch) -> Callable[[int | None], list]:
             done.append(None)
             return real(*args)
 
-        monkeypatch.setattr(training, "training_step", step)
+        monkeypatch.setattr(loop, "training_step", step)
         return done
 
     return set_up
@@ -323,13 +324,13 @@ def test_another_kind_of_call_takes_the_file_of_one_that_ended(session, simulate
 
 def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(session, small_decoder, monkeypatch, tmp_path):
     whole = small_decoder().fit(session.spikes, session.behavior)
-    real, calls = training.training_losses, []
+    real, calls = loop.training_losses, []
 
     def loss(*args, **options):
         calls.append(None)
         return real(*args, **options) * (np.nan if len(calls) == 7 else 1.0)
 
-    monkeypatch.setattr(training, "training_losses", loss)
+    monkeypatch.setattr(loop, "training_losses", loss)
     decoder = small_decoder(checkpoint=tmp_path / "state")
     with pytest.raises(ValueError, match="loss became nan; lower learning_rate_init"):
         decoder.fit(session.spikes, session.behavior)
@@ -363,7 +364,9 @@ def test_a_death_while_writing_leaves_the_former_file(monkeypatch, tmp_path, at)
 KILLED = """
 import os, random, signal, sys, time
 import numpy as np, torch
-from spikeinterface_poyo import POYODecoder, checkpoints, defaults
+from spikeinterface_poyo import POYODecoder
+from spikeinterface_poyo.training import checkpoints
+from spikeinterface_poyo.training import defaults
 defaults.STEPS_AN_ITERATION = 10
 checkpoints.CHECKPOINT_SECONDS = 0.0
 torch.set_num_threads(1)
@@ -412,7 +415,7 @@ def test_a_session_that_is_called_as_the_bases_is_another_fit(session, small_dec
 
 
 def test_ctrl_c_in_unit_identification_ends_the_fit(session, small_decoder, base, monkeypatch):
-    real, steps = training.training_step, []
+    real, steps = loop.training_step, []
 
     def interrupt(*args):
         steps.append(0)
@@ -420,7 +423,7 @@ def test_ctrl_c_in_unit_identification_ends_the_fit(session, small_decoder, base
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(training, "training_step", interrupt)
+    monkeypatch.setattr(loop, "training_step", interrupt)
     with pytest.warns(UserWarning, match="interrupted"):
         decoder = small_decoder(pretrained=base).fit(session.spikes, session.behavior)
     assert len(steps) == 4

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import POYOClassifier, align
-from spikeinterface_poyo.label_readout import CategoricalReadout
-from spikeinterface_poyo.signals import TargetInfo
+from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
+from spikeinterface_poyo.sessions.signals import TargetInfo
 
 SIDES = ["east", "north", "west"]
 pytestmark = pytest.mark.usefixtures("short_stages")

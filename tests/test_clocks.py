@@ -22,8 +22,8 @@ from spikeinterface.core import (
 )
 from spikeinterface.core.segmentutils import SplitSegmentSorting
 
-from spikeinterface_poyo.behavior_in import as_signals
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.behavior_in import as_signals
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 FS = 1000.0
 FRAMES = {"a": np.array([3, 500, 1999]), "b": np.array([0, 7, 500])}

@@ -13,7 +13,7 @@ import quantities as pq
 from spikeinterface.core import NumpyRecording, NumpySorting, create_sorting_analyzer, load, load_sorting_analyzer
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 RATE = 20_000
 START, STOP = 700, 730  # s, the part of the packaged recording that goes into containers

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 from scipy.sparse import csr_array
 
 from spikeinterface_poyo import align, from_counts
-from spikeinterface_poyo.counts import check_counts, rows_as_samples
+from spikeinterface_poyo.inputs.counts import check_counts, rows_as_samples
 
 COUNTS = np.array([[1, 0, 2], [0, 0, 0], [0, 3, 0.5]])
 TIMES = np.array([0.025, 0.075, 0.125])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.crew import crew, side_by_side
+from spikeinterface_poyo.network.crew import crew, side_by_side
 
 CPU = torch.device("cpu")
 PARTS = torch.arange(12).split(3)

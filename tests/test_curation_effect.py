@@ -9,9 +9,9 @@ import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording
 
 from spikeinterface_poyo import compare_curation
-from spikeinterface_poyo.curation_effect import as_it_was, blocks_of, merge_units, split_session
-from spikeinterface_poyo.session import Segment, Session
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
+from spikeinterface_poyo.postprocessing.curation_effect import as_it_was, blocks_of, merge_units, split_session
+from spikeinterface_poyo.sessions.session import Segment, Session
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 

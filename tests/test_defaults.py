@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from spikeinterface_poyo import POYODecoder, SpikeSamples, from_counts
-from spikeinterface_poyo.counts import rows_as_samples
-from spikeinterface_poyo.defaults import (
+from spikeinterface_poyo.inputs.counts import rows_as_samples
+from spikeinterface_poyo.network.windows import BehaviorColumns
+from spikeinterface_poyo.sessions.session import Segment, Session
+from spikeinterface_poyo.training.defaults import (
     choose_batch_size,
     choose_n_steps,
     choose_network,
     choose_token_bin,
     choose_training,
 )
-from spikeinterface_poyo.session import Segment, Session
-from spikeinterface_poyo.windows import BehaviorColumns
 
 DURATION = 100.0
 

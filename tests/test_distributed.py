@@ -14,14 +14,15 @@ import torch
 import train_together
 from spikeinterface.core import NumpySorting
 
-from spikeinterface_poyo import POYODecoder, distributed, training, weights
-from spikeinterface_poyo import training_job as module
-from spikeinterface_poyo.checkpoints import Checkpoint
+from spikeinterface_poyo import POYODecoder, distributed
 from spikeinterface_poyo.distributed import ALONE, Team, present_team, team
-from spikeinterface_poyo.dropout import dropout, seeded_by_window
+from spikeinterface_poyo.network.dropout import dropout, seeded_by_window
+from spikeinterface_poyo.network.windows import Block, Windows, tokenize
 from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import Block, Windows, tokenize
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training import job, loop
+from spikeinterface_poyo.training.checkpoints import Checkpoint
+from spikeinterface_poyo.weights import files
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,9 @@ def test_pretraining_that_died_goes_on(sessions, tmp_path, monkeypatch):
         patch.setattr(POYODecoder, "save_pretrained", lambda *_: 1 / 0)  # such as for a full disk
         with pytest.raises(ZeroDivisionError):
             main([str(sessions), str(tmp_path), *options])
-    monkeypatch.setattr("spikeinterface_poyo.training.training_step", lambda *_: pytest.fail("was trained already"))
+    monkeypatch.setattr(
+        "spikeinterface_poyo.training.loop.training_step", lambda *_: pytest.fail("was trained already")
+    )
     main([str(sessions), str(tmp_path), *options])
     assert POYODecoder.from_pretrained(tmp_path).n_iter_ > 0
 
@@ -79,18 +82,18 @@ def test_pretraining_that_died_goes_on(sessions, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("short_stages")
 def test_pretraining_that_was_interrupted_goes_on_and_saves_nothing_before_its_end(sessions, tmp_path, monkeypatch):
     options = [f"--{name}={value}" for name, value in train_together.SMALL.items()]
-    step, steps = training.training_step, []
+    step, steps = loop.training_step, []
 
     def interrupted(*arguments):
         steps.append(step(*arguments))
         if len(steps) == 60:
             raise KeyboardInterrupt
 
-    (tmp_path / weights.DESCRIPTION).write_text("an older decoder's")
-    monkeypatch.setattr("spikeinterface_poyo.training.training_step", interrupted)
+    (tmp_path / files.DESCRIPTION).write_text("an older decoder's")
+    monkeypatch.setattr("spikeinterface_poyo.training.loop.training_step", interrupted)
     with pytest.raises(SystemExit, match="the same command goes on"), pytest.warns(UserWarning, match="interrupted"):
         main([str(sessions), str(tmp_path), *options])
-    assert (tmp_path / weights.DESCRIPTION).read_text() == "an older decoder's"
+    assert (tmp_path / files.DESCRIPTION).read_text() == "an older decoder's"
     assert (tmp_path / CHECKPOINT).exists()
     main([str(sessions), str(tmp_path), *options])
     assert not POYODecoder.from_pretrained(tmp_path).interrupted_
@@ -230,14 +233,14 @@ def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
         def close(self):
             pass
 
-    monkeypatch.setattr(module, "Checkpoint", Recorded)
-    monkeypatch.setattr(module, "fingerprint", lambda *_: {})
+    monkeypatch.setattr(job, "Checkpoint", Recorded)
+    monkeypatch.setattr(job, "fingerprint", lambda *_: {})
     monkeypatch.setattr(Team, "check_same", lambda *_: None)
     decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
     examples = SimpleNamespace(X=None, y=None, weight=None, names=None)
     for rank in range(2):
         monkeypatch.setattr(distributed, "_present", Team(rank, 2))
-        with module.training_job(decoder, examples, "from scratch"):
+        with job.training_job(decoder, examples, "from scratch"):
             pass
     assert made == [True, False]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from spikeinterface_poyo.dropout import dropout, geglu
+from spikeinterface_poyo.network.dropout import dropout, geglu
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])

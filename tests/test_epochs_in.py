@@ -9,8 +9,8 @@ import quantities as pq
 from spikeinterface.core import NumpyEvent
 
 from spikeinterface_poyo import POYODecoder, align
-from spikeinterface_poyo.epochs_in import as_intervals, as_segment_intervals
-from spikeinterface_poyo.session import within
+from spikeinterface_poyo.inputs.epochs_in import as_intervals, as_segment_intervals
+from spikeinterface_poyo.sessions.session import within
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 

@@ -21,9 +21,10 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
-from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, fitting, from_counts
-from spikeinterface_poyo.neo_out import as_neo_signal
-from spikeinterface_poyo.vocabulary import regular_interval
+from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, from_counts
+from spikeinterface_poyo.decoder.neo_out import as_neo_signal
+from spikeinterface_poyo.fitted.vocabulary import regular_interval
+from spikeinterface_poyo.training import fitting
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -123,7 +124,7 @@ def test_no_stage_learns_from_what_is_held_out(simulate, small_decoder, monkeypa
 
 @pytest.mark.parametrize(("spare", "held_out"), [(61.0, False), (59.0, True)])
 def test_few_labels_are_all_learned_from(session, small_decoder, monkeypatch, spare, held_out):
-    monkeypatch.setattr("spikeinterface_poyo.defaults.SPARE_TIME", spare)  # the session's samples cover 60 s
+    monkeypatch.setattr("spikeinterface_poyo.training.defaults.SPARE_TIME", spare)  # the session's samples cover 60 s
     decoder = small_decoder(max_iter=2).fit(session.spikes, session.behavior)
     assert (decoder.validation_scores_ is not None) == held_out
     assert (decoder.best_loss_ is None) == held_out

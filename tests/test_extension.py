@@ -17,9 +17,9 @@ from spikeinterface.core import get_default_analyzer_extension_params, load_sort
 from spikeinterface.core.job_tools import job_keys
 
 from spikeinterface_poyo import POYODecoder, compute_poyo_decoding, get_unit_metrics, set_unit_properties
-from spikeinterface_poyo.extension import ComputePOYODecoding
-from spikeinterface_poyo.extension_run import decoded_signals, forget_units, make_decoder
-from spikeinterface_poyo.known_session import KnownSession
+from spikeinterface_poyo.fitted.known_session import KnownSession
+from spikeinterface_poyo.postprocessing.extension import ComputePOYODecoding
+from spikeinterface_poyo.postprocessing.extension_run import decoded_signals, forget_units, make_decoder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable"),

@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from spikeinterface.core import load_sorting_analyzer
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, compare_curation
-from spikeinterface_poyo.label_readout import CategoricalReadout
+from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
 from spikeinterface_poyo.unit_widgets import plot_unit_importance
 from spikeinterface_poyo.widgets import plot_decoded_against_true, plot_decoded_behavior, plot_training_history
 

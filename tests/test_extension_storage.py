@@ -17,7 +17,7 @@ import pytest
 from analyzers import QUICK, SMALL, T_START, make_analyzer, make_recording
 from spikeinterface.core import load_sorting_analyzer
 
-from spikeinterface_poyo.extension import ComputePOYODecoding
+from spikeinterface_poyo.postprocessing.extension import ComputePOYODecoding
 
 FORMATS = ["memory", "binary_folder", "zarr"]
 ON_DISK = ["binary_folder", "zarr"]
@@ -106,13 +106,13 @@ import threading, warnings
 from spikeinterface.core import load_sorting_analyzer
 import spikeinterface_poyo
 warnings.simplefilter("ignore")
-from spikeinterface_poyo import training
-step, started = training.training_step, []
+from spikeinterface_poyo.training import loop
+step, started = loop.training_step, []
 def told(*args):
     if not started:
         started.append(print("training", flush=True))
     return step(*args)
-training.training_step = told
+loop.training_step = told
 for folder in {[str(folder) for folder in folders]!r}:
     compute = load_sorting_analyzer(folder).compute
     threading.Thread(target=compute, args=["poyo_decoding"], daemon=True,

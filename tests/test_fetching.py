@@ -22,8 +22,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from spikeinterface_poyo import fetching, hub, registry, weights
-from spikeinterface_poyo.fetching import cached_name, locate
+from spikeinterface_poyo.weights import fetching, files, hub, registry
+from spikeinterface_poyo.weights.fetching import cached_name, locate
 
 
 def archive(n_bytes: int) -> bytes:
@@ -301,7 +301,7 @@ def test_a_decoder_is_compared_with_its_digest(served, cache, simulate, small_de
     served.content = content
     file = locate(address)
     with monkeypatch.context() as older:
-        older.setattr(weights, "FORMAT_VERSION", weights.FORMAT_VERSION - 1)
+        older.setattr(files, "FORMAT_VERSION", files.FORMAT_VERSION - 1)
         assert locate(address) == file  # which the loader will say is of a later version
     file.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
     assert locate(address).read_bytes() == content
@@ -507,7 +507,7 @@ def start_process(address: str, go: Path) -> subprocess.Popen[str]:
     """A process that locates the address as soon as the file ``go`` is there."""
     code = f"""
 import os, time
-from spikeinterface_poyo.fetching import locate
+from spikeinterface_poyo.weights.fetching import locate
 print("ready", flush=True)
 while not os.path.exists({str(go)!r}):
     time.sleep(0.01)

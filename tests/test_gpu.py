@@ -66,7 +66,7 @@ def test_torch_is_as_deterministic_afterwards_as_before(split, small_decoder):
 
 def test_parts_that_fit_the_memory_change_nothing_but_rounding(split, on_gpu, monkeypatch):
     expected = on_gpu.predict(split[1][0])
-    monkeypatch.setattr("spikeinterface_poyo.parts.GPU_SHARE", 0.0)  # a window at a time
+    monkeypatch.setattr("spikeinterface_poyo.network.parts.GPU_SHARE", 0.0)  # a window at a time
     np.testing.assert_allclose(on_gpu.predict(split[1][0]), expected, atol=1e-4)
 
 

@@ -20,8 +20,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from spikeinterface_poyo import hub
-from spikeinterface_poyo.fetching import locate
+from spikeinterface_poyo.weights import hub
+from spikeinterface_poyo.weights.fetching import locate
 
 needs_hub = pytest.mark.skipif(find_spec("huggingface_hub") is None, reason="needs huggingface_hub, the extra 'hub'")
 COMMIT = "c" * 40
@@ -142,7 +142,8 @@ def run(repository, tmp_path):
     It gives the lines of what the code prints; ``tried(function, *given)`` prints what it returns or raises.
     """
     tried = """
-from spikeinterface_poyo import fetching, hub
+from spikeinterface_poyo.weights import fetching
+from spikeinterface_poyo.weights import hub
 def tried(function, *given, **named):
     try:
         print(function(*given, **named))

@@ -11,12 +11,12 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
-from spikeinterface_poyo.cross_decoding import check_folds, cross_decode, only_readout
-from spikeinterface_poyo.held_out_windows import HeldOutWindows, Shift, answered, place_windows
-from spikeinterface_poyo.importance import N_SHIFTS, shift_p, sign_flip_p, unit_importance
-from spikeinterface_poyo.network import NetworkConfig
-from spikeinterface_poyo.session import Segment, make_segment
-from spikeinterface_poyo.units import firing_rates, keep_units
+from spikeinterface_poyo.network.poyo import NetworkConfig
+from spikeinterface_poyo.postprocessing.cross_decoding import check_folds, cross_decode, only_readout
+from spikeinterface_poyo.postprocessing.held_out_windows import HeldOutWindows, Shift, answered, place_windows
+from spikeinterface_poyo.postprocessing.importance import N_SHIFTS, shift_p, sign_flip_p, unit_importance
+from spikeinterface_poyo.sessions.session import Segment, make_segment
+from spikeinterface_poyo.sessions.units import firing_rates, keep_units
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def test_flips_in_parts_are_those_at_once(monkeypatch):
     difference = np.random.default_rng(0).normal(0.1, 1, (3, 21))
     p = []
     for at_once in (500, 4):
-        monkeypatch.setattr("spikeinterface_poyo.importance.BLOCKS_AT_ONCE", at_once)
+        monkeypatch.setattr("spikeinterface_poyo.postprocessing.importance.BLOCKS_AT_ONCE", at_once)
         p.append(sign_flip_p(difference, np.random.default_rng(1)))
     np.testing.assert_array_equal(*p)
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from spikeinterface_poyo.initialisation import NEARNESS, attend_to_near_times
-from spikeinterface_poyo.network import POYO, NetworkConfig, split_heads
-from spikeinterface_poyo.rotary import phases, rotate
+from spikeinterface_poyo.network.initialisation import NEARNESS, attend_to_near_times
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, split_heads
+from spikeinterface_poyo.network.rotary import phases, rotate
 
 
 def test_attention_begins_with_what_is_near_in_time():

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from spikeinterface_poyo.loader import Loader
+from spikeinterface_poyo.training.loader import Loader
 
 AHEAD = pytest.mark.parametrize("ahead", [False, True])
 

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeinterface_poyo import align, merging
-from spikeinterface_poyo.merging import merge_spikes
-from spikeinterface_poyo.session import NO_UNIT, Segment
+from spikeinterface_poyo import align
+from spikeinterface_poyo.sessions import merging
+from spikeinterface_poyo.sessions.merging import merge_spikes
+from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
 
 
 def segment(times, units, weights=None) -> Segment:
@@ -139,7 +140,7 @@ def test_training_does_not_know_of_merged_spikes_more_than_half_a_window_beyond_
     other, _ = align(moved, session.behavior)
     fits = []
     for samples in (X, other):
-        with mock.patch("spikeinterface_poyo.defaults.choose_token_bin", return_value=0.1):
+        with mock.patch("spikeinterface_poyo.training.defaults.choose_token_bin", return_value=0.1):
             fits.append(small_decoder().fit(samples[mine], y[mine]))
     assert fits[0].network_.config.token_bin == 0.1
     for one, another in zip(*(decoder.network_.parameters() for decoder in fits), strict=True):

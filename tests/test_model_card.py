@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.model_card import CardFacts, CardReadout, CardSession, card_facts, model_card
-from spikeinterface_poyo.session import Segment, Session
-from spikeinterface_poyo.vocabulary import Vocabulary
+from spikeinterface_poyo.fitted.vocabulary import Vocabulary
+from spikeinterface_poyo.sessions.session import Segment, Session
+from spikeinterface_poyo.weights.model_card import CardFacts, CardReadout, CardSession, card_facts, model_card
 
 FACTS = CardFacts(
     sessions=[CardSession("monday", 21, 600.0, "velocity"), CardSession("tuesday", 1200, 1800.4, "gaze")],

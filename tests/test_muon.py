@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from spikeinterface_poyo.muon import Muon, orthogonalised
+from spikeinterface_poyo.training.muon import Muon, orthogonalised
 
 
 def test_same_numbers_as_torch():

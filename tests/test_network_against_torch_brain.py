@@ -14,10 +14,10 @@ from torch_brain import models as torch_brain_models
 from torch_brain.batching import collate
 from torch_brain.data import ArrayDict, Data, Interval, IrregularTimeSeries
 
-from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
-from spikeinterface_poyo.prediction import to_batch
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import Block, Windows, tokenize
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.network.prediction import to_batch
+from spikeinterface_poyo.network.windows import Block, Windows, tokenize
+from spikeinterface_poyo.sessions.session import Segment
 
 SHAPES = {
     "1.3M": {"dim": 64, "depth": 6, "cross_heads": 2, "self_heads": 8, "num_latents_per_step": 16},

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align, read_nwb_behavior, read_nwb_epochs
-from spikeinterface_poyo.behavior_in import as_signal
-from spikeinterface_poyo.nwb_in import opened
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.behavior_in import as_signal
+from spikeinterface_poyo.inputs.nwb_in import opened
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 pynwb = pytest.importorskip("pynwb")
 

@@ -14,7 +14,7 @@ import pytest
 
 import spikeinterface_poyo
 
-MODULES = [f"spikeinterface_poyo.{module.name}" for module in pkgutil.iter_modules(spikeinterface_poyo.__path__)]
+MODULES = [module.name for module in pkgutil.walk_packages(spikeinterface_poyo.__path__, "spikeinterface_poyo.")]
 HEAVY = ["torch", "sklearn", "neo", "matplotlib", "pandas", "quantities", "tqdm", "safetensors"]
 
 IMPORT = """
@@ -59,7 +59,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_importing_modules_does_not_hide_a_public_name():
-    # spikeinterface_poyo.alignment, for instance, must not stand where align stood
+    # spikeinterface_poyo.inputs.alignment, for instance, must not stand where align stood
     code = f"""
 import spikeinterface_poyo, {", ".join(MODULES)}
 print([n for n in spikeinterface_poyo.__all__ if not callable(getattr(spikeinterface_poyo, n))])
@@ -68,10 +68,10 @@ print([n for n in spikeinterface_poyo.__all__ if not callable(getattr(spikeinter
 
 
 def test_adapters_and_samples_know_nothing_of_torch():
-    spikes, behavior = ["spikes_in", "spikeinterface_in", "unit_properties"], ["behavior_in", "nwb_in", "recording_in"]
-    modules = [*spikes, *behavior, "epochs_in", "session", "signals", "samples", "alignment", "counts", "windows",
-               "sampling"]  # fmt: skip
-    imports = ", ".join(f"spikeinterface_poyo.{module}" for module in modules)
+    packages = ("spikeinterface_poyo.sessions.", "spikeinterface_poyo.inputs.")
+    modules = [name for name in MODULES if name.startswith(packages)]
+    modules += ["spikeinterface_poyo.network.windows", "spikeinterface_poyo.training.sampling"]
+    imports = ", ".join(modules)
     assert run(f"import sys, {imports}; print('torch' in sys.modules)").strip() == "False"
 
 
@@ -83,7 +83,34 @@ def imported_by(module: str) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("module", ["network", "rotary", "windows", "session"])
+FLOORS = [
+    "recognition warning distributed recordings",
+    "measures",
+    "sessions",
+    "inputs network",
+    "readouts",
+    "door fitted",
+    "pipelines weights",
+    "training",
+    "decoder",
+    "estimator classifier",
+    "postprocessing pretrain",
+    "widgets",
+    "unit_widgets",
+]
+
+
+def test_packages_import_from_lower_floors_only():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
+    for module in MODULES:
+        _, here, *inside = module.split(".")
+        for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(module)))):
+            if isinstance(node, ast.ImportFrom) and node.level == len(inside) + 1 and node.module:
+                there = node.module.split(".")[0]
+                assert there == here or floor[there] < floor[here], f"{module} imports {node.module}"
+
+
+@pytest.mark.parametrize("module", ["network.poyo", "network.rotary", "network.windows", "sessions.session"])
 def test_the_network_knows_nothing_of_sklearn_and_spikeinterface(module):
     assert imported_by(f"spikeinterface_poyo.{module}").isdisjoint({"sklearn", "spikeinterface", "neo"})
 

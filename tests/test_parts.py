@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo import network as network_module
-from spikeinterface_poyo import parts as parts_module
-from spikeinterface_poyo.losses import Layout, loss_weights
-from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
-from spikeinterface_poyo.parts import parts, windows_a_part
-from spikeinterface_poyo.prediction import predict_block
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training import Batch, set_gradients, training_losses
-from spikeinterface_poyo.unit_noise import UnitNoise
-from spikeinterface_poyo.windows import END, N_TOKEN_TYPES, START, BehaviorColumns, Block
+from spikeinterface_poyo.network import parts as parts_module
+from spikeinterface_poyo.network import poyo
+from spikeinterface_poyo.network.losses import Layout, loss_weights
+from spikeinterface_poyo.network.parts import parts, windows_a_part
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.network.prediction import predict_block
+from spikeinterface_poyo.network.windows import END, N_TOKEN_TYPES, START, BehaviorColumns, Block
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.loop import Batch, set_gradients, training_losses
+from spikeinterface_poyo.training.unit_noise import UnitNoise
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)
 N_WINDOWS, N_QUERIES = 20, 5
@@ -135,7 +135,7 @@ def test_a_part_has_only_its_own_units():
 
 def test_each_dropout_is_where_torch_brain_has_it(monkeypatch):
     config, rates = replace(CONFIG, depth=2, ffn_dropout=0.1, lin_dropout=0.3), []
-    monkeypatch.setattr(network_module, "dropout", lambda x, p, training: rates.append((p, training)) or x)
+    monkeypatch.setattr(poyo, "dropout", lambda x, p, training: rates.append((p, training)) or x)
     network = make_network(config).train()
     network(make_batch()[0])
     assert rates == [(p, True) for p in (0.1, *2 * (0.3, 0.1, 0.3), 0.1)]

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from spikeinterface.core import NumpyRecording, create_sorting_analyzer, reset_global_job_kwargs, set_global_job_kwargs
 
 from spikeinterface_poyo import POYODecoder, SelectUnits, align, get_unit_metrics, set_unit_properties
-from spikeinterface_poyo.unit_metrics import importance_columns
+from spikeinterface_poyo.postprocessing.unit_metrics import importance_columns
 
 pytest.importorskip("pandas", reason="quality metrics are a pandas table")
 

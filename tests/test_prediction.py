@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block, to_batch
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import Block, Windows, tokenize
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.network.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block, to_batch
+from spikeinterface_poyo.network.windows import Block, Windows, tokenize
+from spikeinterface_poyo.sessions.session import Segment
 
 LENGTH = 2.0
 

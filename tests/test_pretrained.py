@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from spikeinterface_poyo import POYOClassifier, POYODecoder, align, fetching, pretrained, weights
-from spikeinterface_poyo.torch_brain_format import read_checkpoint
+from spikeinterface_poyo import POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.weights import fetching, files, pretrained
+from spikeinterface_poyo.weights.torch_brain_format import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -45,14 +46,14 @@ def server(tmp_path, monkeypatch):
 
 class TestOurFiles:
     def test_the_file_of_weights_is_enough(self, folder, fitted, session, tmp_path):
-        alone = shutil.copy(weights.weights_file(folder), tmp_path / "alone.safetensors")
+        alone = shutil.copy(files.weights_file(folder), tmp_path / "alone.safetensors")
         loaded = POYODecoder.from_pretrained(alone, device="cpu")
         np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
         assert loaded.sessions_ == fitted.sessions_
 
     def test_from_an_address(self, folder, server, session, small_decoder):
-        address = f"{server}/decoder/{weights.weights_file(folder).name}"
-        digest = fetching.sha256_of(weights.weights_file(folder))
+        address = f"{server}/decoder/{files.weights_file(folder).name}"
+        digest = fetching.sha256_of(files.weights_file(folder))
         one, other = (small_decoder(pretrained=source) for source in (folder, f"{address}#sha256={digest}"))
         for decoder in (one, other):
             decoder.partial_fit(session.spikes, session.behavior, session_id="tuesday")
@@ -60,16 +61,16 @@ class TestOurFiles:
         np.testing.assert_array_equal(*predicted)
 
     def test_a_wrong_hash_is_refused_before_training(self, folder, server, session, small_decoder, tmp_path):
-        address = f"{server}/decoder/{weights.weights_file(folder).name}#sha256={'0' * 64}"
+        address = f"{server}/decoder/{files.weights_file(folder).name}#sha256={'0' * 64}"
         with pytest.raises(ValueError, match="0000"):
             small_decoder(pretrained=address).fit(session.spikes, session.behavior)
         assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
     @pytest.mark.parametrize("where", ["folder", "file"])
     def test_altered_weights_are_refused(self, folder, where):
-        file = weights.weights_file(folder)
+        file = files.weights_file(folder)
         state = load_file(file)
-        with weights.safetensors.safe_open(file, framework="pt") as opened:
+        with files.safetensors.safe_open(file, framework="pt") as opened:
             metadata = opened.metadata()
         state["readout.bias"] += 1e-3
         save_file(state, file, metadata=metadata)
@@ -77,7 +78,7 @@ class TestOurFiles:
             POYODecoder.from_pretrained(folder if where == "folder" else file)
 
     def test_an_altered_description_is_refused(self, folder):
-        file = folder / weights.DESCRIPTION
+        file = folder / files.DESCRIPTION
         text = file.read_text()
         file.write_text(text.replace('"u3"', '"u9"'))
         assert file.read_text() != text
@@ -85,7 +86,7 @@ class TestOurFiles:
             POYODecoder.from_pretrained(folder)
 
     def test_a_truncated_file_is_refused(self, folder):
-        file = weights.weights_file(folder)
+        file = files.weights_file(folder)
         file.write_bytes(file.read_bytes()[:-100])
         with pytest.raises(ValueError, match="damaged"):
             POYODecoder.from_pretrained(file)
@@ -104,11 +105,11 @@ class TestOurFiles:
         parameters = small_decoder(class_weight=weight).get_params()
         fitted = POYOClassifier(**parameters).fit(X, y.astype(kind)).calibrate(X, y.astype(kind), cv="prefit")
         fitted.save_pretrained(tmp_path)
-        description, state = weights.read(tmp_path)
+        description, state = files.read(tmp_path)
         description["parameters"]["class_weight"] = json.loads(json.dumps(weight))
         description["format_version"] = 4
-        digest, file = weights.digest_of(description, state), weights.weights_file(tmp_path).name
-        (tmp_path / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
+        digest, file = files.digest_of(description, state), files.weights_file(tmp_path).name
+        (tmp_path / files.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
         loaded = POYOClassifier.from_pretrained(tmp_path, device="cpu")
         assert loaded.class_weight == weight
         assert [type(label) for label in loaded.class_weight] == [kind, kind]
@@ -116,21 +117,21 @@ class TestOurFiles:
 
     def test_format_version_2_still_loads(self, folder, fitted, session):
         """In version 2 a session had one behaviour."""
-        description, state = weights.read(folder)
+        description, state = files.read(folder)
         known = description["vocabulary"]
         for one in known["sessions"].values():
             (one["readout"],) = one.pop("readouts")
             del one["by_name"]
         del description["parameters"]["class_weight"]
         description["format_version"] = 2
-        digest, file = weights.digest_of(description, state), weights.weights_file(folder).name
-        (folder / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
+        digest, file = files.digest_of(description, state), files.weights_file(folder).name
+        (folder / files.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
         loaded = POYODecoder.from_pretrained(folder, device="cpu")
         np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))
 
     def test_format_version_1_still_loads(self, folder, fitted, session):
         """Version 1 knew one behaviour, and had no digest."""
-        file = folder / weights.DESCRIPTION
+        file = folder / files.DESCRIPTION
         new = json.loads(file.read_text())
         readout = new["vocabulary"]["readouts"]["behavior"]
         gone = ("readouts", "by_name", "silent_units", "labelled_seconds")

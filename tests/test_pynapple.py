@@ -8,8 +8,8 @@ from spikeinterface.core import NumpySorting
 from spikeinterface.exporters import to_pynapple_tsgroup
 
 from spikeinterface_poyo import SelectUnits, align
-from spikeinterface_poyo.behavior_in import as_signal
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.behavior_in import as_signal
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 nap = pytest.importorskip("pynapple")
 

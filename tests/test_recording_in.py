@@ -12,7 +12,7 @@ from spikeinterface.extractors import read_openephys, read_openephys_event
 from spikeinterface.preprocessing import resample, scale_to_physical_units
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.behavior_in import as_signal, as_signals
+from spikeinterface_poyo.inputs.behavior_in import as_signal, as_signals
 
 FS = 100.0
 RAW = np.random.default_rng(0).integers(-3000, 3000, (1000, 2)).astype(np.int16)

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from spikeinterface_poyo import registry
-from spikeinterface_poyo.fetching import split_address
-from spikeinterface_poyo.registry import PretrainedEntry, list_pretrained
+from spikeinterface_poyo.weights import registry
+from spikeinterface_poyo.weights.fetching import split_address
+from spikeinterface_poyo.weights.registry import PretrainedEntry, list_pretrained
 
 
 def test_names_are_unique_and_cannot_be_taken_for_something_else():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.runtime import deterministic, find_device, generator, rotates
+from spikeinterface_poyo.network.runtime import deterministic, find_device, generator, rotates
 
 
 def test_auto_takes_what_is_there():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.known_session import KnownSession
-from spikeinterface_poyo.same_session import check_same
-from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.fitted.known_session import KnownSession
+from spikeinterface_poyo.fitted.same_session import check_same
+from spikeinterface_poyo.sessions.session import Segment, Session
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 

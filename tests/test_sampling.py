@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeinterface_poyo.samples import stretches
-from spikeinterface_poyo.sampling import WindowSampler
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import Block, tokenize
+from spikeinterface_poyo.network.windows import Block, tokenize
+from spikeinterface_poyo.sessions.samples import stretches
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.sampling import WindowSampler
 
 ROUNDING = 1e-9  # s
 

@@ -11,7 +11,7 @@ import pytest
 import zarr
 from spikeinterface.core import NumpySorting, create_sorting_analyzer, generate_ground_truth_recording, load
 
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 FRAMES = [{"a": np.array([5, 900]), "b": np.array([70])}, {"a": np.array([], dtype=int), "b": np.array([3])}]
 FORMATS = ["numpy_folder", "npz_folder", *([] if zarr.__version__.startswith("3.") else ["zarr"])]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_val_score, train_test_split
 
 from spikeinterface_poyo import BlockedKFold, SpikeSamples, align
-from spikeinterface_poyo.samples import stretches
-from spikeinterface_poyo.scattered import is_scattered
-from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.sessions.samples import stretches
+from spikeinterface_poyo.sessions.scattered import is_scattered
+from spikeinterface_poyo.sessions.session import Segment, Session
 
 SEGMENT = Segment(np.array([1.0]), np.array([0], dtype=np.int32), 0.0, 1000.0)
 SESSION = Session(np.array([0]), (SEGMENT, SEGMENT))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import quantities as pq
 
-from spikeinterface_poyo.seconds import as_seconds
+from spikeinterface_poyo.inputs.seconds import as_seconds
 
 
 @pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikeinterface_poyo import POYOClassifier, POYODecoder, adaptation, align, sampling
+from spikeinterface_poyo import POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.training import adaptation, sampling
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 NAMES = ["a", "b", "c"]

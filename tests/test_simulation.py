@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.simulated_behavior import BEHAVIORS
-from spikeinterface_poyo.simulation import TUNINGS, simulate_session
+from spikeinterface_poyo.recordings.simulated_behavior import BEHAVIORS
+from spikeinterface_poyo.recordings.simulation import TUNINGS, simulate_session
 
 UNITS = {"velocity": "cm/s", "position": "m", "heading": "dimensionless", "force": "N", "smooth": "dimensionless"}
 

@@ -11,8 +11,8 @@ import quantities as pq
 from spikeinterface.core import NumpyRecording, NumpySorting, select_segment_sorting
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.session import Session
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
+from spikeinterface_poyo.sessions.session import Session
 
 FS = 1000.0
 FRAMES = {"a": np.array([3, 500, 500, 1999]), "b": np.array([], dtype=int), "c": np.array([0, 7, 500])}

@@ -11,7 +11,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.model_selection import GridSearchCV, check_cv, cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, SpikeSamples, align
-from spikeinterface_poyo.session import Segment, Session
+from spikeinterface_poyo.sessions.session import Segment, Session
 
 SILENT = Segment(np.array([1.0]), np.array([0], dtype=np.int32), 0.0, 100.0)
 SESSION = Session(np.array([0]), (SILENT, SILENT))

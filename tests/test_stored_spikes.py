@@ -11,11 +11,11 @@ from spikeinterface.core import NumpyFolderSorting, NumpySorting
 from spikeinterface.core.base import minimum_spike_dtype
 
 from spikeinterface_poyo import SelectUnits, align
-from spikeinterface_poyo.merging import merge_spikes
-from spikeinterface_poyo.session import NO_UNIT, Segment
-from spikeinterface_poyo.spikes_in import as_session
-from spikeinterface_poyo.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
-from spikeinterface_poyo.units import firing_rates, units_that_fire, without_units
+from spikeinterface_poyo.inputs.spikes_in import as_session
+from spikeinterface_poyo.sessions.merging import merge_spikes
+from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
+from spikeinterface_poyo.sessions.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
+from spikeinterface_poyo.sessions.units import firing_rates, units_that_fire, without_units
 
 RATE = 997.3  # Hz, which rounds badly
 N_UNITS = 7  # the last one silent
@@ -127,7 +127,7 @@ def test_units_are_left_out_without_reading(stored):
 def test_rates_are_counted_in_chunks(folder, monkeypatch):
     stored, read = as_session(folder), as_session(NumpyFolderSorting(folder))
     assert RECORDS_AT_ONCE > 1e5
-    monkeypatch.setattr("spikeinterface_poyo.stored_spikes.RECORDS_AT_ONCE", 700)
+    monkeypatch.setattr("spikeinterface_poyo.sessions.stored_spikes.RECORDS_AT_ONCE", 700)
     np.testing.assert_array_equal(firing_rates(stored), firing_rates(read))
     np.testing.assert_array_equal(units_that_fire(stored), np.arange(N_UNITS) < N_UNITS - 1)
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from spikeinterface.core import NumpyRecording, NumpySorting
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.session import Session
-from spikeinterface_poyo.spikes_in import as_session
+from spikeinterface_poyo.inputs.spikes_in import as_session
+from spikeinterface_poyo.sessions.session import Session
 
 N_FRAMES = 2000
 RATES = st.sampled_from([1000.0, 20_000.0, 30_000.0, 24_414.0625, 32_051.28])

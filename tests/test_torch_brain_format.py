@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.prediction import to_batch
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.torch_brain_format import (
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.network.prediction import to_batch
+from spikeinterface_poyo.network.windows import Block, Windows, tokenize
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.weights.torch_brain_format import (
     TorchBrainCheckpoint,
     read_checkpoint,
     to_torch_brain,
     write_checkpoint,
 )
-from spikeinterface_poyo.windows import Block, Windows, tokenize
 
 DATA = Path(__file__).parent / "data"
 SESSIONS = {

@@ -17,12 +17,24 @@ import torch
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, align
-from spikeinterface_poyo.checkpoints import Checkpoint
 from spikeinterface_poyo.distributed import ALONE
-from spikeinterface_poyo.identification import frozen_core
-from spikeinterface_poyo.losses import loss_sums, loss_weights
-from spikeinterface_poyo.network import POYO, NetworkConfig
-from spikeinterface_poyo.optimization import (
+from spikeinterface_poyo.fitted.record import TrainingRecord
+from spikeinterface_poyo.network.losses import loss_sums, loss_weights
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.network.windows import BehaviorColumns, Block
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.checkpoints import Checkpoint
+from spikeinterface_poyo.training.identification import frozen_core
+from spikeinterface_poyo.training.loop import (
+    CLIP_NORM,
+    BatchSource,
+    TrainingSettings,
+    set_gradients,
+    train,
+    training_losses,
+    training_step,
+)
+from spikeinterface_poyo.training.optimization import (
     BETAS,
     MUON_RATE,
     PRIOR_RATE,
@@ -32,21 +44,9 @@ from spikeinterface_poyo.optimization import (
     make_optimizers,
     scale_learning_rates,
 )
-from spikeinterface_poyo.record import TrainingRecord
-from spikeinterface_poyo.sampling import WindowSampler
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training import (
-    CLIP_NORM,
-    BatchSource,
-    TrainingSettings,
-    set_gradients,
-    train,
-    training_losses,
-    training_step,
-)
-from spikeinterface_poyo.training_state import TrainingState
-from spikeinterface_poyo.unit_prior import UnitPrior
-from spikeinterface_poyo.windows import BehaviorColumns, Block
+from spikeinterface_poyo.training.sampling import WindowSampler
+from spikeinterface_poyo.training.state import TrainingState
+from spikeinterface_poyo.training.unit_prior import UnitPrior
 
 CONFIG = NetworkConfig(
     2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, lin_dropout=0.1, t_min=0.01

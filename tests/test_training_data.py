@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeinterface_poyo import SpikeSamples, align
-from spikeinterface_poyo.network import NetworkConfig
-from spikeinterface_poyo.readouts import ContinuousReadout
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.training_data import TrainingData, equal_shares, held_out_mask, hold_out
-from spikeinterface_poyo.vocabulary import Vocabulary
-from spikeinterface_poyo.windows import BehaviorColumns, Block
+from spikeinterface_poyo.fitted.vocabulary import Vocabulary
+from spikeinterface_poyo.network.poyo import NetworkConfig
+from spikeinterface_poyo.network.windows import BehaviorColumns, Block
+from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.data import TrainingData, equal_shares, held_out_mask, hold_out
 
 
 def vocabulary(X: SpikeSamples, y: np.ndarray, names: dict[int, str]) -> Vocabulary:

@@ -12,8 +12,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
-from spikeinterface_poyo.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
-from spikeinterface_poyo.uncertainty import error_models
+from spikeinterface_poyo.decoder.uncertainty import error_models
+from spikeinterface_poyo.fitted.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}
 
@@ -198,7 +198,7 @@ class TestCalibrate:
         X_late, y_late = align(one.spikes, (one.times, np.column_stack([one.values, one.values])))
         y_late[: 2 * len(y_late) // 3, 1] = np.nan
         late = small_decoder().fit(X_late, y_late)
-        monkeypatch.setattr("spikeinterface_poyo.adaptation.learn", None)  # nothing is trained before
+        monkeypatch.setattr("spikeinterface_poyo.training.adaptation.learn", None)  # nothing is trained before
         with pytest.raises(ValueError, match=r"fold 0 of 2 cannot calibrate: it tests session\(s\) \['session_0'\]"):
             decoder.calibrate(X, y, cv=KFold(2))
         with pytest.raises(ValueError, match=r"fold 2 of 3 cannot calibrate: of what it trains on, output\(s\) \[1\]"):
@@ -236,7 +236,7 @@ class TestCalibrate:
 
     def test_bad_input_is_refused_before_any_training(self, fitted, samples, monkeypatch):
         X, y = samples
-        monkeypatch.setattr("spikeinterface_poyo.adaptation.learn", lambda *_: pytest.fail("trained"))
+        monkeypatch.setattr("spikeinterface_poyo.training.adaptation.learn", lambda *_: pytest.fail("trained"))
         was = fitted.calibration_
         with pytest.raises(ValueError, match="10 known targets; to calibrate by them, 20"):
             fitted.calibrate(X, np.where(np.arange(len(y))[:, None] < 10, y, np.nan))
@@ -250,7 +250,7 @@ class TestCalibrate:
         def interrupted(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("spikeinterface_poyo.training.training_step", interrupted)
+        monkeypatch.setattr("spikeinterface_poyo.training.loop.training_step", interrupted)
         with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="interrupted"):
             fitted.calibrate(*samples)
         assert fitted.calibration_ is was

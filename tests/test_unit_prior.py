@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spikeinterface_poyo.unit_prior import FEWEST_UNITS, PENALTY, SMALLEST_SD, AdamInPrior, UnitPrior
+from spikeinterface_poyo.training.unit_prior import FEWEST_UNITS, PENALTY, SMALLEST_SD, AdamInPrior, UnitPrior
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 from sklearn.exceptions import NotFittedError
 
-from spikeinterface_poyo import POYOClassifier, POYODecoder, weights
+from spikeinterface_poyo import POYOClassifier, POYODecoder
+from spikeinterface_poyo.weights import files
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -36,7 +37,7 @@ def weights_file(folder: Path) -> Path:
 
 
 def edit(folder: Path, **changes: object) -> None:
-    file = folder / weights.DESCRIPTION
+    file = folder / files.DESCRIPTION
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
@@ -106,8 +107,8 @@ def test_the_folder_holds_safetensors_and_json_only(folder):
     raw = weights_file(folder).read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     assert all(entry["dtype"] == "F32" for name, entry in header.items() if name != "__metadata__")
-    description = json.loads((folder / weights.DESCRIPTION).read_text())
-    assert description["format_version"] == weights.FORMAT_VERSION
+    description = json.loads((folder / files.DESCRIPTION).read_text())
+    assert description["format_version"] == files.FORMAT_VERSION
     assert {"spikeinterface_poyo", "torch", "numpy", "spikeinterface"} <= description["provenance"].keys()
 
 
@@ -174,8 +175,8 @@ def test_loading_never_unpickles(folder, session, monkeypatch):
 
 def test_a_file_does_not_say_where_to_write(session, fitted, tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere" / "state"
-    honest = weights.plain_parameters
-    monkeypatch.setattr(weights, "plain_parameters", lambda decoder: honest(decoder) | {"checkpoint": str(elsewhere)})
+    honest = files.plain_parameters
+    monkeypatch.setattr(files, "plain_parameters", lambda decoder: honest(decoder) | {"checkpoint": str(elsewhere)})
     fitted.save_pretrained(tmp_path / "forged")
     decoder = POYODecoder.from_pretrained(tmp_path / "forged").set_params(max_iter=1)
     assert decoder.checkpoint is None
@@ -197,15 +198,15 @@ def test_loads_in_a_fresh_process(session, fitted, folder, tmp_path):
 
 def test_a_decoder_that_is_replaced_while_it_is_read_is_read_again(fitted, folder, small_decoder, session, monkeypatch):
     other = small_decoder(random_state=1).fit(session.spikes, session.behavior)
-    read_description = weights.read_description
+    read_description = files.read_description
 
     def and_then_replaced(source):
-        monkeypatch.setattr(weights, "read_description", read_description)
+        monkeypatch.setattr(files, "read_description", read_description)
         described = read_description(source)
         other.save_pretrained(folder)
         return described
 
-    monkeypatch.setattr(weights, "read_description", and_then_replaced)
+    monkeypatch.setattr(files, "read_description", and_then_replaced)
     loaded = POYODecoder.from_pretrained(folder)
     assert torch.equal(loaded.network_.readout.weight, other.network_.readout.weight)
 
@@ -234,9 +235,9 @@ def test_a_failed_save_leaves_the_older_decoder_whole(session, fitted, folder, s
         return real_replace(*args, **kwargs)
 
     if failing == "safetensors":
-        monkeypatch.setattr(weights, "to_safetensors", fail)
+        monkeypatch.setattr(files, "to_safetensors", fail)
     elif failing == "json.dumps":
-        monkeypatch.setattr(weights.json, "dumps", fail)
+        monkeypatch.setattr(files.json, "dumps", fail)
     else:
         monkeypatch.setattr(os, "replace", fail_at_a_move)
     with pytest.raises(OSError, match="no space"):
@@ -289,29 +290,29 @@ def test_a_description_that_does_not_fit_is_an_error(folder, change):
 
 
 def test_a_folder_of_something_else_is_an_error(folder):
-    (folder / weights.DESCRIPTION).write_text('{"model_type": "llama"}')
+    (folder / files.DESCRIPTION).write_text('{"model_type": "llama"}')
     with pytest.raises(ValueError, match="damaged"):
         POYODecoder.from_pretrained(folder)
 
 
 def test_a_newer_format_asks_for_an_upgrade(folder):
-    edit(folder, format_version=weights.FORMAT_VERSION + 1)
+    edit(folder, format_version=files.FORMAT_VERSION + 1)
     with pytest.raises(ValueError, match="upgrade"):
         POYODecoder.from_pretrained(folder)
 
 
 def test_a_description_cannot_name_weights_outside_its_folder(folder):
-    description = json.loads((folder / weights.DESCRIPTION).read_text())
+    description = json.loads((folder / files.DESCRIPTION).read_text())
     elsewhere = Path(folder.parent, description["weights"])
     (folder / description["weights"]).rename(elsewhere)
     for name in (f"../{elsewhere.name}", str(elsewhere)):
-        (folder / weights.DESCRIPTION).write_text(json.dumps(description | {"weights": name}))
+        (folder / files.DESCRIPTION).write_text(json.dumps(description | {"weights": name}))
         with pytest.raises(FileNotFoundError, match="it lacks"):
             POYODecoder.from_pretrained(folder)
 
 
 def test_no_place_of_the_users_machine_is_saved():
-    parameters = weights.plain_parameters(POYODecoder(pretrained="/home/me/base", checkpoint="/home/me/state"))
+    parameters = files.plain_parameters(POYODecoder(pretrained="/home/me/base", checkpoint="/home/me/state"))
     assert (parameters["pretrained"], parameters["checkpoint"]) == (None, None)
 
 
@@ -326,7 +327,7 @@ def test_a_decoder_that_was_interrupted_is_still_when_loaded(simulate, small_dec
 def test_version_1_tells_of_an_interrupt():
     target = {"mean": [0.0], "scale": [1.0], "units": None, "names": None, "one_dimensional": True}
     training = {"loss_curve_": [1.0], "validation_scores_": None, "interrupted_": True}
-    new = weights.with_named_behavior({"target": target, "sessions": {}, "training": training})
+    new = files.with_named_behavior({"target": target, "sessions": {}, "training": training})
     assert new["training"] == {"losses": [1.0], "scores": [], "interrupted": True}
 
 
@@ -339,9 +340,9 @@ def test_a_decoder_has_the_same_bytes_whenever_it_is_saved(fitted, tmp_path):
 
 def test_a_file_of_version_5_has_its_digest_beside_the_description(fitted, tmp_path):
     fitted.save_pretrained(tmp_path)
-    description, state = weights.read(tmp_path)
+    description, state = files.read(tmp_path)
     description["format_version"] = 5
-    for digest, good in ((weights.digest_of(description, state), True), ("0", False)):
+    for digest, good in ((files.digest_of(description, state), True), ("0", False)):
         metadata = {"description": json.dumps(description), "digest": digest}
         save_file(state, tmp_path / "five.safetensors", metadata=metadata)
         if good:

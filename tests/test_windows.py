@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.windows import END, N_TOKEN_TYPES, SPIKE, START, Block, Tokens, Windows, tokenize
+from spikeinterface_poyo.network.windows import END, N_TOKEN_TYPES, SPIKE, START, Block, Tokens, Windows, tokenize
+from spikeinterface_poyo.sessions.session import Segment
 
 LENGTH = 1.0
 TICK = 0.25  # spikes and windows lie on one grid, so that spikes often fall on a window's edge

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikeinterface_poyo import fitting, identification
 from spikeinterface_poyo.distributed import present_team
 from spikeinterface_poyo.pretrain import main
-from spikeinterface_poyo.training_state import TrainingState
+from spikeinterface_poyo.training import fitting, identification
+from spikeinterface_poyo.training.state import TrainingState
 
 SMALL = {"dim": 16, "depth": 1, "dim-head": 8, "cross-heads": 1, "self-heads": 2, "num-latents-per-step": 2,
          "n-latent-steps": 4, "window-length": 1.0, "batch-size": 16, "max-iter": 1, "early-stopping": "true",

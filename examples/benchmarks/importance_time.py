@@ -13,8 +13,8 @@ import time
 import torch
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, align, simulate_session
-from spikeinterface_poyo.cross_decoding import cross_decode
-from spikeinterface_poyo.importance import unit_importance
+from spikeinterface_poyo.postprocessing.cross_decoding import cross_decode
+from spikeinterface_poyo.postprocessing.importance import unit_importance
 
 
 def main() -> None:

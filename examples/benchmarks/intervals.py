@@ -20,10 +20,10 @@ from compare import samples
 from recordings import load
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
-from spikeinterface_poyo.calibration import ErrorModel
-from spikeinterface_poyo.examples import Examples
-from spikeinterface_poyo.learned import Learned
-from spikeinterface_poyo.uncertainty import evidence
+from spikeinterface_poyo.decoder.uncertainty import evidence
+from spikeinterface_poyo.fitted.calibration import ErrorModel
+from spikeinterface_poyo.fitted.learned import Learned
+from spikeinterface_poyo.training.examples import Examples
 
 COVERAGE = 0.9
 

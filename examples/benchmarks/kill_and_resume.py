@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from spikeinterface_poyo import POYODecoder, checkpoints, simulate_session
+from spikeinterface_poyo import POYODecoder, simulate_session
+from spikeinterface_poyo.training import checkpoints
 
 TASK = {"behavior": "velocity", "sampling_rate": 50.0, "n_units": 40}
 

@@ -26,7 +26,7 @@ from spikeinterface.core.base import minimum_spike_dtype
 from steps import time_by_turns, time_steps
 
 from spikeinterface_poyo import POYODecoder, SpikeSamples, align
-from spikeinterface_poyo.behavior_files import read_behavior
+from spikeinterface_poyo.inputs.behavior_files import read_behavior
 
 N_SESSIONS, N_UNITS, HOURS = 158, 27_373, 100.0
 RATE = 8.0  # spikes a second of a unit, on average

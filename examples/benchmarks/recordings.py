@@ -52,7 +52,7 @@ def load_mouse(data: Path | None = None) -> Recording:
 
     Source: Viejo et al. 2023, eLife 12:RP85786.
     """
-    from spikeinterface_poyo.datasets import load_mouse_head_direction
+    from spikeinterface_poyo.recordings.datasets import load_mouse_head_direction
 
     sorting, heading = load_mouse_head_direction()
     # The frames of the sorting count from the clock's zero, so frames / rate is already the time of the tracking.

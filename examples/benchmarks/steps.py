@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from spikeinterface_poyo import fitting, training
+from spikeinterface_poyo.fitted.record import TrainingRecord
+from spikeinterface_poyo.training import fitting, loop
 
 
 def take(step: Callable[..., None]) -> None:
     """Let fits of this process take such steps, all sessions together: the start with one of them is left out."""
-    training.training_step = step
-    fitting.start_with_one = lambda *_: training.TrainingRecord()
+    loop.training_step = step
+    fitting.start_with_one = lambda *_: TrainingRecord()
 
 
 def time_steps(n_steps: int, look: Callable[[], object] = lambda: None) -> list[float]:
@@ -23,7 +24,7 @@ def time_steps(n_steps: int, look: Callable[[], object] = lambda: None) -> list[
     After ``n_steps`` it is interrupted. ``look`` is called after each step. See `take`.
     """
     seconds: list[float] = []
-    real, ended = training.training_step, [time.perf_counter()]
+    real, ended = loop.training_step, [time.perf_counter()]
 
     def step(*given: object) -> None:
         real(*given)
@@ -45,7 +46,7 @@ def time_by_turns(fits: Sequence[Callable[[], object]], n_turns: int, n_steps: i
     """
     seconds: list[list[float]] = [[] for _ in fits]
     ready, may_go = threading.Barrier(len(fits)), [threading.Semaphore(0) for _ in fits]
-    real, mine = training.training_step, threading.local()
+    real, mine = loop.training_step, threading.local()
 
     def step(*given: object) -> None:
         if mine.n_steps == 0:

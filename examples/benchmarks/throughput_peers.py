@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeinterface_poyo.crew import crew, side_by_side
-from spikeinterface_poyo.losses import Layout, loss_weights
-from spikeinterface_poyo.network import POYO, NetworkConfig, WindowBatch
-from spikeinterface_poyo.optimization import make_optimizers
-from spikeinterface_poyo.parts import parts
-from spikeinterface_poyo.sampling import WindowSampler
-from spikeinterface_poyo.session import Segment
-from spikeinterface_poyo.torch_brain_format import to_torch_brain
-from spikeinterface_poyo.training import Batch, BatchSource, set_gradients
-from spikeinterface_poyo.training_state import TrainingSettings
-from spikeinterface_poyo.windows import N_TOKEN_TYPES, BehaviorColumns, Block
+from spikeinterface_poyo.network.crew import crew, side_by_side
+from spikeinterface_poyo.network.losses import Layout, loss_weights
+from spikeinterface_poyo.network.parts import parts
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.network.windows import N_TOKEN_TYPES, BehaviorColumns, Block
+from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.loop import Batch, BatchSource, set_gradients
+from spikeinterface_poyo.training.optimization import make_optimizers
+from spikeinterface_poyo.training.sampling import WindowSampler
+from spikeinterface_poyo.training.state import TrainingSettings
+from spikeinterface_poyo.weights.torch_brain_format import to_torch_brain
 
 SIZES = {
     "1.3M": {"dim": 64, "depth": 6, "cross_heads": 2, "self_heads": 8, "num_latents_per_step": 16},

@@ -32,8 +32,8 @@ from sklearn.metrics import r2_score
 from throughput_peers import WINDOW, Session, TorchBrain, open_dataset, write_session
 
 from spikeinterface_poyo import POYODecoder
-from spikeinterface_poyo.optimization import set_weights
-from spikeinterface_poyo.training_state import TrainingState
+from spikeinterface_poyo.training.optimization import set_weights
+from spikeinterface_poyo.training.state import TrainingState
 
 TARGETS = {"mouse": (0.88, 0.90), "rat": (0.80,), "monkey": (0.85,)}
 BATCH = 64

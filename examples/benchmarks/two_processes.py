@@ -20,7 +20,7 @@ import torch
 
 from spikeinterface_poyo import POYODecoder, simulate_session
 from spikeinterface_poyo.distributed import team
-from spikeinterface_poyo.training_state import TrainingState
+from spikeinterface_poyo.training.state import TrainingState
 
 TASK = {"behavior": "velocity", "sampling_rate": 50.0, "n_units": 100, "random_state": 0}
 WARM_UP = 10  # steps that are not timed

@@ -1,0 +1,217 @@
+"""From sortings to the samples to decode, and from samples to behaviour in its own units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..fitted.calibration import Calibration, Temperature
+from ..fitted.learned import Learned
+from ..fitted.same_session import check_same
+from ..fitted.vocabulary import Vocabulary
+from ..inputs.alignment import check_spikes, grid_samples
+from ..network.poyo import POYO, WindowBatch
+from ..network.prediction import Read, predict_block
+from ..readouts.behaviors import n_outputs, placed
+from ..readouts.encoding import as_label_array
+from ..readouts.readout import Readout
+from ..readouts.targets import Targets, as_given, users_targets
+from ..sessions.samples import SpikeSamples
+from ..sessions.session import Session
+
+SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
+
+
+def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times: Any) -> SpikeSamples:
+    """Samples at ``times``, or on a regular grid at the interval of each session's behaviour at fit.
+
+    Raises
+    ------
+    ValueError
+        Where there is no interval or no extent to lay a grid over.
+    """
+    return regular_samples(vocabulary, sessions) if times is None else grid_samples(sessions, times)
+
+
+def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
+    """Samples at a regular interval, in each segment from the recording's start to its end."""
+    names = vocabulary.resolve(sessions, range(len(sessions)))
+    check_spikes(sessions, refuse=False)
+    parts = []
+    for i, session in enumerate(sessions):
+        name = names[i]
+        interval = vocabulary.sessions[name].sample_interval
+        if interval is None:
+            raise ValueError(f"behaviour of session {name!r} had no regular interval at fit, or it is not known; give "
+                             "times= to predict at")  # fmt: skip
+        for j, segment in enumerate(session.segments):
+            if segment.t_start > segment.t_stop:
+                raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
+            n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
+            parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
+    return SpikeSamples.from_segments(sessions, parts)
+
+
+def predict_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
+    """Decoded behaviour as columns, (n_samples, most outputs): each session's behaviours one after the other.
+
+    NaN where a session has fewer outputs; labels are codes. ``names`` are the ids of the samples' sessions by position.
+
+    Raises
+    ------
+    ValueError
+        Where a session has units that were not there at fit.
+    """
+    check_sessions(learned.vocabulary, X, names)
+    out = unknown_outputs(learned.vocabulary, X, names)
+    for name, order, columns in answers(learned, X, names):
+        for readout, outputs, place in placed(learned.vocabulary.readouts_of(name)):
+            out[order, outputs] = readout.decode(columns[:, place])
+    return out
+
+
+def unknown_outputs(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
+    """NaN, (n_samples, most outputs), in which to put what is told of each session's outputs."""
+    width = max(n_outputs(vocabulary.readouts_of(name)) for name in used_sessions(vocabulary, names))
+    return np.full((len(X), width), np.nan)
+
+
+def used_sessions(vocabulary: Vocabulary, names: Mapping[int, str]) -> list[str]:
+    """Ids of the sessions that samples use, by position; of all known ones where there is no sample."""
+    return list(names.values()) or list(vocabulary.sessions)
+
+
+def predict_targets(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
+    """Decoded behaviour as users gave it at fit: an array, or a structured array where it came by name."""
+    return as_at_fit(learned.vocabulary, X, names, predict_samples(learned, X, names))
+
+
+def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str], values: np.ndarray) -> np.ndarray:
+    """Columns (n_samples, most outputs) of decoded behaviour in the shape and type that targets had at fit."""
+    used = used_sessions(vocabulary, names)
+    readouts = [vocabulary.readouts_of(name) for name in used]
+    rows = [mine for _, mine in X.by_session()] or [np.arange(0)] * len(used)  # no sample is of any session
+    if any(vocabulary.sessions[name].by_name for name in used):
+        return users_targets(readouts, values, rows)
+    if len({readout.name for (readout,) in readouts}) == 1:
+        return as_given(readouts[0][0], values)
+    if all(readout.kind == "categorical" for (readout,) in readouts):
+        labels = np.empty(len(values), dtype=object)
+        for (readout,), mine in zip(readouts, rows, strict=True):
+            labels[mine] = as_given(readout, values[mine])
+        return as_label_array(labels.tolist())
+    return values[:, 0] if all(readout.one_dimensional for (readout,) in readouts) else values
+
+
+def predict_probabilities(
+    learned: Learned, X: SpikeSamples, names: Mapping[int, str], calibration: Calibration
+) -> np.ndarray:
+    """Probabilities (n_samples, n_classes) of the labels that are the only behaviour of each session.
+
+    They are calibrated where the session is.
+
+    Raises
+    ------
+    ValueError
+        Where sessions have labels of their own, or a session has units that were not there at fit.
+    """
+    check_sessions(learned.vocabulary, X, names)
+    used = used_sessions(learned.vocabulary, names)
+    readouts = {readout.name: readout for name in used for readout in learned.vocabulary.readouts_of(name)}
+    if len(readouts) > 1:
+        raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
+    (readout,) = readouts.values()
+    out = np.empty((len(X), readout.n_columns))
+    for name, order, columns in answers(learned, X, names):
+        temperature = calibration.get(name, {}).get(readout.name)
+        out[order] = temperature.applied(columns) if isinstance(temperature, Temperature) else columns
+    return out / out.sum(axis=1, keepdims=True)  # the network's are of float32
+
+
+def score_samples(
+    vocabulary: Vocabulary, given: Targets, decoded: np.ndarray, names: Mapping[int, str], weight: np.ndarray
+) -> float:
+    """Mean over sessions of the mean score of their behaviours: see `Readout.score`.
+
+    Parameters
+    ----------
+    given : Targets
+        True behaviour.
+    decoded : ndarray, shape (n_samples, most outputs)
+        As `predict_samples` gives it.
+    names : mapping of int to str
+        Ids of the sessions by position.
+    weight : ndarray, shape (n_samples,)
+        Weights of the samples.
+
+    Raises
+    ------
+    ValueError
+        Where too few targets of a session are known.
+    """
+    true = vocabulary.in_units(given.X, given.y, names)
+    scores = []
+    for position, mine in given.X.by_session():
+        mine = mine[weight[mine] > 0]
+        behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
+                     for readout, outputs, _ in placed(vocabulary.readouts_of(names[position]))]  # fmt: skip
+        scored = [score for score in behaviors if not np.isnan(score)]
+        if not scored:
+            if len(mine) == 0:  # all have weight zero
+                continue
+            raise ValueError(f"session {names[position]!r} has fewer than two known targets, or of labels "
+                             "none: there is nothing to score")  # fmt: skip
+        scores.append(float(np.mean(scored)))
+    return float(np.mean(scores))
+
+
+def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
+    """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
+    check_sessions(learned.vocabulary, X, names)
+    out = np.empty((len(X), learned.network.config.dim))
+    for _, order, vectors in answers(learned, X, names, lambda readouts: POYO.embed):
+        out[order] = vectors
+    return out
+
+
+def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> None:
+    """Compare the sessions that samples use with what was seen at fit."""
+    for position, _ in X.by_session():
+        check_same(X.sessions[position], names[position], vocabulary.sessions[names[position]])
+
+
+def to_average(readouts: Sequence[Readout]) -> Read:
+    """What windows say of a session with these behaviours: numbers, and of labels their probabilities.
+
+    A mean of probabilities is less sure of itself where windows disagree than the mean of logits would be.
+    """
+    labels = [columns for readout, _, columns in placed(readouts) if readout.kind == "categorical"]
+
+    def read(network: POYO, batch: WindowBatch) -> Tensor:
+        answer = network(batch).float()
+        for columns in labels:
+            answer[..., columns] = answer[..., columns].softmax(dim=-1).clamp_min(SMALLEST)
+        return answer
+
+    return read
+
+
+def answers(
+    learned: Learned,
+    X: SpikeSamples,
+    names: Mapping[int, str],
+    reader: Callable[[Sequence[Readout]], Read] = to_average,
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples.
+
+    ``reader`` makes what is asked of windows from the session's readouts.
+    """
+    for position, segment, order in X.blocks():
+        session, name = X.sessions[position], names[position]
+        block = learned.vocabulary.block(session, segment, name, learned.network.config, X.times[order])
+        read = reader(learned.vocabulary.readouts_of(name))
+        yield name, order, predict_block(learned.network, block, X.times[order], session.isolated_rows, read)

@@ -1,0 +1,68 @@
+"""Whether sessions that are given for prediction are those that a decoder has learned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from ..sessions.session import Session
+from ..warning import warn
+from .known_session import KnownSession
+
+
+def check_places(sessions: Sequence[Session], known: Collection[str]) -> None:
+    """Refuse to know unnamed sessions by their places in a list that lacks some of those known by theirs.
+
+    Raises
+    ------
+    ValueError
+        Where the list is shorter: who is at which place is then not known.
+    """
+    places = {f"session_{place}" for place in range(len(sessions))}
+    others = {name for name in known if re.fullmatch(r"session_\d+", name)} - places
+    if others and not places.isdisjoint(known) and any(session.session_id is None for session in sessions):
+        raise ValueError(f"{len(sessions)} sessions without names were given, and the decoder knows {sorted(known)}: "
+                         "name them with session_id=, of samples in align")  # fmt: skip
+
+
+def check_same(session: Session, name: str, known: KnownSession) -> None:
+    """Compare a session given for prediction with what was seen at fit.
+
+    Raises
+    ------
+    ValueError
+        Where it has units that were not there at fit.
+
+    Warns
+    -----
+    UserWarning
+        Where units are missing, or the sorting has lost the recording whose clock it was fitted on.
+    """
+    if session.isolated_rows != known.isolated_rows:
+        was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
+        raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
+    all_known = [*known.unit_names, *known.silent_units]
+    unknown = sorted(set(session.unit_names).difference(all_known))
+    if unknown:
+        raise ValueError(
+            f"session {name!r} has units {unknown} that were not there at fit (known: {all_known}). Leave them "
+            "out, for instance with sorting.select_units(...), or learn them with partial_fit under a new "
+            "session_id"
+        )
+    missing = sorted(set(known.unit_names) - set(session.unit_names))
+    if len(missing) == len(known.unit_names):
+        raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
+    if missing:
+        warn(f"session {name!r} lacks units {missing} that were there at fit; going on without them")
+    lost = {"recording", "native"}.intersection(known.clocks)
+    if lost and any(segment.clock == "frames" for segment in session.segments):
+        clock = "the clock of a recording" if "recording" in lost else "a clock of its own"
+        warn(
+            f"at fit, session {name!r} was on {clock}; this sorting has none, so its spike times are sample index "
+            "/ sampling rate and may be shifted. sorting.register_recording(recording) restores the clock",
+        )
+    starts = [segment.t_start for segment in session.segments if segment.clock == "recording" and segment.t_start]
+    if starts and "frames" in known.clocks:
+        warn(f"at fit, session {name!r} was on no recording's clock, and this sorting is on that of one that starts "
+             f"at {starts[0]:.6g} s. Unless that is a part of a recording that starts at 0, spikes of the fit were so "
+             "much earlier than they should have been beside its behaviour: fit again with this sorting")  # fmt: skip

@@ -1,0 +1,76 @@
+"""Behaviour in files, by path: ``.npz`` and NWB."""
+
+from __future__ import annotations
+
+import zipfile
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ..measures import known_unit
+from ..sessions.signals import Signal, n_outputs_of
+from .behavior_in import as_signal, as_values
+from .nwb_in import read_nwb_behavior
+
+ARRAYS = {"times", "values", "units", "names"}  # of a .npz
+
+
+def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signal:
+    """One behaviour signal from a file.
+
+    Parameters
+    ----------
+    path : str or path
+        A ``.npz`` with ``times`` (n,) in seconds, ``values`` (n,) or (n, n_outputs), and perhaps ``units``, a string,
+        and ``names``, one an output; or an NWB file. Values that are text are labels, unknown where empty.
+    series : str, optional
+        Name of the time series in an NWB file; see `read_nwb_behavior`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it is of another kind or does not hold what is expected.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no behaviour at {path}: there is no such file")
+    if path.suffix == ".npz":
+        if series is not None:
+            raise ValueError(f"series={series!r} names a time series in an NWB file; {path.name} is none")
+        return as_signal(read_npz(path))
+    if path.suffix in (".nwb", ".h5"):
+        return as_signal(read_nwb_behavior(path, series))
+    raise ValueError(f"behaviour must be a .npz or an NWB file, got {path.name}")
+
+
+def read_npz(path: Path) -> Signal:
+    """Signal of an archive of arrays."""
+    try:
+        opened = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read as an archive of arrays: {error}") from error
+    with opened as archive:
+        if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
+            raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
+                             f"{sorted(archive)}")  # fmt: skip
+        try:
+            times, values = archive["times"], archive["values"]
+        except ValueError as error:
+            raise ValueError(f"{path} holds Python's objects, which are never unpickled; write labels as text, unknown "
+                             "ones as ''") from error  # fmt: skip
+        units = sorted({str(unit) for unit in np.atleast_1d(archive["units"])}) if "units" in archive else [None]
+        names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
+    if times.dtype.kind not in "iuf" or values.dtype.kind not in "biufUS":
+        raise ValueError(f"times of {path} must be numbers, and values numbers or text; got {times.dtype} and "
+                         f"{values.dtype}")  # fmt: skip
+    if times.ndim != 1 or values.ndim not in (1, 2) or len(times) != len(values):
+        raise ValueError(f"times and values of {path} must have shapes (n,) and (n,) or (n, n_outputs); got "
+                         f"{times.shape} and {values.shape}")  # fmt: skip
+    n_outputs = n_outputs_of(values)
+    if len(units) != 1 or (names is not None and len(names) != n_outputs):
+        raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
+                         f"units {units} and names {names}")  # fmt: skip
+    return Signal(times.astype(np.float64), as_values(values), known_unit(units[0], path.name), names)

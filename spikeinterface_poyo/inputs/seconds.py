@@ -1,0 +1,65 @@
+"""Times in: plain numbers, quantities and what else holds them, as float64 seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..measures import are_quantities
+from ..recognition import is_a
+
+ROUNDING = 1e-12  # relative, of a unit that is a whole part of a second
+
+
+def as_seconds(times: Any) -> np.ndarray:
+    """Float64 seconds of times with or without a unit; plain numbers are seconds already.
+
+    Raises
+    ------
+    ValueError
+        For units that are none of time, units on some of the times only, dates, and masked times.
+    """
+    if is_a(times, "quantities", "Quantity"):
+        return in_seconds(times)
+    if is_a(times, "pynapple", "Ts"):
+        return np.asarray(times.t, dtype=np.float64)
+    if isinstance(times, (list, tuple)) and are_quantities(times, "times"):
+        return np.array([in_seconds(time) for time in times])
+    if np.ma.is_masked(times):
+        raise ValueError("times must be known; some are masked: leave them out, for instance times.compressed()")
+    array = np.asarray(times)
+    if array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "total_seconds"):
+        return np.array([time.total_seconds() for time in array.flat]).reshape(array.shape)
+    if array.dtype.kind == "M" or (array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "timestamp")):
+        raise ValueError("dates on the clock cannot be compared with spike times; give seconds of the recording's "
+                         "clock, for instance (dates - recording_start).total_seconds()")  # fmt: skip
+    if array.dtype.kind == "c":
+        raise ValueError("times must be real numbers, got complex ones")
+    if array.dtype.kind == "m":
+        return array / np.timedelta64(1, "s")
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"times must be numbers, in seconds; got values of type {array.dtype}") from None
+
+
+def in_seconds(quantity: Any) -> np.ndarray:
+    """Float64 seconds of a quantity of time (spike trains included, integer ones too).
+
+    Raises
+    ------
+    ValueError
+        Where its unit is not a unit of time.
+    """
+    import quantities as pq
+
+    try:
+        factor = float(pq.Quantity(1.0, quantity.units).rescale(pq.s).magnitude)
+    except ValueError:
+        unit = quantity.dimensionality.string
+        raise ValueError(f"times must be in a unit of time such as s or ms, got {unit!r}") from None
+    magnitude = np.asarray(quantity.magnitude, dtype=np.float64)
+    # Division by 1000 is exactly rounded, the product with 0.001 is not: 1234 ms must be 1.234 s.
+    parts = round(1 / factor)
+    return magnitude / parts if abs(parts * factor - 1) < ROUNDING else magnitude * factor

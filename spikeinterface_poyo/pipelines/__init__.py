@@ -1,0 +1,1 @@
+"""Steps and splitters for scikit-learn's pipelines, searches and cross-validation."""

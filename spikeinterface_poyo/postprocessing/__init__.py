@@ -1,0 +1,1 @@
+"""SpikeInterface's side: the extension ``poyo_decoding``, and what decoding says of units."""

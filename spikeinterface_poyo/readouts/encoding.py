@@ -1,0 +1,52 @@
+"""How targets become what a network can learn: standardised numbers, points on a circle, arrays of labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..measures import rescale
+
+
+def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each output over its known targets; constant outputs scale by one."""
+    known = ~np.isnan(targets) * weight[:, None]
+    total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
+    mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
+    variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
+    scale = np.sqrt(variance)
+    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+
+
+def on_circle(y: np.ndarray, period: float) -> np.ndarray:
+    """Cosine and sine of each angle, (n, 2 n_outputs), from angles (n, n_outputs)."""
+    angle = y * (2 * np.pi / period)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(y), -1)
+
+
+def distances(vectors: np.ndarray) -> np.ndarray:
+    """Lengths (n, n_outputs) of vectors (n, 2 n_outputs), each in two columns."""
+    return np.hypot(vectors[:, ::2], vectors[:, 1::2])
+
+
+def full_turn(units: str | None, name: str) -> float:
+    """A full turn in ``units``: radians where there is none.
+
+    Raises
+    ------
+    ValueError
+        Where the unit is not one of angle.
+    """
+    try:
+        return float(rescale(np.array(2 * np.pi), "rad", units, name))
+    except ValueError:
+        raise ValueError(f"behaviour {name!r} is in {units!r}, which is no unit of angle; give what a full turn is, as "
+                         f"in behavior_type={{{name!r}: ('circular', 24.0)}}") from None  # fmt: skip
+
+
+def as_label_array(labels: Any) -> np.ndarray:
+    """Labels as an array of their own type: text, truth values, numbers; of objects where types are mixed."""
+    array = np.asarray(labels)
+    kinds = {type(label) for label in labels}
+    return array if len(kinds) <= 1 else np.array(labels, dtype=object)

@@ -1,0 +1,229 @@
+"""Readouts of numbers and of angles, what the columns of each mean, and those of every kind from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..measures import rescale
+from ..sessions.signals import Kind, TargetInfo
+from ..warning import warn
+from .encoding import distances, full_turn, on_circle, standardisation
+from .label_readout import CategoricalReadout
+from .readout import MeasuredReadout, Readout
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
+ALL_AROUND, ROUNDING = 0.95, 1e-6  # of a turn
+SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuousReadout(MeasuredReadout):
+    """Numbers: each column is one output, standardised by ``mean`` and ``scale``, one an output."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    kind: ClassVar[Kind] = "continuous"
+
+    @classmethod
+    def of(cls, y: np.ndarray, weight: np.ndarray, info: TargetInfo, **common: Any) -> ContinuousReadout:
+        """Readout of targets (n, n_outputs) of samples of these weights.
+
+        Warns
+        -----
+        UserWarning
+            Where they look like angles, and nobody said what they are.
+        """
+        if info.kind is None and info.units in ANGLES:
+            warn_of_full_turn(y, info)
+        mean, scale = standardisation(y, weight)
+        return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
+
+    def rescaled(self, factor: float, units: str | None) -> Self:
+        """Its mean and scale, that often."""
+        mean, scale = (tuple(factor * number for number in numbers) for numbers in (self.mean, self.scale))
+        return replace(self, units=units, mean=mean, scale=scale)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs, as users see them."""
+        return len(self.mean)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns in the readout layer."""
+        return len(self.mean)
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Standardised targets."""
+        return (y - np.array(self.mean)) / np.array(self.scale)
+
+    def decode(self, columns: np.ndarray) -> np.ndarray:
+        """Inverse of `encode`."""
+        return columns * np.array(self.scale) + np.array(self.mean)
+
+    def as_points(self, y: np.ndarray) -> np.ndarray:
+        """Targets as they are."""
+        return y
+
+    def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """Absolute differences."""
+        return np.abs(y - decoded)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Of the outputs, in ``units``."""
+        return columns * np.array(self.scale)
+
+
+def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
+    """Tell of numbers (n, n_outputs) in a unit of angle that span a full turn and no more, as wrapped angles do."""
+    turns = (np.nanmax(y, axis=0) - np.nanmin(y, axis=0)) / full_turn(info.units, info.name)
+    if ((turns > ALL_AROUND) & (turns < 1 + ROUNDING)).any():
+        warn(f"behaviour {info.name!r}, in {info.units!r}, spans a full turn and is decoded as plain numbers, which "
+             "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircularReadout(MeasuredReadout):
+    """Angles: two columns an output, its cosine and its sine, standardised by ``mean`` and ``scale``, one a column.
+
+    All directions count alike in the loss, so ``mean`` is 0 and ``scale`` that of angles from all around. Weights that
+    were saved before this was so have others.
+
+    Parameters
+    ----------
+    period : float
+        A full turn, in ``units``.
+    first : float
+        The smallest angle that is given back: answers lie in [first, first + period).
+    distance : float
+        Mean distance, standardised, of the angles' points from their centre: the loss of always giving the centre.
+    """
+
+    period: float
+    first: float
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    distance: float = 1 / SCALE_OF_DIRECTIONS  # of angles from all around
+    kind: ClassVar[Kind] = "circular"
+
+    @classmethod
+    def of(cls, y: np.ndarray, weight: np.ndarray, info: TargetInfo, **common: Any) -> CircularReadout:
+        """Readout of angles (n, n_outputs) of samples of these weights.
+
+        Raises
+        ------
+        ValueError
+            Where neither the unit of measure nor the user tells what a full turn is.
+        """
+        period = info.period or full_turn(info.units, info.name)
+        lowest, highest = np.nanmin(y), np.nanmax(y)
+        turns = (highest - lowest) / period
+        if info.period is None and info.units is None and turns > 2:
+            warn(f"the angles of {info.name!r} have no unit of measure and span {turns:.0f} turns as radians; of "
+                 "degrees, say behavior_type=('circular', 360.0)")  # fmt: skip
+        points = on_circle(y, period)
+        n_columns = points.shape[1]
+        centre, _ = standardisation(points, weight)
+        from_centre = distances(points - centre) / SCALE_OF_DIRECTIONS
+        distance, _ = standardisation(from_centre, weight)
+        return cls(
+            period=period,
+            first=smallest_answer(lowest, period),
+            mean=(0.0,) * n_columns,
+            scale=(SCALE_OF_DIRECTIONS,) * n_columns,
+            distance=float(distance.mean()),
+            **common,
+        )
+
+    def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
+        """As of `MeasuredReadout`; the circle is cut where these angles say."""
+        readout = super().adapted(y, weight, info)
+        return replace(readout, first=smallest_answer(np.nanmin(y), readout.period))
+
+    def rescaled(self, factor: float, units: str | None) -> Self:
+        """Its full turn, that often."""
+        return replace(self, units=units, period=factor * self.period, first=factor * self.first)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of angles."""
+        return len(self.mean) // 2
+
+    @property
+    def n_columns(self) -> int:
+        """Two an angle."""
+        return len(self.mean)
+
+    def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
+        """As of `Readout`; and a full turn must be the same where it is said what it is."""
+        why = super().mismatch(info, n_outputs)
+        if why is not None or not self.is_told(info):
+            return why
+        turn = rescale(np.array(info.period or full_turn(info.units, info.name)), info.units, self.units, "a full turn")
+        return None if np.isclose(turn, self.period) else f"a full turn of {turn:g} against {self.period:g}"
+
+    def is_told(self, info: TargetInfo) -> bool:
+        """Whether it is said of targets that they are angles, and what a full turn is; else they are taken for these.
+
+        Of plain numbers that are said to be angles a full turn is that of before, or radians.
+        """
+        if info.kind is None:
+            return False
+        return info.period is not None or info.units in ANGLES or bool(np.isclose(self.period, 2 * np.pi))
+
+    @property
+    def chance_loss(self) -> float:
+        """Loss of always giving the centre of the angles' points; one where they all agree and nothing is to learn."""
+        return self.distance if self.distance > 1e-6 else 1.0
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Standardised cosines and sines."""
+        return (on_circle(y, self.period) - np.array(self.mean)) / np.array(self.scale)
+
+    def decode(self, columns: np.ndarray) -> np.ndarray:
+        """Angles of the vectors that the columns are."""
+        vectors = columns * np.array(self.scale) + np.array(self.mean)
+        angle = np.arctan2(vectors[:, 1::2], vectors[:, ::2]) * self.period / (2 * np.pi)
+        angle = self.first + np.mod(angle - self.first, self.period)
+        return np.where(angle < self.first + self.period, angle, self.first)  # which rounding can end at
+
+    def as_points(self, y: np.ndarray) -> np.ndarray:
+        """Cosine and sine, so that it does not matter where the circle is cut."""
+        return on_circle(y, self.period)
+
+    def error(self, y: np.ndarray, decoded: np.ndarray) -> np.ndarray:
+        """Angles between them, the shorter way round."""
+        apart = np.mod(y - decoded, self.period)
+        return np.minimum(apart, self.period - apart)
+
+    def spread(self, columns: np.ndarray) -> np.ndarray:
+        """Of the points on the circle, as far as an angle turns them."""
+        return distances(columns * np.array(self.scale)) * self.period / (2 * np.pi)
+
+    def around(self, decoded: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of an arc, at most half a turn either way, below and above the decoded angle.
+
+        They may lie beyond the range of decoded angles, so that the lower end is always the smaller number.
+        """
+        return super().around(decoded, np.minimum(distance, self.period / 2))
+
+
+def smallest_answer(lowest: float, period: float) -> float:
+    """Where the range of angles that are given back begins: half a turn below zero where some are negative."""
+    return -period / 2 if lowest < 0 else 0.0
+
+
+KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
+
+
+def readout_from_json(data: Mapping[str, Any]) -> Readout:
+    """Inverse of `Readout.to_json`."""
+    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
+    return KINDS[fields.pop("kind")](**fields)

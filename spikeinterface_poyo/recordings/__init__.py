@@ -1,0 +1,1 @@
+"""Recordings to try things on: one that is real, and made-up ones."""

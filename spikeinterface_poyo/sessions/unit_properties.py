@@ -1,0 +1,109 @@
+"""Properties of units: what sortings and analyzers know of each, as plain arrays that ride with a session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from ..warning import warn
+from .session import Session
+
+
+def of_sorting(sorting: Any) -> dict[str, np.ndarray]:
+    """Properties of a SpikeInterface sorting that are one value a unit."""
+    return plain_columns({str(key): sorting.get_property(key) for key in sorting.get_property_keys()})
+
+
+def of_analyzer(analyzer: Any) -> dict[str, np.ndarray]:
+    """Properties of the analyzer's sorting, and its quality, template and spike train metrics, which come first."""
+    properties = of_sorting(analyzer.sorting)
+    if find_spec("pandas") is None:  # then no metrics can have been computed here
+        return properties
+    return properties | of_table(metrics_of(analyzer))
+
+
+def metrics_of(analyzer: Any) -> Any:
+    """SpikeInterface's table of an analyzer's metrics, with one row a unit.
+
+    Where it is read from a folder, ids such as "001" have become numbers: then rows go by their place.
+
+    Warns
+    -----
+    UserWarning
+        Where units have no row, or some rows have no unit.
+    """
+    table = analyzer.get_metrics_extension_data()
+    missing = [str(unit) for unit in analyzer.unit_ids if unit not in table.index]
+    if missing and len(table) == len(analyzer.unit_ids):
+        return table.set_axis(analyzer.unit_ids)
+    if len(table) and (missing or len(table) > len(analyzer.unit_ids)):
+        warn("the analyzer's metrics are partly of units of other ids, as where SpikeInterface read ids such as '001' "
+             "from a folder as numbers; compute all metrics again, or rename the units")  # fmt: skip
+    return table.reindex(analyzer.unit_ids)
+
+
+def of_table(frame: Any) -> dict[str, np.ndarray]:
+    """Columns of a pandas table with one row a unit."""
+    columns = frame.astype(object).where(frame.notna(), None)  # nullable dtypes have a missing value of their own
+    return plain_columns({str(name): column.to_numpy() for name, column in columns.items()})
+
+
+def of_nwb_units(units: Any) -> dict[str, np.ndarray]:
+    """Columns of an NWB ``Units`` table that are one value a unit."""
+    plain = [name for name in units.colnames if type(units[name]).__name__ == "VectorData"]
+    return plain_columns({name: units[name].data[:] for name in plain})
+
+
+def plain_columns(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """One-dimensional columns as arrays of numbers, truth values or text; others are left out."""
+    arrays = {name: np.asarray(values) for name, values in columns.items()}
+    plain = {name: plain_array(values) for name, values in arrays.items() if values.ndim == 1}
+    return {name: values for name, values in plain.items() if values is not None}
+
+
+def plain_array(values: np.ndarray) -> np.ndarray | None:
+    """Array without objects; numbers with gaps are NaN there, text with gaps is empty. None where it holds others."""
+    if values.dtype.kind in "biufU":
+        return values
+    missing = np.array([value is None or (isinstance(value, float) and value != value) for value in values], dtype=bool)
+    if not all(isinstance(value, (str, bool, int, float, np.generic)) for value in values[~missing]):
+        return None  # such as references to an electrode group
+    if not missing.any() and all(isinstance(value, (bool, np.bool_)) for value in values):
+        return values.astype(bool)
+    try:
+        return np.where(missing, np.nan, values).astype(np.float64)
+    except (TypeError, ValueError):
+        return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
+
+
+def query_units(session: Session, query: str, name: str) -> np.ndarray:
+    """Which units of session ``name`` satisfy a pandas query over their properties, shape (n_units,).
+
+    Raises
+    ------
+    ImportError
+        Where pandas is not installed.
+    ValueError
+        Where the query names what the units do not have, or is no condition.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError("SelectUnits(query=...) needs pandas: pip install 'spikeinterface_poyo[pandas]'") from None
+    table = pd.DataFrame(dict(session.properties), index=range(len(session.unit_ids)))
+    known = f"its units have the properties {sorted(session.properties)}" if session.properties else (
+        "its units have no properties: give a SortingAnalyzer with computed quality_metrics, or a sorting with "
+        "set_property")  # fmt: skip
+    try:
+        result = table.eval(query, engine="python")
+    except Exception as error:  # pandas raises what its parser meets: NameError, SyntaxError, TypeError, ...
+        raise ValueError(f"cannot evaluate query={query!r} for session {name!r}: {error}; {known}") from error
+    keep = np.asarray(result)
+    if keep.dtype != bool or keep.shape != (len(table),):
+        raise ValueError(
+            f"query={query!r} must be a condition, true or false for each unit; for session {name!r} {known}"
+        )
+    return keep

@@ -1,0 +1,1 @@
+"""Training: batches, optimiser, checkpoints, and the kinds of fit that are made of them."""

@@ -1,0 +1,92 @@
+"""Examples: the samples and targets that a decoder learns from, checked, and laid out for training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..door import check_sample_weight
+from ..fitted.vocabulary import Vocabulary
+from ..network.poyo import NetworkConfig
+from ..readouts.behaviors import behaviors_of, n_columns, placed, warn_of_other_scale
+from ..readouts.readout import Readout
+from ..readouts.targets import Targets
+from ..sessions.samples import SpikeSamples
+from .data import TrainingData
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """What a decoder learns from, checked.
+
+    Parameters
+    ----------
+    X : SpikeSamples
+        Samples.
+    y : ndarray, shape (n_samples, most outputs), float64
+        Their targets in the users' units, NaN where unknown.
+    weight : ndarray, shape (n_samples,)
+        Their weights.
+    names : dict of int to str
+        Ids of the sessions that samples use, by position.
+    by_name : bool
+        Whether they came by name.
+    """
+
+    X: SpikeSamples
+    y: np.ndarray
+    weight: np.ndarray
+    names: Mapping[int, str]
+    by_name: bool
+
+    @classmethod
+    def of(cls, given: Targets, sample_weight: Any, names: Mapping[int, str]) -> Examples:
+        """From what users give.
+
+        Raises
+        ------
+        ValueError
+            Where two sessions have one id, or a session has nothing to learn from.
+        """
+        if len(set(names.values())) < len(names):
+            raise ValueError(f"sessions must have different ids, got {list(names.values())}; name them with "
+                             "session_id=")  # fmt: skip
+        weight = check_sample_weight(sample_weight, len(given.X))
+        behaviors_of(given.X, given.y)  # each is known somewhere
+        for position, mine in given.X.by_session():
+            if np.isnan(given.y[mine][weight[mine] > 0]).all():
+                raise ValueError(f"session {names[position]!r} has nothing to learn from: none of its targets is known "
+                                 "where samples have weight; leave it out")  # fmt: skip
+        return cls(given.X, given.y, weight, names, given.by_name)
+
+    def take(self, index: np.ndarray) -> Examples:
+        """Some of the samples."""
+        X = self.X[index]
+        names = {position: self.names[position] for position, _ in X.by_session()}
+        return Examples(X, self.y[index], self.weight[index], names, self.by_name)
+
+    def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
+        """Vocabulary of these sessions, whose behaviours have these readouts."""
+        return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name)
+
+    def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
+        """The same, standardised and laid out for training.
+
+        Warns
+        -----
+        UserWarning
+            Where the scale of a readout does not fit a session.
+        """
+        y = vocabulary.in_units(self.X, self.y, self.names)
+        readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
+        targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
+        for position, mine in self.X.by_session():
+            for readout, outputs, columns in placed(readouts[position]):
+                targets[mine, columns] = readout.encode(y[mine, outputs])
+                if readout.kind == "continuous":
+                    counts = targets[mine[self.weight[mine] > 0], columns]
+                    warn_of_other_scale(counts, readout.name, self.names[position], alone=len(self.names) == 1)
+        return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)

@@ -1,0 +1,57 @@
+"""A fit as a job: where it runs, with which random numbers, and where its state is kept meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..distributed import Team, present_team
+from ..fitted.fingerprints import fingerprint
+from ..fitted.learned import Learned
+from ..network.random_numbers import device_restored
+from ..network.runtime import deterministic, find_device, generator
+from .callbacks import FitWatch
+from .checkpoints import Checkpoint
+from .examples import Examples
+
+
+@dataclass(eq=False)
+class Job:
+    """What a fit works with: device, random numbers, where its state is kept, who shares it and who looks on."""
+
+    device: torch.device
+    rng: np.random.Generator
+    seed: int  # of a fresh network
+    checkpoint: Checkpoint | None
+    team: Team
+    watch: FitWatch | None
+    interrupted: bool = False
+
+
+@contextmanager
+def training_job(
+    decoder: Any, examples: Examples, how: str, base: Learned | None = None, watch: FitWatch | None = None
+) -> Iterator[Job]:
+    """Context of one fit, which starts from ``base`` or from nothing; ``how`` tells fits of these apart.
+
+    All random numbers come from the decoder's generator. A fit that comes to its end closes its checkpoint.
+    """
+    team, checkpoint = present_team(), None
+    if team.size > 1 and decoder.random_state is None:
+        raise ValueError("processes that train together need the same random numbers; give random_state= a number")
+    if decoder.checkpoint is not None:
+        of_fit = fingerprint(decoder, examples.X, examples.y, examples.weight, examples.names, base) | {"how": how}
+        checkpoint = Checkpoint(Path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
+        team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
+    device, rng = find_device(decoder.device), generator(decoder.random_state)
+    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch)
+    with device_restored(device), deterministic(device):
+        yield job
+    if checkpoint is not None and not job.interrupted:
+        checkpoint.close()
