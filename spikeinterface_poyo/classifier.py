@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from . import door
 from .decoder.base import BasePOYO
@@ -145,7 +146,8 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         ValueError
             For sessions that have different labels; else as in `predict`.
         """
-        how = partial(predict_probabilities, calibration=getattr(self, "calibration_", {}))
+        check_is_fitted(self, "network_")
+        how = partial(predict_probabilities, calibration=self.calibration_)
         return self._answer(how, X, times, session_id)
 
     def predict_log_proba(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:

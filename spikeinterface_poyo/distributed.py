@@ -63,12 +63,12 @@ class Team:
 
     def check_same(self, number: int, what: str) -> None:
         """Wait for all processes, and refuse to go on where they differ in a number."""
-        largest, smallest = torch.tensor([number, -number]), torch.tensor([number, -number])
+        extremes = torch.tensor([number, -number])
         if self.size > 1:
-            dist.all_reduce(largest, dist.ReduceOp.MAX)
-            dist.all_reduce(smallest, dist.ReduceOp.MIN)
-        if not torch.equal(largest, smallest):
-            raise ValueError(f"processes differ in {what}: {int(smallest[0])} to {int(largest[0])}")
+            dist.all_reduce(extremes, dist.ReduceOp.MAX)
+        largest, smallest = int(extremes[0]), -int(extremes[1])
+        if smallest != largest:
+            raise ValueError(f"processes differ in {what}: {smallest} to {largest}")
 
 
 ALONE = Team()

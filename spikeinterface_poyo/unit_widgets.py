@@ -10,9 +10,11 @@ from spikeinterface.widgets.base import BaseWidget, to_attr
 
 from .postprocessing.extension import NAME
 from .postprocessing.unit_metrics import get_unit_metrics, importance_columns
-from .widgets import DECODED_COLOR, EFFECTS, DecodingWidget
+from .widgets import DECODED_COLOR, DecodingWidget
 
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
+
+EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 
 
 def importance_data(sorting_analyzer: SortingAnalyzer, effect: str) -> dict[str, Any]:

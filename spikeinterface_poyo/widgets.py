@@ -1,6 +1,6 @@
 """Pictures of decoding, in SpikeInterface's manner: ``plot_...(analyzer, ax=...)``, which returns the widget.
 
-They need matplotlib (``pip install 'spikeinterface_poyo[plot]'``) and ``poyo_decoding`` computed.
+They need matplotlib (``pip install 'spikeinterface_poyo[plot]'``) and, of an analyzer, ``poyo_decoding`` computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from .postprocessing.extension import NAME, ComputePOYODecoding
 TRUE_COLOR, DECODED_COLOR = "0.6", "tab:red"
 LINES: tuple[dict[str, Any], dict[str, Any]] = {"lw": 2}, {"lw": 1}  # true and decoded
 MARKS = {"ls": "", "marker": "s", "ms": 7}, {"ls": "", "marker": "."}  # of labels, between which there is nothing
-EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 
 
 class DecodingWidget(BaseWidget):
@@ -61,8 +60,12 @@ def output_labels(extension: ComputePOYODecoding) -> list[str]:
     """Name and unit of measure of each output, for an axis."""
     behavior, n_outputs = extension.data["behavior"], extension.data["targets"].shape[1]
     names = behavior["names"] or (["behaviour"] if n_outputs == 1 else [f"output {i}" for i in range(n_outputs)])
-    unit = "" if behavior["units"] in (None, "dimensionless") else f" ({behavior['units']})"
-    return [f"{name}{unit}" for name in names]
+    return [f"{name}{in_brackets(behavior['units'])}" for name in names]
+
+
+def in_brackets(units: str | None) -> str:
+    """Unit of measure behind a name, where there is one."""
+    return "" if units in (None, "dimensionless") else f" ({units})"
 
 
 def chosen_outputs(extension: ComputePOYODecoding, outputs: Sequence[int] | None) -> list[int]:
@@ -222,7 +225,7 @@ class DecodedAgainstTrueWidget(DecodingWidget):
             ax.scatter(dp.targets[:, output], dp.decoded[:, output], s=4, alpha=0.3, lw=0, label=dp.labels[output])
         low, high = np.nanmin(dp.targets[:, dp.outputs]), np.nanmax(dp.targets[:, dp.outputs])
         ax.plot([low, high], [low, high], color="k", lw=0.8, ls="--")
-        unit = "" if dp.units in (None, "dimensionless") else f" ({dp.units})"
+        unit = in_brackets(dp.units)
         ax.set(xlabel=f"true{unit}", ylabel=f"decoded, held out{unit}", title=dp.title)
         ax.set_aspect("equal", adjustable="datalim")
         for handle in ax.legend(markerscale=3, frameon=False, loc="upper left").legend_handles:
@@ -256,8 +259,7 @@ class TrainingHistoryWidget(DecodingWidget):
     def __init__(self, sorting_analyzer: SortingAnalyzer, backend: str | None = None, **backend_kwargs: Any) -> None:
         extension = self.find(sorting_analyzer)
         decoder = extension.get_decoder()
-        score = "R²" if extension.classes is None else "accuracy"
-        plot_data = {"losses": decoder.loss_curve_, "scores": decoder.validation_scores_, "score": score}
+        plot_data = {"losses": decoder.loss_curve_, "scores": decoder.validation_scores_}
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
@@ -270,7 +272,7 @@ class TrainingHistoryWidget(DecodingWidget):
         if dp.scores:
             twin = ax.twinx()
             twin.plot(np.arange(1, len(dp.scores) + 1), dp.scores, color=DECODED_COLOR, marker=".")
-            twin.set_ylabel(f"validation {dp.score}", color=DECODED_COLOR)
+            twin.set_ylabel("validation score (0 is chance)", color=DECODED_COLOR)
             twin.tick_params(axis="y", colors=DECODED_COLOR)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
 from spikeinterface_poyo.sessions.signals import TargetInfo
 from spikeinterface_poyo.training import adaptation, identification, loop
 from spikeinterface_poyo.training.adaptation import graft
+from spikeinterface_poyo.training.data import TrainingData
 from spikeinterface_poyo.training.state import TrainingSettings
 from spikeinterface_poyo.training.unit_prior import UnitPrior
 
@@ -287,7 +287,9 @@ def untrained(monkeypatch) -> None:
 def test_weights_go_on_with_half_the_rate_and_count_by_the_seconds_of_labels(known):
     settings = TrainingSettings(1, 1, 8, 8, 4e-3, 0.0, 0.0)
     assert adaptation.going_on(settings).learning_rate == pytest.approx(2e-3)
-    adapted = adaptation.fine_tuning(settings, SimpleNamespace(times=[0.1 * np.arange(200), 0.1 * np.arange(100)]))
+    times = [0.1 * np.arange(200), 0.1 * np.arange(100)]
+    data = TrainingData(blocks=[], times=times, targets=[], weights=[], centred=False, vocabulary=Vocabulary())
+    adapted = adaptation.fine_tuning(settings, data)
     assert adapted.learning_rate == pytest.approx(2e-3)
     assert adapted.share == pytest.approx(30 / (30 + 60))
 

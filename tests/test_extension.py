@@ -19,7 +19,8 @@ from spikeinterface.core.job_tools import job_keys
 from spikeinterface_poyo import POYODecoder, compute_poyo_decoding, get_unit_metrics, set_unit_properties
 from spikeinterface_poyo.fitted.known_session import KnownSession
 from spikeinterface_poyo.postprocessing.extension import ComputePOYODecoding
-from spikeinterface_poyo.postprocessing.extension_run import decoded_signals, forget_units, make_decoder
+from spikeinterface_poyo.postprocessing.extension_run import decoded_signals, forget_units
+from spikeinterface_poyo.postprocessing.stored_decoder import make_decoder
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:poyo_decoding:UserWarning", "ignore:The extractor is not serializable"),
@@ -211,7 +212,18 @@ def test_the_default_decoder_has_the_seed_that_was_given():
 
 
 def test_a_changed_unit_is_not_taken_for_a_silent_one_that_had_its_id():
-    known = KnownSession(["a"], 1, 1, 0.1, ["frames"], False, ("behavior",), False, ["quiet"], 1.0)
+    known = KnownSession(
+        unit_names=["a"],
+        first_unit_row=1,
+        session_row=1,
+        sample_interval=0.1,
+        clocks=["frames"],
+        isolated_rows=False,
+        readouts=("behavior",),
+        by_name=False,
+        silent_units=["quiet"],
+        labelled_seconds=1.0,
+    )
     decoder = SimpleNamespace(sessions_=SimpleNamespace(sessions={"session_0": known}))
     forget_units(decoder, ["quiet"])
     assert decoder.sessions_.sessions["session_0"].silent_units != ["quiet"]

@@ -611,13 +611,6 @@ def test_a_name_without_an_address_tells_how_to_get_it(enter):
         locate("tiny")
 
 
-def test_weights_that_come_with_the_package(enter):
-    enter(packaged="mouse_head_direction.npz", licence="mit")  # any file that is there
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert locate("tiny").is_file()
-
-
 def test_a_long_name_fits_a_file_system():
     name = cached_name(urlsplit(f"https://host/{300 * 'x'}.ckpt"))
     assert len(name.encode()) + len(".part.validator") <= 255

@@ -55,7 +55,7 @@ def decoded_apart(part, session, moved=None):
     """Squared errors by another way: the changed spikes become a segment, which is tokenised as usual."""
     vocabulary, config = part.decoder.sessions_, part.decoder.network_.config
     block = vocabulary.block(session, 0, "session_0", config, np.array(part.part))
-    return replace(part, rows=block, unit_names=session.unit_names).squared_errors()
+    return replace(part, block=block, unit_names=session.unit_names).squared_errors()
 
 
 def test_silencing_is_decoding_without_the_unit(samples, parts):
@@ -195,7 +195,7 @@ def test_a_shift_keeps_the_weight_of_merged_spikes():
         rng.integers(1, 5, 40),
     )
     part = SimpleNamespace(
-        rows=SimpleNamespace(segment=Segment(times, unit, 0.0, 10.0, weights.astype(np.float32))),
+        block=SimpleNamespace(segment=Segment(times, unit, 0.0, 10.0, weights.astype(np.float32))),
         part=(2.0, 8.0),
         window_length=1.0,
     )

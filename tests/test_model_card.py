@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
 import pytest
 
 from spikeinterface_poyo import align
+from spikeinterface_poyo.fitted.known_session import KnownSession
+from spikeinterface_poyo.fitted.learned import Learned
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
+from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
+from spikeinterface_poyo.readouts.readout import Readout
 from spikeinterface_poyo.sessions.session import Segment, Session
-from spikeinterface_poyo.weights.model_card import CardFacts, CardReadout, CardSession, card_facts, model_card
+from spikeinterface_poyo.weights.model_card import model_card
 
-FACTS = CardFacts(
-    sessions=[CardSession("monday", 21, 600.0, "velocity"), CardSession("tuesday", 1200, 1800.4, "gaze")],
-    readouts=[CardReadout("velocity", 2, ("vx", "vy"), "cm/s"), CardReadout("gaze", 1, None, None)],
-    window_length=1.0,
-    causal=True,
-    n_parameters=1_254_018,
-    version="0.1.0",
-    model_name="me/decoder",
-    licence="cc-by-4.0",
-    data_licence="CC0",
-    metrics={"R2, held-out end": 0.81234, "sessions better than ridge": "2 of 2"},
+VELOCITY = ContinuousReadout(
+    name="velocity", first_column=0, units="cm/s", output_names=("vx", "vy"), mean=(0.0, 0.0), scale=(1.0, 1.0)
 )
+GAZE = ContinuousReadout(name="gaze", first_column=2, mean=(0.0,), scale=(1.0,))
+CHOICE = CategoricalReadout(name="choice", first_column=0, classes=("a", "b"), class_weight=(1.0, 1.0), entropy=0.7)
+
+
+def known(n_units: int, seconds: float | None, behavior: str) -> KnownSession:
+    return KnownSession(
+        unit_names=[f"u{i}" for i in range(n_units)],
+        first_unit_row=1,
+        session_row=1,
+        sample_interval=None,
+        clocks=[],
+        isolated_rows=False,
+        readouts=(behavior,),
+        by_name=False,
+        silent_units=[],
+        labelled_seconds=seconds,
+    )
+
+
+SESSIONS = {"monday": known(21, 600.0, "velocity"), "tuesday": known(1200, 1800.4, "gaze")}
+GIVEN = {
+    "name": "me/decoder",
+    "licence": "cc-by-4.0",
+    "data_licence": "CC0",
+    "metrics": {"R2, held-out end": 0.81234, "sessions better than ridge": "2 of 2"},
+}
+NOTHING = {"name": None, "licence": None, "data_licence": None, "metrics": {}}
+
+
+def learned(
+    sessions: dict[str, KnownSession] = SESSIONS, readouts: tuple[Readout, ...] = (VELOCITY, GAZE), causal: bool = True
+) -> Learned:
+    """A small network that knows these sessions and behaviours."""
+    config = NetworkConfig(n_outputs=3, dim=16, depth=1, dim_head=8, self_heads=1, causal=causal)
+    vocabulary = Vocabulary(sessions, {readout.name: readout for readout in readouts})
+    return Learned(POYO.fresh(config, n_units=2, n_sessions=2), vocabulary)
 
 
 def front_matter(card: str) -> dict:
@@ -42,14 +73,15 @@ def rows(card: str) -> list[list[str]]:
 
 
 def test_the_card_tells_what_is_known():
-    card = model_card(FACTS)
+    model = learned()
+    card = model_card(model, **GIVEN)
     assert "# me/decoder" in card.splitlines()
     assert 'POYODecoder(pretrained="me/decoder")' in card
-    labels = [CardReadout("choice", 1, None, None, "categorical")]
-    assert 'POYOClassifier(pretrained="me/decoder")' in model_card(replace(FACTS, readouts=labels))
+    assert 'POYOClassifier(pretrained="me/decoder")' in model_card(learned(readouts=(CHOICE,)), **GIVEN)
     assert "Sessions: 2; units: 1,221; labelled time: 40 minutes." in card
     assert "Licence of the recordings: CC0." in card
     assert "azabou2023unified" in card
+    n_weights = sum(weight.numel() for weight in model.network.parameters())
     for row in (
         ["monday", "21", "600", "velocity"],
         ["tuesday", "1200", "1,800", "gaze"],
@@ -57,16 +89,16 @@ def test_the_card_tells_what_is_known():
         ["gaze", "continuous", "1", "not given", "not given"],
         ["R2, held-out end", "0.8123"],
         ["sessions better than ridge", "2 of 2"],
-        ["weights", "1,254,018"],
+        ["weights", f"{n_weights:,}"],
         ["window of spikes, s", "1"],
         ["causal", "yes"],
-        ["written by spikeinterface_poyo", "0.1.0"],
+        ["written by spikeinterface_poyo", version("spikeinterface_poyo")],
     ):
         assert row in rows(card)
 
 
 def test_the_front_matter_is_what_hubs_read():
-    found = front_matter(model_card(FACTS))
+    found = front_matter(model_card(learned(), **GIVEN))
     assert found["library_name"] == "spikeinterface_poyo"
     assert found["license"] == "cc-by-4.0"
     assert "neural-decoding" in found["tags"]
@@ -75,53 +107,47 @@ def test_the_front_matter_is_what_hubs_read():
 
 @pytest.mark.parametrize("licence", ["no", "1.0", 'a: "b"\nc', "---"])
 def test_the_front_matter_cannot_be_misread(licence):
-    assert front_matter(model_card(replace(FACTS, licence=licence)))["license"] == licence
+    assert front_matter(model_card(learned(), **GIVEN | {"licence": licence}))["license"] == licence
 
 
 def test_what_is_not_known_is_said_and_not_guessed():
-    card = model_card(CardFacts())
+    card = model_card(learned({}, ()), **NOTHING)
     assert "license" not in front_matter(card)
     assert "None" not in card
-    for row in (["weights", "not given"], ["causal", "not given"], ["window of spikes, s", "not given"]):
-        assert row in rows(card)
     for section in ("What it decodes", "What it was trained on", "Scores", "Licence of the weights"):
         assert f"## {section}\n\nNot given." in card
     assert "Licence of the recordings: not given." in card
 
 
 def test_labelled_time_that_is_not_known_of_all_is_not_summed():
-    sessions = [CardSession("monday", 1, 60.0, "velocity"), CardSession("tuesday", 1, None, "velocity")]
-    card = model_card(replace(FACTS, sessions=sessions))
+    sessions = {"monday": known(1, 60.0, "velocity"), "tuesday": known(1, None, "velocity")}
+    card = model_card(learned(sessions), **GIVEN)
     assert "labelled time: not given for all." in card
     assert ["tuesday", "1", "not given", "velocity"] in rows(card)
 
 
 def test_a_decoder_that_is_not_causal_says_so():
-    assert ["causal", "no, later spikes are read too"] in rows(model_card(replace(FACTS, causal=False)))
+    assert ["causal", "no, later spikes are read too"] in rows(model_card(learned(causal=False), **GIVEN))
 
 
 @pytest.mark.parametrize("name", ["a|b", "two\nlines", "<script>", "back\\slash|", "# title"])
 def test_names_cannot_break_the_tables(name):
-    sessions = [CardSession(name, 1, 60.0, name)]
-    card = model_card(replace(FACTS, sessions=sessions, readouts=[CardReadout(name, 1, (name,), name)]))
+    readout = ContinuousReadout(name=name, first_column=0, units=name, output_names=(name,), mean=(0.0,), scale=(1.0,))
+    card = model_card(learned({name: known(1, 60.0, name)}, (readout,)), **GIVEN)
     assert [len(row) for row in rows(card) if len(row) > 2] == 3 * [5] + 3 * [4]  # head, rule and one row of each table
     assert "<script>" not in card
 
 
-def test_facts_of_a_saved_decoder(simulate, small_decoder, tmp_path):
+def test_the_card_of_a_fitted_decoder(simulate, small_decoder):
     session = simulate(n_outputs=2)
     decoder = small_decoder().fit(session.spikes, session.behavior, session_id="monday")
-    decoder.save_pretrained(tmp_path)
-    facts = card_facts(json.loads((tmp_path / "decoder.json").read_text()), n_parameters=7, licence="mit")
-    (known,), (readout,) = facts.sessions, facts.readouts
-    assert (known.name, known.n_units) == ("monday", len(session.spikes))
-    assert known.labelled_seconds == pytest.approx(np.ptp(session.times), abs=1.0)
-    assert (readout.name, readout.n_outputs, readout.output_names, readout.units) == (known.readout, 2, None, None)
-    assert facts.window_length == decoder.network_.config.window_length
-    assert facts.causal is False
-    assert facts.version == version("spikeinterface_poyo")
-    assert (facts.n_parameters, facts.licence, facts.data_licence) == (7, "mit", None)
-    assert ["monday", str(known.n_units), f"{known.labelled_seconds:,.0f}", readout.name] in rows(model_card(facts))
+    card = decoder.model_card(licence="mit")
+    (trained,), (readout,) = decoder.sessions_.sessions.values(), decoder.sessions_.readouts
+    assert trained.labelled_seconds == pytest.approx(np.ptp(session.times), abs=1.0)
+    assert ["monday", str(len(session.spikes)), f"{trained.labelled_seconds:,.0f}", readout] in rows(card)
+    assert [readout, "continuous", "2", "not given", "not given"] in rows(card)
+    assert ["causal", "no, later spikes are read too"] in rows(card)
+    assert front_matter(card)["license"] == "mit"
 
 
 def test_labels_of_all_segments_count(simulate):

@@ -14,8 +14,8 @@ from torch_brain import models as torch_brain_models
 from torch_brain.batching import collate
 from torch_brain.data import ArrayDict, Data, Interval, IrregularTimeSeries
 
-from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
-from spikeinterface_poyo.network.prediction import to_batch
+from spikeinterface_poyo.network.batch import WindowBatch, to_batch
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.windows import Block, Windows, tokenize
 from spikeinterface_poyo.sessions.session import Segment
 

@@ -105,9 +105,10 @@ def test_packages_import_from_lower_floors_only():
     for module in MODULES:
         _, here, *inside = module.split(".")
         for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(module)))):
-            if isinstance(node, ast.ImportFrom) and node.level == len(inside) + 1 and node.module:
-                there = node.module.split(".")[0]
-                assert there == here or floor[there] < floor[here], f"{module} imports {node.module}"
+            if isinstance(node, ast.ImportFrom) and node.level == len(inside) + 1:
+                for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                    there = name.split(".")[0]
+                    assert there == here or floor[there] < floor[here], f"{module} imports {name}"
 
 
 @pytest.mark.parametrize("module", ["network.poyo", "network.rotary", "network.windows", "sessions.session"])

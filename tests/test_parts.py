@@ -10,13 +10,15 @@ import torch
 
 from spikeinterface_poyo.network import parts as parts_module
 from spikeinterface_poyo.network import poyo
+from spikeinterface_poyo.network.batch import WindowBatch
 from spikeinterface_poyo.network.losses import Layout, loss_weights
 from spikeinterface_poyo.network.parts import parts, windows_a_part
-from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.prediction import predict_block
 from spikeinterface_poyo.network.windows import END, N_TOKEN_TYPES, START, BehaviorColumns, Block
 from spikeinterface_poyo.sessions.session import Segment
-from spikeinterface_poyo.training.loop import Batch, set_gradients, training_losses
+from spikeinterface_poyo.training.batches import Batch
+from spikeinterface_poyo.training.loop import set_gradients, training_losses
 from spikeinterface_poyo.training.unit_noise import UnitNoise
 
 CONFIG = NetworkConfig(2, 1.0, 0.25, 2, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2, t_min=0.01)

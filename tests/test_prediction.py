@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from spikeinterface_poyo.network.batch import to_batch
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
-from spikeinterface_poyo.network.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block, to_batch
+from spikeinterface_poyo.network.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block
 from spikeinterface_poyo.network.windows import Block, Windows, tokenize
 from spikeinterface_poyo.sessions.session import Segment
 

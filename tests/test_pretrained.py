@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, align
 from spikeinterface_poyo.weights import fetching, files, pretrained
+from spikeinterface_poyo.weights.digests import digest_of
 from spikeinterface_poyo.weights.torch_brain_format import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -108,7 +109,7 @@ class TestOurFiles:
         description, state = files.read(tmp_path)
         description["parameters"]["class_weight"] = json.loads(json.dumps(weight))
         description["format_version"] = 4
-        digest, file = files.digest_of(description, state), files.weights_file(tmp_path).name
+        digest, file = digest_of(description, state), files.weights_file(tmp_path).name
         (tmp_path / files.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
         loaded = POYOClassifier.from_pretrained(tmp_path, device="cpu")
         assert loaded.class_weight == weight
@@ -124,7 +125,7 @@ class TestOurFiles:
             del one["by_name"]
         del description["parameters"]["class_weight"]
         description["format_version"] = 2
-        digest, file = files.digest_of(description, state), files.weights_file(folder).name
+        digest, file = digest_of(description, state), files.weights_file(folder).name
         (folder / files.DESCRIPTION).write_text(json.dumps(description | {"weights": file, "digest": digest}))
         loaded = POYODecoder.from_pretrained(folder, device="cpu")
         np.testing.assert_array_equal(loaded.predict(session.spikes), fitted.predict(session.spikes))

@@ -31,8 +31,7 @@ def test_entries_say_what_one_should_know(entry):
     assert entry.citation.count("{") == entry.citation.count("}")
     assert entry.address is None or split_address(entry.address)[1] is None
     assert entry.sha256 is None or re.fullmatch("[0-9a-f]{64}", entry.sha256)
-    assert entry.packaged_path is None or entry.packaged_path.is_file()
-    assert entry.packaged or entry.how_to_obtain
+    assert entry.how_to_obtain
     with pytest.raises(dataclasses.FrozenInstanceError):
         entry.name = "mine"
 
@@ -42,4 +41,3 @@ def test_what_is_unknown():
     assert known.unknown == ()
     assert dataclasses.replace(known, licence=registry.UNKNOWN).unknown == ("licence",)
     assert dataclasses.replace(known, sha256=None).unknown == ("SHA-256",)
-    assert dataclasses.replace(known, sha256=None, address=None, packaged="a.safetensors").unknown == ()

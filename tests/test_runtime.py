@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.network.runtime import deterministic, find_device, generator, rotates
+from spikeinterface_poyo.network.device import find_device, rotates
+from spikeinterface_poyo.training.reproducible import deterministic, generator
 
 
 def test_auto_takes_what_is_there():

@@ -16,7 +16,18 @@ pytestmark = pytest.mark.usefixtures("brief_training")
 
 
 def known(*clocks: str, rows: bool = False) -> KnownSession:
-    return KnownSession(["a"], 1, 1, 0.1, list(clocks), rows, ("behavior",), False, ["quiet"], 1.0)
+    return KnownSession(
+        unit_names=["a"],
+        first_unit_row=1,
+        session_row=1,
+        sample_interval=0.1,
+        clocks=list(clocks),
+        isolated_rows=rows,
+        readouts=("behavior",),
+        by_name=False,
+        silent_units=["quiet"],
+        labelled_seconds=1.0,
+    )
 
 
 def given(*clocks: str, unit: str = "a", rows: bool = False, start: float = 0.0) -> Session:

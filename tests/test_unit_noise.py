@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spikeinterface_poyo.training.loop import BatchSource
+from spikeinterface_poyo.training.batches import BatchSource
 from spikeinterface_poyo.training.unit_noise import UNIT_NOISE, UnitNoise
 
 pytestmark = pytest.mark.usefixtures("brief_training")

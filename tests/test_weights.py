@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from sklearn.exceptions import NotFittedError
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder
-from spikeinterface_poyo.weights import files
+from spikeinterface_poyo.weights import files, older_formats
+from spikeinterface_poyo.weights.digests import digest_of
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -327,7 +328,7 @@ def test_a_decoder_that_was_interrupted_is_still_when_loaded(simulate, small_dec
 def test_version_1_tells_of_an_interrupt():
     target = {"mean": [0.0], "scale": [1.0], "units": None, "names": None, "one_dimensional": True}
     training = {"loss_curve_": [1.0], "validation_scores_": None, "interrupted_": True}
-    new = files.with_named_behavior({"target": target, "sessions": {}, "training": training})
+    new = older_formats.with_named_behavior({"target": target, "sessions": {}, "training": training})
     assert new["training"] == {"losses": [1.0], "scores": [], "interrupted": True}
 
 
@@ -342,7 +343,7 @@ def test_a_file_of_version_5_has_its_digest_beside_the_description(fitted, tmp_p
     fitted.save_pretrained(tmp_path)
     description, state = files.read(tmp_path)
     description["format_version"] = 5
-    for digest, good in ((files.digest_of(description, state), True), ("0", False)):
+    for digest, good in ((digest_of(description, state), True), ("0", False)):
         metadata = {"description": json.dumps(description), "digest": digest}
         save_file(state, tmp_path / "five.safetensors", metadata=metadata)
         if good:

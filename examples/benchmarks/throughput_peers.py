@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeinterface_poyo.network.batch import WindowBatch
 from spikeinterface_poyo.network.crew import crew, side_by_side
 from spikeinterface_poyo.network.losses import Layout, loss_weights
 from spikeinterface_poyo.network.parts import parts
-from spikeinterface_poyo.network.poyo import POYO, NetworkConfig, WindowBatch
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.windows import N_TOKEN_TYPES, BehaviorColumns, Block
 from spikeinterface_poyo.sessions.session import Segment
-from spikeinterface_poyo.training.loop import Batch, BatchSource, set_gradients
+from spikeinterface_poyo.training.batches import Batch, BatchSource
+from spikeinterface_poyo.training.loop import set_gradients
 from spikeinterface_poyo.training.optimization import make_optimizers
 from spikeinterface_poyo.training.sampling import WindowSampler
 from spikeinterface_poyo.training.state import TrainingSettings

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
+    # Known from weights that were loaded, not from a fit: `calibrate` must not test folds on them.
+    _sessions_of_weights: Collection[str] = ()
+
     def __init__(
         self,
         *,
@@ -151,7 +154,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin,
             watch = watch_fit(self, X, y, sample_weight)
             keep(self, *adaptation.learn(self, base, examples, same, watch))
             if same is None:
-                self._sessions_of_weights: Collection[str] = ()
+                self._sessions_of_weights = ()
         if watch is not None:
             watch.end()
         return self

@@ -14,7 +14,8 @@ from ..fitted.learned import Learned
 from ..fitted.same_session import check_same
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.alignment import check_spikes, grid_samples
-from ..network.poyo import POYO, WindowBatch
+from ..network.batch import WindowBatch
+from ..network.poyo import POYO
 from ..network.prediction import Read, predict_block
 from ..readouts.behaviors import n_outputs, placed
 from ..readouts.encoding import as_label_array

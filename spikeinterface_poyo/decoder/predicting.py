@@ -12,8 +12,8 @@ from .. import door
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.alignment import as_sessions
+from ..network.device import find_device
 from ..network.poyo import POYO
-from ..network.runtime import find_device
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
 from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples

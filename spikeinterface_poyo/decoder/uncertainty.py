@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from ..fitted.calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
-from ..network.poyo import POYO, WindowBatch
+from ..network.batch import WindowBatch
+from ..network.poyo import POYO
 from ..network.prediction import Read
 from ..pipelines.splitters import BlockedKFold
 from ..readouts.behaviors import behaviors_of, placed
@@ -205,7 +206,7 @@ def check_not_trained_on(decoder: Any, base: Learned, examples: Examples) -> Non
     ValueError
         Naming the sessions.
     """
-    same = adaptation.named_sessions(examples).union(getattr(decoder, "_sessions_of_weights", ()))
+    same = adaptation.named_sessions(examples).union(decoder._sessions_of_weights)
     seen = sorted(same.intersection(base.vocabulary.sessions, examples.names.values()))
     if seen:
         raise ValueError(f"the weights that pretrained= names know session(s) {seen}, so that what each fold is tested "

@@ -35,5 +35,5 @@ def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
 
 
 def record_of(decoder: Any) -> TrainingRecord:
-    """What `keep` was given at last."""
+    """What `keep` was given at last, but for whether training stopped early."""
     return TrainingRecord(decoder.loss_curve_, decoder.validation_scores_ or [], decoder.interrupted_)

@@ -25,6 +25,11 @@ def check_places(sessions: Sequence[Session], known: Collection[str]) -> None:
                          "name them with session_id=, of samples in align")  # fmt: skip
 
 
+def kind_of(isolated_rows: bool) -> str:
+    """What a session is made of, in words."""
+    return "an array of counts" if isolated_rows else "spikes in time"
+
+
 def check_same(session: Session, name: str, known: KnownSession) -> None:
     """Compare a session given for prediction with what was seen at fit.
 
@@ -39,8 +44,8 @@ def check_same(session: Session, name: str, known: KnownSession) -> None:
         Where units are missing, or the sorting has lost the recording whose clock it was fitted on.
     """
     if session.isolated_rows != known.isolated_rows:
-        was, given = ("an array of counts", "spikes in time")[:: 1 if known.isolated_rows else -1]
-        raise ValueError(f"session {name!r} was {was} at fit, and {given} were given now")
+        raise ValueError(f"session {name!r} was {kind_of(known.isolated_rows)} at fit, and "
+                         f"{kind_of(session.isolated_rows)} were given now")  # fmt: skip
     all_known = [*known.unit_names, *known.silent_units]
     unknown = sorted(set(session.unit_names).difference(all_known))
     if unknown:

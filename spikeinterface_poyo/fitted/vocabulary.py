@@ -103,16 +103,16 @@ class Vocabulary:
         if not fires.any():
             fires[:] = True
         self.sessions[name] = KnownSession(
-            [unit for unit, fired in zip(session.unit_names, fires, strict=True) if fired],
-            self.n_unit_rows,
-            self.n_session_rows,
-            interval,
-            [str(segment.clock) for segment in session.segments],
-            session.isolated_rows,
-            readouts,
-            by_name,
-            [unit for unit, fired in zip(session.unit_names, fires, strict=True) if not fired],
-            labelled_seconds,
+            unit_names=[unit for unit, fired in zip(session.unit_names, fires, strict=True) if fired],
+            first_unit_row=self.n_unit_rows,
+            session_row=self.n_session_rows,
+            sample_interval=interval,
+            clocks=[str(segment.clock) for segment in session.segments],
+            isolated_rows=session.isolated_rows,
+            readouts=readouts,
+            by_name=by_name,
+            silent_units=[unit for unit, fired in zip(session.unit_names, fires, strict=True) if not fired],
+            labelled_seconds=labelled_seconds,
         )
 
     def joined(self, other: Vocabulary) -> Vocabulary:

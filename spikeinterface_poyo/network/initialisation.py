@@ -10,19 +10,19 @@ NEARNESS = 3.0
 
 
 @torch.no_grad()
-def attend_to_near_times(network: POYO, gain: float = NEARNESS) -> None:
+def attend_to_near_times(network: POYO) -> None:
     """Give latents and queries of a fresh network a preference for what is near them in time.
 
     At torch_brain's initialisation a latent averages all spikes of the window, and finding out that near ones matter
     takes hundreds of steps. Here queries and keys share a constant part, so that the attention score at a lag ``dt``
-    begins at ``gain * mean(cos(omega * dt))``: a bump at zero. The constant enters through the biases of the layer
+    begins at ``NEARNESS * mean(cos(omega * dt))``: a bump at zero. The constant enters through the biases of the layer
     norms, whose input has no mean, so the rest of the initialisation stays as it was.
     """
     for attention in (network.enc_atn, network.dec_atn):
-        add_constant(attention, gain)
+        add_constant(attention)
 
 
-def add_constant(attention: CrossAttention, gain: float) -> None:
+def add_constant(attention: CrossAttention) -> None:
     """Add the shared constant to queries and keys of one layer."""
     inner, dim = attention.to_q.weight.shape
     dim_head = inner // attention.heads
@@ -30,7 +30,7 @@ def add_constant(attention: CrossAttention, gain: float) -> None:
     slow = torch.arange(n_pairs // 2, n_pairs, device="cpu")
     # The first of each pair carries it: rotated by both times, its score is the cosine of their difference.
     first_of_pairs = torch.zeros(attention.heads, dim_head, device="cpu")
-    first_of_pairs[:, 2 * slow] = (gain * dim_head**0.5 / len(slow)) ** 0.5
+    first_of_pairs[:, 2 * slow] = (NEARNESS * dim_head**0.5 / len(slow)) ** 0.5
     constant = first_of_pairs.flatten()[:, None].to(attention.to_q.weight) / dim
     attention.norm.bias.fill_(1.0)
     attention.norm_context.bias.fill_(1.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .poyo import NetworkConfig, WindowBatch
+from .batch import WindowBatch
+from .poyo import NetworkConfig
 
 GROUP = 8  # windows in a row that make parts by themselves on a CPU, so that processes with whole groups make the same
 CACHED_VALUES = 2_400_000  # of the largest activations of a part, which then stay in a CPU's cache

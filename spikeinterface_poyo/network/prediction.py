@@ -12,30 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .batch import WindowBatch, to_batch
 from .crew import crew, side_by_side
 from .parts import GROUP, parts
-from .poyo import POYO, WindowBatch
-from .windows import Block, Tokens, Windows, tokenize
+from .poyo import POYO
+from .windows import Block, Windows, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
 CAUSAL_STEPS = 8  # a causal answer lags by up to this fraction of a latent step
 BATCH_WINDOWS = 64  # windows at once, at most ...
 BATCH_TOKENS = 100_000  # ... and about so many tokens, which bounds memory for large populations
-
-
-def to_batch(
-    tokens: Tokens, session: np.ndarray, query_time: np.ndarray, columns: np.ndarray, device: torch.device
-) -> WindowBatch:
-    """Arrays to tensors on ``device``."""
-    return WindowBatch(
-        unit_rows=torch.from_numpy(tokens.unit_rows).to(device),
-        token=torch.from_numpy(tokens.token).to(device),
-        token_time=torch.from_numpy(tokens.token_time).to(device),
-        token_log_weight=torch.from_numpy(tokens.token_log_weight).to(device),
-        session=torch.from_numpy(session).to(device),
-        query_time=torch.from_numpy(query_time.astype(np.float32)).to(device),
-        columns=torch.from_numpy(columns).to(device),
-    )
 
 
 def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -41,7 +41,7 @@ class Windows:
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Padded tokens of B windows: ``unit_rows`` (R,), and (B, N) arrays as `poyo.WindowBatch` wants them."""
+    """Padded tokens of B windows: ``unit_rows`` (R,), and (B, N) arrays as `batch.WindowBatch` wants them."""
 
     unit_rows: np.ndarray
     token: np.ndarray

@@ -13,15 +13,14 @@ from ..inputs.spikes_in import as_session
 from ..pipelines.splitters import BlockedKFold
 from ..sessions.session import Session
 from .cross_decoding import cross_decode
-from .extension_run import as_fitted, make_decoder
+from .extension_run import as_fitted
 from .held_out_windows import SECONDS_A_BLOCK
 from .importance import sign_flip_p
 from .stored_behavior import align_parameter
+from .stored_decoder import make_decoder
 
 if TYPE_CHECKING:
     from spikeinterface.core import SortingAnalyzer
-
-__all__ = ["CurationEffect", "compare_curation"]
 
 ROUNDING = 1e-6  # s
 

@@ -219,8 +219,6 @@ class ComputePOYODecoding(KeptUntilReplaced):
 
     def _reordered(self, unit_ids: Sequence[Any], changed: Sequence[Any], event: str) -> dict[str, Any]:
         """Data for the units ``unit_ids``, of which the ``changed`` ones are not those that were computed."""
-        from .extension_run import blank
-
         old = {unit: i for i, unit in enumerate(self.sorting_analyzer.unit_ids)}
         new = set(changed)
         rows = np.array([-1 if unit in new else old[unit] for unit in unit_ids], dtype=np.int64)
@@ -323,3 +321,8 @@ def compute_poyo_decoding(
         **job_kwargs,
     )
     return extension.get_data()
+
+
+def blank(dtype: np.dtype) -> Any:
+    """What stands for a unit that has not been computed."""
+    return np.nan if dtype.names is None else np.array((np.nan,) * len(dtype.names), dtype=dtype)

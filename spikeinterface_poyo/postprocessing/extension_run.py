@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from spikeinterface.core.job_tools import fix_job_kwargs
 from tqdm.auto import tqdm
 
@@ -20,21 +15,17 @@ from .. import door
 from ..classifier import POYOClassifier
 from ..decoder.base import BasePOYO
 from ..decoder.neo_out import alone, as_neo_event, as_neo_signal
-from ..estimator import POYODecoder
-from ..network.runtime import find_device
 from ..pipelines.splitters import BlockedKFold
 from ..readouts.label_readout import CategoricalReadout
 from ..readouts.number_readouts import CircularReadout
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
-from ..weights.files import plain_number, plain_parameters, plain_seed, to_bytes
-from ..weights.pretrained import load_pretrained
+from ..weights.files import VERSIONS, to_bytes
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
 from .importance import unit_importance
 from .stored_behavior import StoredBehavior, align_parameter, as_parameter
-
-VERSIONS = ("spikeinterface_poyo", "spikeinterface", "torch", "numpy")
+from .stored_decoder import make_decoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,59 +163,6 @@ def as_fitted(X: SpikeSamples, y: np.ndarray, labels: bool) -> tuple[Targets, np
     return checked, checked.y[:, 0] if target.one_dimensional else checked.y
 
 
-def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, BasePOYO]:
-    """What is kept of ``decoder=`` in the parameters, as JSON, and the decoder to clone, a classifier for labels.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where it is none or of the wrong kind, or has parameters that are out of range or cannot be written down.
-    """
-    kind = POYOClassifier if labels else POYODecoder
-    kept: Any = None
-    if given is None:
-        decoder = kind(random_state=random_state)
-    elif isinstance(given, (str, PathLike)):
-        kept = lasting(given)
-        decoder = kind(pretrained=kept, random_state=random_state)
-    elif isinstance(given, BasePOYO) and not isinstance(given, kind):
-        raise ValueError(f"the behaviour is labels, which {kind.__name__} decodes; got decoder={type(given).__name__}")
-    elif isinstance(given, (BasePOYO, Mapping)):
-        parameters = dict(given) if isinstance(given, Mapping) else given.get_params()
-        if parameters.get("random_state") is not None and plain_seed(parameters["random_state"]) is None:
-            raise ValueError(f"random_state of the decoder must be an integer or None to be kept, got "
-                             f"{parameters['random_state']!r}")  # fmt: skip
-        weights = parameters.get("class_weight")
-        if isinstance(weights, list) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in weights):
-            parameters["class_weight"] = dict(weights)  # as they are kept
-        default = kind().get_params()
-        unknown = sorted(set(parameters) - set(default))
-        if unknown:
-            raise ValueError(f"decoder has unknown parameters {unknown}; {kind.__name__} has {sorted(default)}")
-        decoder = kind(**parameters | {"checkpoint": None})  # that is a file of one fit; here are several
-        if decoder.pretrained is not None:
-            decoder.pretrained = lasting(decoder.pretrained)
-        plain = plain_parameters(decoder) | {"pretrained": decoder.pretrained}
-        kept = {name: value for name, value in plain.items() if value != default[name]}
-        try:
-            json.dumps(kept, default=plain_number)
-        except TypeError as error:
-            raise TypeError(f"parameters of the decoder are kept as JSON, and {error}") from error
-    else:
-        raise TypeError(f"decoder must be a {kind.__name__}, a dict of its parameters, pretrained weights by name or "
-                        f"path, or None; got {type(given).__name__}")  # fmt: skip
-    door.check_parameters(decoder)
-    find_device(decoder.device)
-    if decoder.pretrained is not None:
-        load_pretrained(decoder.pretrained)
-    return kept, clone(decoder)
-
-
-def lasting(source: Any) -> str:
-    """Pretrained weights by a name that holds in other working directories too."""
-    return str(Path(source).absolute()) if os.path.exists(source) else str(source)
-
-
 def unit_embeddings(decoder: BasePOYO, unit_names: list[str]) -> np.ndarray:
     """Embeddings (n_units, dim) of the only session's units, NaN where a unit has none."""
     (known,) = decoder.sessions_.sessions.values()
@@ -263,8 +201,3 @@ def decoded_signals(arrays: Mapping[str, np.ndarray], behavior: Mapping[str, Any
         else:
             signals.append(as_neo_event(times, decoded, **description))
     return alone(signals)
-
-
-def blank(dtype: np.dtype) -> Any:
-    """What stands for a unit that has not been computed."""
-    return np.nan if dtype.names is None else np.array((np.nan,) * len(dtype.names), dtype=dtype)

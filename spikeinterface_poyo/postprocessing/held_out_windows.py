@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from ..decoder.base import BasePOYO
-from ..network.poyo import WindowBatch
-from ..network.prediction import evaluating, window_batch, windows_at_once
-from ..network.runtime import find_device
+from ..network.batch import WindowBatch
+from ..network.device import find_device
+from ..network.poyo import POYO
+from ..network.prediction import ask_part, evaluating, window_batch, windows_at_once
 from ..network.windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes
 from ..readouts.readout import Readout
 from ..sessions.samples import SpikeSamples
@@ -39,7 +40,7 @@ class HeldOutWindows:
     ----------
     decoder : BasePOYO
         Fitted on the other folds.
-    rows : Block
+    block : Block
         The segment as the network sees it.
     unit_names : list of str
         Units of that block, in its order.
@@ -53,19 +54,19 @@ class HeldOutWindows:
         Times asked for, s.
     target : ndarray, shape (n_windows, QUERIES_A_WINDOW, n_dimensions)
         Targets there, as points, NaN where unknown or where a window has fewer samples.
-    block : ndarray of int, shape (n_windows,)
+    time_block : ndarray of int, shape (n_windows,)
         Block of time of each window, counted from the part's start.
     """
 
     decoder: BasePOYO
-    rows: Block
+    block: Block
     unit_names: list[str]
     readout: Readout
     part: tuple[float, float]
     start: np.ndarray
     query: np.ndarray
     target: np.ndarray
-    block: np.ndarray
+    time_block: np.ndarray
 
     def has(self, unit: str) -> bool:
         """Whether the decoder reads the unit."""
@@ -77,18 +78,18 @@ class HeldOutWindows:
         ``change`` is a unit to silence, a shift, or None.
         """
         network = self.decoder.network_.to(find_device(self.decoder.device))
-        answers = np.empty((*self.query.shape, len(self.rows.columns)))
-        for first, batch in self.batches:
-            with torch.inference_mode(), evaluating(network):
-                answer = network(self.changed(batch, first, change)).float().cpu().double().numpy()
-            answers[first : first + len(answer)] = answer
+        answers = np.empty((*self.query.shape, len(self.block.columns)))
+        with evaluating(network):
+            for first, batch in self.batches:
+                answer = ask_part(network, self.changed(batch, first, change), POYO.__call__)
+                answers[first : first + len(answer)] = answer
         decoded = self.readout.answers_as_points(answers.reshape(-1, answers.shape[-1]))
         return np.nansum((decoded.reshape(self.target.shape) - self.target) ** 2, axis=1)
 
     @cached_property
     def batches(self) -> list[tuple[int, WindowBatch]]:
         """Windows as the network reads them, a batch at a time, each with the index of its first window."""
-        size = windows_at_once(self.rows, self.start, self.window_length)
+        size = windows_at_once(self.block, self.start, self.window_length)
         return [(first, self.batch(slice(first, first + size))) for first in range(0, len(self.start), size)]
 
     @property
@@ -99,7 +100,7 @@ class HeldOutWindows:
     def batch(self, some: slice) -> WindowBatch:
         """Some of the windows."""
         start = self.start[some]
-        return window_batch(self.decoder.network_, self.rows, start, self.query[some] - start[:, None])
+        return window_batch(self.decoder.network_, self.block, start, self.query[some] - start[:, None])
 
     def changed(self, batch: WindowBatch, first: int, change: str | Shift | None) -> WindowBatch:
         """The batch with one unit silenced or shifted."""
@@ -109,8 +110,8 @@ class HeldOutWindows:
         if not self.has(unit):
             return batch
         local = self.unit_names.index(unit)
-        row = int(np.searchsorted(np.unique(self.rows.unit_rows), self.rows.unit_rows[local]))
-        gone = torch.div(batch.token, N_TOKEN_TYPES, rounding_mode="floor") == row
+        row = int(np.searchsorted(np.unique(self.block.unit_rows), self.block.unit_rows[local]))
+        gone = batch.token // N_TOKEN_TYPES == row
         if isinstance(change, Shift) or len(self.unit_names) == 1:  # markers stay; somebody must be there to be read
             gone &= batch.token % N_TOKEN_TYPES == SPIKE
         batch = batch._replace(token_log_weight=batch.token_log_weight.masked_fill(gone, -torch.inf))
@@ -125,7 +126,7 @@ class HeldOutWindows:
 
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""
-        segment, (begin, end) = self.rows.segment, self.part
+        segment, (begin, end) = self.block.segment, self.part
         (low,), (high,) = segment.span(np.array([begin]), np.array([end]))
         times, unit, weights = segment.take(slice(low, high))
         mine = unit == local
@@ -217,7 +218,7 @@ def make_part(
     target = readout.as_points(y[inside[index.ravel()]]).reshape(*index.shape, -1)
     target[:, 1:][np.diff(index, axis=1) == 0] = np.nan  # a window of fewer samples has each once
     known = set(vocabulary.sessions[name].unit_names)
-    block = np.floor((starts - times[0]) / max(SECONDS_A_BLOCK, decoder.network_.config.window_length)).astype(int)
+    time_block = np.floor((starts - times[0]) / max(SECONDS_A_BLOCK, decoder.network_.config.window_length)).astype(int)
     return HeldOutWindows(
         decoder,
         vocabulary.block(session, segment, name, decoder.network_.config, times),
@@ -227,5 +228,5 @@ def make_part(
         starts,
         times[index],
         target,
-        block,
+        time_block,
     )

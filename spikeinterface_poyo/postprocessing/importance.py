@@ -98,7 +98,7 @@ def unit_importance(
     (session,) = X.used_sessions()
     rng = np.random.default_rng(random_state)
     parts = place_windows(decoders, X, y.reshape(len(y), -1), fold, n_windows)
-    pairs = [(number, block) for number, part in enumerate(parts) for block in part.block]
+    pairs = [(number, block) for number, part in enumerate(parts) for block in part.time_block]
     blocks = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
     points = np.concatenate([part.target.reshape(-1, part.target.shape[-1]) for part in parts])
     cost = parts[0].readout.cost(points)

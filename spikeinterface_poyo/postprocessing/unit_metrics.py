@@ -68,7 +68,7 @@ def importance_columns(sorting_analyzer: SortingAnalyzer) -> dict[str, np.ndarra
     ValueError
         Where it was not computed.
     """
-    extension = sorting_analyzer.get_extension(NAME) if sorting_analyzer.has_extension(NAME) else None
+    extension = sorting_analyzer.get_extension(NAME)
     importance = None if extension is None else extension.get_importance()
     if importance is None:
         raise ValueError(f"the analyzer has no importance of units; compute it with analyzer.compute({NAME!r}, "

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import neo
     from spikeinterface.core import NumpySorting
 
-__all__ = ["load_mouse_head_direction"]
-
 
 def load_mouse_head_direction() -> tuple[NumpySorting, neo.IrregularlySampledSignal]:
     """Spikes of 15 neurons of a freely moving mouse, and where its head points.

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import neo
     from spikeinterface.core import NumpySorting
 
-__all__ = ["simulate_session"]
-
 SAMPLING_FREQUENCY = 30_000.0  # Hz, of the spike trains
 MAX_RATE = 400.0  # Hz, no neuron fires faster
 TUNINGS = ("linear", "cosine", "place", "mixed", "none")

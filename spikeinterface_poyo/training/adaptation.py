@@ -17,15 +17,15 @@ import torch
 
 from ..fitted.learned import Learned
 from ..fitted.record import TrainingRecord
-from ..fitted.same_session import check_same
+from ..fitted.same_session import check_same, kind_of
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
 from ..readouts.behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from ..readouts.readout import Readout
-from ..sessions.samples import seconds_covered
+from ..sessions.samples import SpikeSamples
 from .callbacks import FitWatch
 from .data import TrainingData
-from .defaults import check_fits, choose_token_bin, choose_training
+from .defaults import choose_token_bin, choose_training
 from .examples import Examples
 from .fitting import fit_from_scratch, run, train_stage
 from .identification import TABLES, frozen_core, identification
@@ -169,6 +169,24 @@ def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, Tr
     return Learned(network, known.vocabulary), record
 
 
+def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
+    """Whether weights of that shape can learn these samples; ``base_rows`` tells that they learned rows of counts.
+
+    Raises
+    ------
+    ValueError
+        Where the decoder's parameters, or rows of counts, ask for something else than the weights can do.
+    """
+    rows = any(session.isolated_rows for session in X.used_sessions())
+    if rows != base_rows:
+        raise ValueError(f"the weights were trained on {kind_of(base_rows)}; they cannot learn from {kind_of(rows)}")
+    if decoder.window_length not in ("auto", base.window_length) and not rows:
+        raise ValueError(f"window_length={decoder.window_length} s, but the weights were trained with "
+                         f"{base.window_length} s; leave it at 'auto'")  # fmt: skip
+    if decoder.causal and not base.causal and not rows:
+        raise ValueError("causal=True, but the weights were trained with causal=False: they read later spikes")
+
+
 def going_on(settings: TrainingSettings) -> TrainingSettings:
     """Settings when all weights go on from what they learned before."""
     return replace(settings, learning_rate=FINE_TUNING_RATE * settings.learning_rate, stage="fine-tuning")
@@ -180,7 +198,7 @@ def fine_tuning(settings: TrainingSettings, data: TrainingData) -> TrainingSetti
     Means of weights before and after fine-tuning are better than either; source: Wortsman et al. 2022, "Robust
     fine-tuning of zero-shot models" (arXiv 2109.01903). How much of each is ours.
     """
-    labelled = sum(map(seconds_covered, data.times))
+    labelled = data.seconds
     return replace(going_on(settings), share=labelled / (labelled + FINE_TUNING_SECONDS))
 
 

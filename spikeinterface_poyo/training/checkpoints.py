@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..fitted.record import TrainingRecord
 from ..warning import warn
-from ..weights.files import digest_of
+from ..weights.digests import digest_of
 from ..weights.replacing import replace_file
 from .state import TrainingState
 

@@ -14,8 +14,8 @@ from ..network.losses import Layout, loss_sums, loss_weights
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import BehaviorColumns, Block
-from ..sessions.samples import SpikeSamples
-from .loop import BatchSource
+from ..sessions.samples import SpikeSamples, seconds_covered
+from .batches import BatchSource
 from .sampling import WindowSampler
 
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
@@ -66,6 +66,11 @@ class TrainingData:
             any(session.isolated_rows for session in X.sessions),
             known,
         )
+
+    @property
+    def seconds(self) -> float:
+        """Time that the samples cover, in s."""
+        return sum(map(seconds_covered, self.times))
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""

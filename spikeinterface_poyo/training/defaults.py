@@ -12,7 +12,7 @@ from ..inputs.counts import ROW_BIN
 from ..network.poyo import NetworkConfig
 from ..network.prediction import BATCH_TOKENS
 from ..sessions.merging import merge_spikes
-from ..sessions.samples import SpikeSamples, seconds_covered
+from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
 from .data import TrainingData
 from .state import TrainingSettings
@@ -152,30 +152,11 @@ def choose_network(decoder: Any, X: SpikeSamples, n_columns: int) -> NetworkConf
     )
 
 
-def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
-    """Whether weights of that shape can learn these samples; ``base_rows`` tells that they learned rows of counts.
-
-    Raises
-    ------
-    ValueError
-        Where the decoder's parameters, or rows of counts, ask for something else than the weights can do.
-    """
-    rows = any(session.isolated_rows for session in X.used_sessions())
-    if rows != base_rows:
-        trained, given = ("spikes in time", "an array of counts")[:: 1 if rows else -1]
-        raise ValueError(f"the weights were trained on {trained}; they cannot learn from {given}")
-    if decoder.window_length not in ("auto", base.window_length) and not rows:
-        raise ValueError(f"window_length={decoder.window_length} s, but the weights were trained with "
-                         f"{base.window_length} s; leave it at 'auto'")  # fmt: skip
-    if decoder.causal and not base.causal and not rows:
-        raise ValueError("causal=True, but the weights were trained with causal=False: they read later spikes")
-
-
 def holds_out(decoder: Any, data: TrainingData) -> bool:
     """Whether some samples are held out to stop early by."""
     if decoder.early_stopping != "auto":
         return bool(decoder.early_stopping)
-    return sum(map(seconds_covered, data.times)) >= SPARE_TIME
+    return data.seconds >= SPARE_TIME
 
 
 def labels_alone(data: TrainingData) -> bool:

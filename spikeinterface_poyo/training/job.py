@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from ..distributed import Team, present_team
-from ..fitted.fingerprints import fingerprint
 from ..fitted.learned import Learned
+from ..network.device import find_device
 from ..network.random_numbers import device_restored
-from ..network.runtime import deterministic, find_device, generator
 from .callbacks import FitWatch
 from .checkpoints import Checkpoint
 from .examples import Examples
+from .fingerprints import fingerprint
+from .reproducible import deterministic, generator
 
 
 @dataclass(eq=False)
@@ -46,7 +47,7 @@ def training_job(
     if team.size > 1 and decoder.random_state is None:
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
     if decoder.checkpoint is not None:
-        of_fit = fingerprint(decoder, examples.X, examples.y, examples.weight, examples.names, base) | {"how": how}
+        of_fit = fingerprint(decoder, examples, base) | {"how": how}
         checkpoint = Checkpoint(Path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)

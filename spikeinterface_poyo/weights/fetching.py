@@ -11,6 +11,7 @@ import errno
 import os
 import re
 from http.client import HTTPException, HTTPResponse
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 from urllib.error import HTTPError
@@ -20,7 +21,6 @@ from urllib.request import Request, urlopen
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from .. import __version__
 from ..warning import warn
 from . import hub, registry
 from .cache import (
@@ -94,11 +94,9 @@ def locate(source: str | os.PathLike[str]) -> Path:
 
 def from_registry(entry: PretrainedEntry) -> Path:
     """File of a named entry; says once what is not known of it."""
-    path = entry.packaged_path
-    if path is None:
-        if entry.address is None:
-            raise FileNotFoundError(f"no public address of the weights {entry.name!r} is known. {entry.how_to_obtain}")
-        path = from_address(entry.address if entry.sha256 is None else f"{entry.address}#sha256={entry.sha256}")
+    if entry.address is None:
+        raise FileNotFoundError(f"no public address of the weights {entry.name!r} is known. {entry.how_to_obtain}")
+    path = from_address(entry.address if entry.sha256 is None else f"{entry.address}#sha256={entry.sha256}")
     warn_of_unknowns(entry, path)
     return path
 
@@ -191,7 +189,7 @@ def download(url: SplitResult, final: Path, sha256: str | None) -> None:
 
 def respond(url: SplitResult, part: Path) -> HTTPResponse:
     """The server's response: the rest of the file where it is known to be the same file still, or all of it."""
-    headers = {"User-Agent": f"spikeinterface_poyo/{__version__}"}
+    headers = {"User-Agent": f"spikeinterface_poyo/{version('spikeinterface_poyo')}"}
     resuming = part.is_file() and part.stat().st_size > 0 and validator_file(part).is_file()
     if resuming:
         headers["Range"] = f"bytes={part.stat().st_size}-"

@@ -23,17 +23,19 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from ..fitted.calibration import calibration_from_json, calibration_to_json
-from ..fitted.fingerprints import add_tensors
 from ..fitted.learned import Learned, keep, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.counts import FEATURES
 from ..network.poyo import POYO, NetworkConfig
+from .digests import digest_of
+from .older_formats import upgraded
 from .replacing import is_abandoned, replace_file
 
 FORMAT_VERSION = 6  # 6: the digest is in the description, so that a decoder has the same bytes whenever it is saved
 DESCRIPTION = "decoder.json"
 ATTEMPTS = 3  # to read two files that belong together
+VERSIONS = ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")  # that results may depend on
 WEIGHTS = f"model-{12 * '[0-9a-f]'}.safetensors"  # twelve digits of a hash
 
 
@@ -46,10 +48,7 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     target = Path(folder)
     if target.is_file():
         raise ValueError(f"{str(target)!r} is a file; give the folder to save the decoder in")
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
-    description = json.loads(json.dumps(describe(decoder), default=plain_number))
-    description["digest"] = digest_of(description, state)
-    contents = to_safetensors(state, metadata={"description": json.dumps(description, indent=1)})
+    description, contents = packed(decoder)
     name = f"model-{hashlib.sha256(contents).hexdigest()[:12]}.safetensors"
     older = weights_file(target)
     replace_file(target / name, contents)
@@ -57,6 +56,14 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     for file in target.glob(WEIGHTS):
         if file.name != name and (file == older or is_abandoned(file)):
             file.unlink(missing_ok=True)
+
+
+def packed(decoder: Any) -> tuple[dict[str, Any], bytes]:
+    """Description of a fitted decoder, with a digest, and the safetensors file that holds it and the weights."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in decoder.network_.state_dict().items()}
+    description = json.loads(json.dumps(describe(decoder), default=plain_number))
+    description["digest"] = digest_of(description, state)
+    return description, to_safetensors(state, metadata={"description": json.dumps(description, indent=1)})
 
 
 def describe(decoder: Any) -> dict[str, Any]:
@@ -70,7 +77,7 @@ def describe(decoder: Any) -> dict[str, Any]:
         "features": {name: np.asarray(getattr(decoder, name)).tolist() for name in FEATURES if hasattr(decoder, name)},
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
-        "provenance": {name: version(name) for name in ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")},
+        "provenance": {name: version(name) for name in VERSIONS},
     }
 
 
@@ -88,20 +95,13 @@ def plain_parameters(decoder: Any) -> dict[str, Any]:
     }
 
 
-def digest_of(description: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of a description and its weights."""
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    add_tensors(digest, state)
-    return digest.hexdigest()
-
-
 def weights_file(folder: Path) -> Path | None:
-    """The file of weights that the description in ``folder`` names, if there is one."""
+    """The file of weights that the description in ``folder`` names; None where one of the two is not there."""
     try:
-        name = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["weights"]
-        return folder / Path(name).name
+        file = folder / Path(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["weights"]).name
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return file if file.is_file() else None
 
 
 def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -131,7 +131,10 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             raise damaged(source, error) from error
         if description["format_version"] > 1 and digest != digest_of(description, state):
             raise damaged(source, ValueError("its contents are not those that were saved (their digest differs)"))
-        return upgraded(description, source), state
+        try:
+            return upgraded(description), state
+        except (KeyError, TypeError, AttributeError) as error:
+            raise damaged(source, error) from error
     raise FileNotFoundError(f"{source} is no saved decoder: it lacks {file.name}")
 
 
@@ -160,76 +163,6 @@ def read_description(source: Path) -> tuple[dict[str, Any], Path, str | None]:
         raise ValueError("the file does not say what its weights are; expected one that save_pretrained wrote")
     description = json.loads(metadata["description"])
     return description, source, description.pop("digest", metadata.get("digest"))  # until version 5 beside it
-
-
-def upgraded(description: dict[str, Any], source: Path) -> dict[str, Any]:
-    """A description of an older format version as one of today's."""
-    try:
-        if description["format_version"] == 1:
-            description = with_named_behavior(description)
-        if description["format_version"] < 3:
-            description = with_several_behaviors(description)
-        if description["format_version"] < 4:
-            description = description | {"calibration": {}}
-        if description["format_version"] < 5:
-            description = with_pairs_of_class_weight(description)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(source, error) from error
-    return description
-
-
-def with_pairs_of_class_weight(description: dict[str, Any]) -> dict[str, Any]:
-    """A description of format version 4 as version 5: until then labels that were keys became text."""
-    parameters = dict(description["parameters"])
-    if isinstance(parameters.get("class_weight"), dict):
-        readouts = description["vocabulary"]["readouts"].values()
-        labels = {as_key(label): label for readout in readouts for label in readout.get("classes", ())}
-        given = parameters["class_weight"].items()
-        parameters["class_weight"] = [[labels.get(label, label), weight] for label, weight in given]
-    return description | {"parameters": parameters}
-
-
-def as_key(label: Any) -> str:
-    """A label as JSON writes it where it is a key."""
-    return label if isinstance(label, str) else json.dumps(label)
-
-
-def with_named_behavior(description: dict[str, Any]) -> dict[str, Any]:
-    """A description of format version 1, which knew one behaviour only, as version 2."""
-    target = description.pop("target")
-    readout = {
-        "name": "behavior",
-        "first_column": 0,
-        "mean": target["mean"],
-        "scale": target["scale"],
-        "units": target["units"],
-        "output_names": target["names"],
-        "one_dimensional": target["one_dimensional"],
-        "kind": "continuous",
-    }
-    sessions = {
-        name: known | {"readout": "behavior", "silent_units": [], "labelled_seconds": None}
-        for name, known in description.pop("sessions").items()
-    }
-    training = description.pop("training")
-    return description | {
-        "vocabulary": {"sessions": sessions, "readouts": {"behavior": readout}},
-        "training": {
-            "losses": training["loss_curve_"],
-            "scores": training["validation_scores_"] or [],
-            "interrupted": training["interrupted_"],
-        },
-    }
-
-
-def with_several_behaviors(description: dict[str, Any]) -> dict[str, Any]:
-    """A description of format version 2, whose sessions had one behaviour each, as version 3."""
-    known = description["vocabulary"]
-    sessions = {}
-    for name, session in known["sessions"].items():
-        others = {key: value for key, value in session.items() if key != "readout"}
-        sessions[name] = others | {"readouts": [session["readout"]], "by_name": False}
-    return description | {"vocabulary": {**known, "sessions": sessions}}
 
 
 def damaged(source: Path, error: Exception) -> ValueError:
@@ -274,11 +207,7 @@ def load(cls: type, source: Path) -> Any:
 
 def to_bytes(decoder: Any) -> bytes:
     """A fitted decoder as the contents of one safetensors file."""
-    with tempfile.TemporaryDirectory() as folder:
-        save(decoder, folder)
-        file = weights_file(Path(folder))
-        assert file is not None
-        return file.read_bytes()
+    return packed(decoder)[1]
 
 
 def from_bytes(cls: type, contents: bytes) -> Any:

@@ -76,7 +76,7 @@ def download(repo_id: str, revision: str | None = None) -> Path:
         raise
     except Exception as error:  # of types that depend on the library's version and on what it speaks HTTP with
         raise ConnectionError(f"cannot download {what} from the model hub: {type(error).__name__}: {error}") from error
-    if not is_decoder(folder):
+    if weights_file(folder) is None:
         raise FileNotFoundError(f"the model hub's {what} holds no decoder that save_pretrained wrote ({DESCRIPTION} "
                                 "and the weights it names); a torch_brain checkpoint there can be given by its file's "
                                 "https:// address")  # fmt: skip
@@ -123,7 +123,7 @@ def push(
     """
     folder = Path(folder)
     weights = weights_file(folder)
-    if weights is None or not weights.is_file():
+    if weights is None:
         raise FileNotFoundError(f"{folder} is no saved decoder: save_pretrained writes {DESCRIPTION} and its weights")
     if not is_repo(repo_id) or "@" in repo_id:
         raise ValueError(f"repo_id must be 'owner/name'; got {repo_id!r}")
@@ -138,9 +138,3 @@ def push(
         delete_patterns="model-*.safetensors",
     )
     return str(address)
-
-
-def is_decoder(folder: Path) -> bool:
-    """Whether a folder holds a description and the weights that it names."""
-    weights = weights_file(folder)
-    return weights is not None and weights.is_file()

@@ -19,7 +19,7 @@ from ..network.poyo import POYO
 from ..readouts.number_readouts import ContinuousReadout
 from . import files, hub
 from .fetching import locate
-from .model_card import card_facts, model_card
+from .model_card import model_card
 from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def load_pretrained(source: str | os.PathLike[str]) -> Learned:
 
 def is_torch_file(path: Path) -> bool:
     """Whether it is to be read as a checkpoint of torch_brain; a folder that was saved here may have any name."""
-    return path.suffix in TORCH_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in TORCH_SUFFIXES and not path.is_dir()
 
 
 def from_checkpoint(checkpoint: TorchBrainCheckpoint) -> Learned:
@@ -61,7 +61,18 @@ def from_checkpoint(checkpoint: TorchBrainCheckpoint) -> Learned:
     for name, units in checkpoint.sessions.items():
         first, row = vocabulary.n_unit_rows, vocabulary.n_session_rows
         names = [unit.removeprefix(f"{name}/") for unit in units]
-        vocabulary.sessions[name] = KnownSession(names, first, row, None, [], False, (readout.name,), False, [], None)
+        vocabulary.sessions[name] = KnownSession(
+            unit_names=names,
+            first_unit_row=first,
+            session_row=row,
+            sample_interval=None,
+            clocks=[],
+            isolated_rows=False,
+            readouts=(readout.name,),
+            by_name=False,
+            silent_units=[],
+            labelled_seconds=None,
+        )
     return Learned(network.eval(), vocabulary)
 
 
@@ -186,10 +197,7 @@ class PretrainedMixin:
             Before `fit`.
         """
         check_is_fitted(self, "network_")
-        n_parameters = sum(parameter.numel() for parameter in self.network_.parameters())
-        facts = card_facts(files.describe(self), n_parameters=n_parameters, model_name=name, licence=licence,
-                           data_licence=data_licence, metrics=metrics or {})  # fmt: skip
-        return model_card(facts)
+        return model_card(Learned(self.network_, self.sessions_), name, licence, data_licence, metrics or {})
 
     def push_to_hub(
         self,
@@ -236,5 +244,5 @@ class PretrainedMixin:
         with tempfile.TemporaryDirectory() as folder:
             files.save(self, folder)
             card = self.model_card(name=repo_id, licence=licence, data_licence=data_licence, metrics=metrics)
-            Path(folder, "README.md").write_text(card, encoding="utf-8")
+            Path(folder, hub.CARD).write_text(card, encoding="utf-8")
             return hub.push(folder, repo_id, private=private, token=token)

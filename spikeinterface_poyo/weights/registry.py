@@ -6,9 +6,6 @@ No address here has been tried: each entry's ``source`` says who gives it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-__all__ = ["PretrainedEntry", "list_pretrained"]
 
 UNKNOWN = "unknown"
 
@@ -35,8 +32,6 @@ class PretrainedEntry:
         Licence of the weights.
     address : str or None
         Address of the file; None where no public one is known.
-    packaged : str or None
-        Name of the file in the package's own folder ``data``, for weights that come with the package.
     sha256 : str or None
         Hash of the file, in hexadecimal; None where it is unknown.
     how_to_obtain : str
@@ -53,22 +48,15 @@ class PretrainedEntry:
     citation: str
     licence: str = UNKNOWN
     address: str | None = None
-    packaged: str | None = None
     sha256: str | None = None
     how_to_obtain: str = ""
     n_sessions: int | None = None
     n_animals: int | None = None
 
     @property
-    def packaged_path(self) -> Path | None:
-        """File of weights that come with the package; None for others."""
-        return None if self.packaged is None else Path(__file__).parents[1] / "data" / self.packaged
-
-    @property
     def unknown(self) -> tuple[str, ...]:
-        """What a user should know of a file and is not known of this one. What comes with the package is what it is."""
-        hash_is_unknown = self.sha256 is None and self.packaged is None
-        return (("licence",) if self.licence == UNKNOWN else ()) + (("SHA-256",) if hash_is_unknown else ())
+        """What a user should know of a file and is not known of this one."""
+        return (("licence",) if self.licence == UNKNOWN else ()) + (("SHA-256",) if self.sha256 is None else ())
 
 
 POYO_CITATION = """\
@@ -129,7 +117,7 @@ def list_pretrained() -> list[PretrainedEntry]:
 
     Examples
     --------
-    >>> from spikeinterface_poyo.weights.registry import list_pretrained
+    >>> from spikeinterface_poyo import list_pretrained
     >>> [entry.name for entry in list_pretrained()]
     ['poyo_mp', 'poyo_1']
     """

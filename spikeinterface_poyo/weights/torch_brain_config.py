@@ -19,10 +19,8 @@ SAME_NAME = ("num_latents_per_step", "dim", "depth", "dim_head", "cross_heads", 
 ASSUMED = {"sequence_length": NetworkConfig.window_length, "latent_step": NetworkConfig.latent_step}
 
 
-def infer_config(
-    weights: Mapping[str, Tensor], model: Mapping[str, Any], given: Mapping[str, float | None]
-) -> NetworkConfig:
-    """Shape of the network, from its weights and what the hyper-parameters or else the caller say of time."""
+def infer_config(weights: Mapping[str, Tensor], model: Mapping[str, Any]) -> NetworkConfig:
+    """Shape of the network, from its weights and what the hyper-parameters say of time."""
     q, qkv = "enc_atn.to_q.weight", "proc_layers.0.0.to_qkv.weight"
     rank = {OMEGA: 1, q: 2, qkv: 2, "latent_emb.weight": 2, "unit_emb.weight": 2, "readout.weight": 2}
     lacking = [name for name, ndim in rank.items() if name not in weights or weights[name].ndim != ndim]
@@ -44,8 +42,8 @@ def infer_config(
             raise ValueError(f"its weights are those of {name}={value}, its hyper-parameters say {stated!r}")
     config = NetworkConfig(
         n_outputs=len(weights["readout.weight"]),
-        window_length=duration(model, "sequence_length", given["sequence_length"]),
-        latent_step=duration(model, "latent_step", given["latent_step"]),
+        window_length=duration(model, "sequence_length"),
+        latent_step=duration(model, "latent_step"),
         ffn_dropout=probability(model, "ffn_dropout", NetworkConfig.ffn_dropout),
         lin_dropout=probability(model, "lin_dropout", NetworkConfig.lin_dropout),
         t_min=t_min,
@@ -71,15 +69,12 @@ def rotary_periods(omega: Tensor) -> tuple[float, float]:
     return t_min, t_max
 
 
-def duration(model: Mapping[str, Any], name: str, given: float | None) -> float:
-    """Seconds that the hyper-parameters state, else that the caller gave, else of the published models."""
-    argument = "window_length" if name == "sequence_length" else name
-    value = model.get(name, ASSUMED[name] if given is None else given)
+def duration(model: Mapping[str, Any], name: str) -> float:
+    """Seconds that the hyper-parameters state, else those of the published models."""
+    value = model.get(name, ASSUMED[name])
     if not isinstance(value, (int, float)) or not 1e-6 < value < 1e6:
         raise ValueError(f"expected {name} to be a number of seconds, found {value!r}")
-    if given is not None and given != value:
-        raise ValueError(f"{argument}={given} was given, but its hyper-parameters say {name}={value!r}")
-    if given is None and name not in model:
+    if name not in model:
         warn(f"the checkpoint does not say its {name}; assuming {value} s, as in the published models. If it was "
              f"another, save the checkpoint with hyper_parameters: {{'model': {{{name!r}: ...}}}}")  # fmt: skip
     return float(value)

@@ -60,21 +60,18 @@ class TorchBrainCheckpoint:
         return 1 + len(self.sessions)
 
 
-def read_checkpoint(
-    path: str | PathLike[str], *, window_length: float | None = None, latent_step: float | None = None
-) -> TorchBrainCheckpoint:
+def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
     """Read a POYO checkpoint of torch_brain 0.1 or 0.2. Nothing in the file is run, whoever made it.
 
     Shapes and rotary frequencies come from the weights, the dropouts from the hyper-parameters where the file has them.
-    torch_brain's dropout of attention has no counterpart here and is left out: it matters in training only.
+    torch_brain's dropout of attention has no counterpart here and is left out: it matters in training only. For a file
+    without hyper-parameters a ``sequence_length`` of 1.0 s and a ``latent_step`` of 0.125 s are assumed, those of all
+    published models, with a warning.
 
     Parameters
     ----------
     path : str or path
         The file.
-    window_length, latent_step : float, optional
-        torch_brain's ``sequence_length`` and ``latent_step`` in seconds, for a file without hyper-parameters. Without
-        them 1.0 and 0.125 are assumed, those of all published models, with a warning.
 
     Returns
     -------
@@ -99,7 +96,7 @@ def read_checkpoint(
         state, model = network_part(load_plain(source))
         units, sessions = take_vocabulary(state, "unit_emb"), take_vocabulary(state, "session_emb")
         weights = float_tensors(state)
-        config = infer_config(weights, model, {"sequence_length": window_length, "latent_step": latent_step})
+        config = infer_config(weights, model)
         weights["omega"] = weights.pop(OMEGA)[: config.dim_head // 4].clone()
         check_weights(weights, config, len(units), len(sessions))
     except ValueError as error:

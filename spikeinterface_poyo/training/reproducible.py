@@ -1,4 +1,4 @@
-"""Where and with which random numbers a fit runs."""
+"""Random numbers of a fit, and equal results from equal ones."""
 
 from __future__ import annotations
 
@@ -10,39 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-
-from .rotary import phases, rotate
-
-
-def find_device(device: str) -> torch.device:
-    """Device of that name; "auto" is CUDA, else MPS where it has what the network needs, else the CPU.
-
-    Raises
-    ------
-    ValueError
-        Where torch does not know the device or this machine has none.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() and rotates(torch.device("mps")) else "cpu")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # an AssertionError where torch was built without CUDA
-        raise ValueError(
-            f"device={device!r} cannot be used here: {error}. Expected 'auto', 'cpu', 'cuda' or 'mps'"
-        ) from error
-    return torch.device(device)
-
-
-def rotates(device: torch.device) -> bool:
-    """Whether rotary time works there: not every version of torch has complex numbers on MPS."""
-    try:
-        x = torch.ones(1, 4, device=device, requires_grad=True)
-        rotate(x, phases(torch.ones(1, device=device), torch.ones(1, device=device))).sum().backward()
-    except (RuntimeError, TypeError):
-        return False
-    return True
 
 
 def generator(random_state: Any) -> np.random.Generator:

@@ -9,12 +9,12 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
+from ..fitted.learned import Learned
 from ..recognition import as_python
-from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment
-from .learned import Learned
+from ..weights.digests import add_tensors
+from .examples import Examples
 
 # Parameters that another process may give otherwise; the weights behind "pretrained" are compared themselves.
 FREE = {"checkpoint", "device", "pretrained", "verbose"}
@@ -22,24 +22,12 @@ DIGITS = 12  # of a digest
 SPIKES_TO_READ = 10_000  # of a segment, evenly spaced: sessions on disk are not to be read through
 
 
-def fingerprint(
-    decoder: Any, X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any, base: Learned | None
-) -> dict[str, str]:
-    """Parameters as text, and digests of the samples and of what training starts from.
-
-    Parameters
-    ----------
-    decoder : POYODecoder
-        Its parameters.
-    X, y, weight, names
-        Samples, targets, weights and ids of the sessions, as in `examples.Examples`.
-    base : Learned or None
-        What training starts from; None where that is drawn.
-    """
+def fingerprint(decoder: Any, examples: Examples, base: Learned | None) -> dict[str, str]:
+    """Parameters as text, and digests of the examples and of what training starts from; None where that is drawn."""
     parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
     return {name: value for name, value in parameters.items() if name not in FREE} | {
         "version": version("spikeinterface_poyo"),
-        "data": digest_of_samples(X, y, weight, names),
+        "data": digest_of_examples(examples),
         "weights": "" if base is None else digest_of_base(base),
     }
 
@@ -56,12 +44,13 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def digest_of_samples(X: SpikeSamples, y: np.ndarray, weight: np.ndarray, names: Any) -> str:
+def digest_of_examples(examples: Examples) -> str:
     """Digest of all labels, and of the number and a part of the spikes of each segment."""
-    digest = hashlib.sha256(repr(sorted(names.items())).encode())
-    for array in (X.session_index, X.segment_index, X.times, y, weight):
+    X = examples.X
+    digest = hashlib.sha256(repr(sorted(examples.names.items())).encode())
+    for array in (X.session_index, X.segment_index, X.times, examples.y, examples.weight):
         digest.update(np.ascontiguousarray(array).data)
-    for position in sorted(names):
+    for position in sorted(examples.names):
         session = X.sessions[position]
         digest.update(repr((session.unit_names, session.isolated_rows, X.targets[position])).encode())
         for segment in session.segments:
@@ -90,11 +79,3 @@ def digest_of_base(base: Learned) -> str:
     digest = hashlib.sha256(meaning.encode())
     add_tensors(digest, base.network.state_dict())
     return digest.hexdigest()[:DIGITS]
-
-
-def add_tensors(digest: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Add tensors, by name, to a digest."""
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().data)
