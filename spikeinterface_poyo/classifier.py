@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import door
 from .decoder.base import BasePOYO
 from .decoder.decoding import predict_probabilities
-from .readouts.encoding import as_label_array
+from .readouts.codes import as_label_array
 from .readouts.label_readout import CategoricalReadout
 
 if TYPE_CHECKING:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array, check_scalar
+from sklearn.utils.validation import validate_data
 
 from .inputs.alignment import pair
+from .inputs.counts import check_plain, rows_as_samples
 from .inputs.spikes_in import is_spiketrain_list
 from .readouts.class_weights import check_class_weight
 from .readouts.readout import Readout
@@ -30,6 +33,7 @@ class RawInputs(NamedTuple):
 
 
 LEAST_WINDOW = 1e-3  # s; shorter ones are as many as a fit never ends with
+FEATURES = ("n_features_in_", "feature_names_in_")  # scikit-learn's attributes of a fit on rows
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
 
@@ -46,9 +50,30 @@ def holds_spikes(X: Any) -> bool:
     return any(cls.__module__.split(".")[0] in SPIKE_PACKAGES for cls in type(X).__mro__)
 
 
-def is_array(X: Any) -> bool:
-    """Whether ``X`` is to be read as an array of counts."""
-    return not holds_spikes(X)
+def rows_of_counts(estimator: Any, X: Any, reset: bool = True) -> SpikeSamples:
+    """Rows of an array of counts, whose columns the estimator takes note of, or compares with those that it knows."""
+    check_plain(X)
+    counts = validate_data(estimator, X, reset=reset, dtype=np.float64)
+    return rows_as_samples(counts, getattr(estimator, "feature_names_in_", None))
+
+
+def forget_features(estimator: Any) -> None:
+    """Leave the estimator without the features of rows of counts."""
+    for name in FEATURES:
+        estimator.__dict__.pop(name, None)
+
+
+@contextmanager
+def features_as_before_on_failure(estimator: Any) -> Iterator[None]:
+    """Context in which the estimator may take note of other features, which it forgets if anything fails."""
+    before = {name: getattr(estimator, name) for name in FEATURES if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        forget_features(estimator)
+        for name, value in before.items():
+            setattr(estimator, name, value)
+        raise
 
 
 def samples_and_targets(

@@ -1,4 +1,4 @@
-"""Third-party types by the names of their classes, so that only the packages that the user has are needed."""
+"""Third-party types by the names of their classes, so that only packages that users have are needed; NumPy scalars."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ class UnitEmbeddingWidget(DecodingWidget):
 def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tuple[str, np.ndarray]:
     """Label and value of each unit of what is asked for."""
     from .inputs.spikes_in import as_session
-    from .sessions.unit_properties import of_sorting
+    from .inputs.unit_properties import of_sorting
     from .sessions.units import firing_rates
 
     if color_by is None:

@@ -57,6 +57,18 @@ def test_npz_that_is_refused(arrays, message, tmp_path):
         read_behavior(tmp_path / "b.npz")
 
 
+def test_damaged_npz(tmp_path):
+    np.savez_compressed(tmp_path / "b.npz", times=TIMES, values=np.random.default_rng(0).random(20))
+    whole = (tmp_path / "b.npz").read_bytes()
+    place = whole.index(b"values.npy") + 150
+    damaged = whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
+    np.save(tmp_path / "a.npy", TIMES)
+    for contents in (b"", whole[:100], (tmp_path / "a.npy").read_bytes(), damaged):
+        (tmp_path / "b.npz").write_bytes(contents)
+        with pytest.raises(ValueError, match=r"b\.npz is .*damaged"):
+            read_behavior(tmp_path / "b.npz")
+
+
 def test_nwb(tmp_path):
     path = write_nwb(tmp_path / "b.nwb")
     position = read_behavior(path, "Position/xy")

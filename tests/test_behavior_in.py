@@ -98,7 +98,7 @@ class TestPandas:
 
     def test_dates_are_refused_with_advice(self):
         frame = self.pd.Series(VALUES[:, 0], index=self.pd.date_range("2020-01-01", periods=3))
-        with pytest.raises(ValueError, match=r"dates.*index in seconds"):
+        with pytest.raises(ValueError, match=r"dates.*seconds of the recording"):
             as_signal(frame)
 
 

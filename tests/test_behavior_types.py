@@ -25,9 +25,9 @@ from spikeinterface_poyo.network.losses import (
     smoothed,
 )
 from spikeinterface_poyo.network.windows import BehaviorColumns
-from spikeinterface_poyo.readouts.behaviors import n_columns, placed
+from spikeinterface_poyo.readouts.behaviors import n_columns, readout_columns, readout_from_json
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
-from spikeinterface_poyo.readouts.number_readouts import CircularReadout, readout_from_json
+from spikeinterface_poyo.readouts.number_readouts import CircularReadout
 from spikeinterface_poyo.sessions.signals import TargetInfo, with_kinds
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "unit_dropout": 0.2, "early_stopping": False}
@@ -163,7 +163,7 @@ class TestLabels:
 
     def test_windows_that_disagree_are_unsure(self, several):
         readouts = several.sessions_.readouts_of("session_0")
-        (labels,) = (columns for readout, _, columns in placed(readouts) if readout.kind == "categorical")
+        (labels,) = (columns for readout, _, columns in readout_columns(readouts) if readout.kind == "categorical")
         logits = torch.zeros(2, 1, n_columns(readouts))  # of two windows
         logits[0, 0, labels], logits[1, 0, labels] = torch.tensor([5.0, 0.0]), torch.tensor([-1.0, 0.0])
         answer = to_average(readouts)(lambda batch: logits.clone(), None)

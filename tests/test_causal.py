@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.network.batch import to_batch
+from spikeinterface_poyo.network.merging import merge_spikes
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.windows import N_TOKEN_TYPES, SPIKE, Block, tokenize
-from spikeinterface_poyo.sessions.merging import merge_spikes
 from spikeinterface_poyo.sessions.session import Segment
 from spikeinterface_poyo.training.sampling import WindowSampler
 

@@ -150,6 +150,13 @@ class TestSegments:
         np.testing.assert_array_equal(X.times, [1, 1.25, 1.5, 1.75, 2, 103, 103.25, 103.5, 103.75, 104])
         np.testing.assert_array_equal(X.segment_index, [0] * 5 + [1] * 5)
 
+    def test_neos_lists_are_lists(self):
+        segment = neo.Segment()
+        for start in (1.0, 103.0):
+            segment.epochs.append(neo.Epoch([start] * pq.s, durations=[1.0] * pq.s))
+        X, _ = align(self.spikes, TWO_BEHAVIOURS, epochs=segment.epochs)
+        np.testing.assert_array_equal(X.times, [1, 1.25, 1.5, 1.75, 2, 103, 103.25, 103.5, 103.75, 104])
+
     def test_events_have_one_each_by_themselves(self):
         later = EVENT.copy()
         later["time"] += 102
@@ -251,7 +258,7 @@ def test_durations_that_are_all_unknown_or_zero_are_refused():
     unknown["duration"], zero["duration"] = np.nan, 0
     with pytest.raises(ValueError, match="epochs need durations"):
         as_intervals(NumpyEvent.from_dict({"trials": unknown}))
-    with pytest.raises(ValueError, match=r"2 epoch\(s\) have no duration"):
+    with pytest.raises(ValueError, match=r"epochs must have a duration.*got 2"):
         as_intervals(NumpyEvent.from_dict({"trials": zero}))
 
 

@@ -6,6 +6,7 @@ import neo
 import numpy as np
 import pytest
 import quantities as pq
+from scipy.sparse import csr_array
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, align
 
@@ -103,6 +104,13 @@ class TestNames:
         X, y = align(session.spikes, session.behavior)
         with pytest.raises(ValueError, match=r"y is a neo signal.*align\(sorting, signal\)"):
             small_decoder().fit(X, neo.AnalogSignal(y, "m", sampling_rate=10 * pq.Hz))
+
+
+@pytest.mark.parametrize("estimator", [POYODecoder, POYOClassifier])
+def test_sparse_targets_are_refused(session, estimator):
+    X, y = align(session.spikes, session.behavior)
+    with pytest.raises(ValueError, match=r"y is a sparse matrix; give y\.toarray\(\)"):
+        estimator().fit(X, csr_array(y.reshape(len(y), -1)))
 
 
 def test_a_session_with_fewer_outputs_stands_by_itself(simulate, small_decoder):

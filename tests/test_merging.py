@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.sessions import merging
-from spikeinterface_poyo.sessions.merging import merge_spikes
+from spikeinterface_poyo.network import merging
+from spikeinterface_poyo.network.merging import merge_spikes
 from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
 
 

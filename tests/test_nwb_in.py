@@ -236,6 +236,10 @@ class TestObservationIntervals:
             warnings.simplefilter("error")
             assert len(decoder.predict(file)) == 81
 
+    def test_intervals_without_duration_are_the_units_and_no_epochs(self):
+        with pytest.raises(ValueError, match="obs_intervals of the units must have a duration"):
+            align(observed_file([[[0.0, 0.0]], [[0.0, 0.0]]]), self.BEHAVIOUR)
+
     def test_they_reach_as_far_as_the_spikes(self):
         with pytest.warns(UserWarning, match=r"outside the spikes' 1.000 to 9.000 s, in 1 period"):
             align(observed_file([[[2.0, 8.0]]]), self.BEHAVIOUR)

@@ -174,6 +174,10 @@ class TestTorchBrain:
         with pytest.raises(ValueError, match="give times="):
             decoder.predict(spikes, session_id=name)
 
+    def test_the_suffix_may_be_in_capitals(self, tmp_path):
+        decoder = POYODecoder.from_pretrained(shutil.copy(FIXTURE, tmp_path / "MODEL.CKPT"), device="cpu")
+        assert list(decoder.sessions_.sessions) == list(read_checkpoint(FIXTURE).sessions)
+
     @pytest.mark.usefixtures("full_training")
     def test_new_sessions_are_learned(self, session):
         decoder = POYODecoder(pretrained=FIXTURE, max_iter=1, batch_size=32, random_state=0, device="cpu")

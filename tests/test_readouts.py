@@ -9,10 +9,10 @@ import pytest
 from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, align
-from spikeinterface_poyo.readouts.behaviors import make_readouts
+from spikeinterface_poyo.readouts.behaviors import make_readouts, readout_from_json
 from spikeinterface_poyo.readouts.encoding import standardisation
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
-from spikeinterface_poyo.readouts.number_readouts import CircularReadout, ContinuousReadout, readout_from_json
+from spikeinterface_poyo.readouts.number_readouts import CircularReadout, ContinuousReadout
 from spikeinterface_poyo.sessions.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")

@@ -12,7 +12,7 @@ from spikeinterface.core.base import minimum_spike_dtype
 
 from spikeinterface_poyo import SelectUnits, align
 from spikeinterface_poyo.inputs.spikes_in import as_session
-from spikeinterface_poyo.sessions.merging import merge_spikes
+from spikeinterface_poyo.network.merging import merge_spikes
 from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
 from spikeinterface_poyo.sessions.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
 from spikeinterface_poyo.sessions.units import firing_rates, units_that_fire, without_units

@@ -19,7 +19,7 @@ from spikeinterface.core import (
 
 from spikeinterface_poyo import BlockedKFold, SelectUnits, align
 from spikeinterface_poyo.inputs.spikes_in import as_session
-from spikeinterface_poyo.sessions.unit_properties import of_sorting, of_table, plain_array
+from spikeinterface_poyo.inputs.unit_properties import of_sorting, of_table, plain_array
 
 pd = pytest.importorskip("pandas")
 

@@ -254,3 +254,29 @@ def test_counts_of_the_kept_units_keep_their_weights():
     found = np.zeros((3, 2))
     found[segment.spike_times.astype(int), segment.unit_index] = segment.weights
     np.testing.assert_array_equal(found, counts[:, [0, 2]])
+
+
+def test_a_failed_refit_leaves_what_was_fitted(one):
+    selector = SelectUnits(min_rate=1.0).fit(one)
+    with pytest.raises(ValueError, match="tells neither how long its bins are"):
+        selector.fit(np.ones((5, 2)))
+    assert selector.transform(one).sessions[0].unit_names == ["a", "c"]
+    counts = SelectUnits(ids=[0, 1]).fit(np.ones((5, 3)))
+    with pytest.raises(ValueError, match="unknown unit ids"):
+        counts.fit(np.ones((5, 1)))
+    assert counts.transform(np.ones((5, 3))).shape == (5, 2)
+
+
+@pytest.mark.parametrize("step", ["fit", "transform"])
+def test_counts_that_the_decoder_refuses_are_refused(step):
+    selector = SelectUnits(ids=[0]).fit(np.ones((5, 2)))
+    with pytest.raises(ValueError, match="'Hz'"):
+        getattr(selector, step)(np.ones((5, 2)) * pq.Hz)
+    with pytest.raises(ValueError, match="masked"):
+        getattr(selector, step)(np.ma.masked_array(np.ones((5, 2)), np.eye(5, 2)))
+
+
+def test_one_unnamed_session_of_several_is_not_guessed(one):
+    X, _ = align([ONE, TWO], [BEHAVIOUR, BEHAVIOUR])
+    with pytest.raises(ValueError, match="1 sessions without names were given"):
+        SelectUnits().fit(X).transform(one)

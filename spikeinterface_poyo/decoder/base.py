@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from .. import door
 from ..fitted.calibration import Calibration
 from ..fitted.learned import Learned, keep, record_of
-from ..inputs.alignment import as_sessions, is_one_sorting
-from ..inputs.counts import check_plain, features_as_before_on_failure, forget_features, rows_as_samples
+from ..inputs.spikes_in import as_sessions, is_one_sorting
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
@@ -146,7 +144,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin,
     def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
         door.check_parameters(self)
         base, same = self._base()
-        with features_as_before_on_failure(self):
+        with door.features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
             warn_if_scattered(given.X)
             names = {position: given.X.session_name(position) for position, _ in given.X.by_session()}
@@ -219,7 +217,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin,
             return self._fit(X, y, raw_inputs, sample_weight)
         learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
         known = list(learned.vocabulary.sessions)
-        with features_as_before_on_failure(self):
+        with door.features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)
             numbered = not is_first and isinstance(X, SpikeSamples) and len(X.sessions) > 1
             examples = Examples.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
@@ -239,27 +237,22 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin,
         self, X: Any, y: Any, raw: door.RawInputs, known: Mapping[str, Readout], *, reset: bool, leave_out: bool = True
     ) -> Targets:
         """The one door for training and scoring: raw inputs are aligned, arrays become rows, ``y`` is checked."""
-        if door.is_array(X):
-            X = self._rows(X, reset)
+        if not door.holds_spikes(X):
+            X = door.rows_of_counts(self, X, reset)
         elif reset:  # an earlier fit may have been on an array
-            forget_features(self)
+            door.forget_features(self)
         return door.samples_and_targets(X, y, raw, known, is_classifier(self), leave_out, fixed=not reset)
 
     def _enter_known(self, X: Any, y: Any, session_id: Any, epochs: Any, leave_out: bool) -> Targets:
         """The door for targets of known sessions."""
         check_is_fitted(self, "network_")
         behavior_name = None
-        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
+        if door.holds_spikes(X) and not isinstance(X, SpikeSamples):
             sessions = as_sessions(X, session_id)  # read once: a sorting may be large
             X, session_id = sessions[0] if is_one_sorting(X) else sessions, None
             behavior_name = self.sessions_.behavior_names(sessions)
         raw_inputs = door.RawInputs(session_id, behavior_name, epochs)
         return self._enter(X, y, raw_inputs, self.sessions_.readouts, reset=False, leave_out=leave_out)
-
-    def _rows(self, X: Any, reset: bool) -> SpikeSamples:
-        check_plain(X)
-        counts = validate_data(self, X, reset=reset, dtype=np.float64)
-        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
 
     def __sklearn_tags__(self) -> Any:
         estimator: Any = super()  # scikit-learn's

@@ -13,12 +13,13 @@ from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
 from ..fitted.same_session import check_same
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.alignment import check_spikes, grid_samples
+from ..inputs.alignment import grid_samples
+from ..inputs.spikes_in import check_spikes
 from ..network.batch import WindowBatch
 from ..network.poyo import POYO
 from ..network.prediction import Read, predict_block
-from ..readouts.behaviors import n_outputs, placed
-from ..readouts.encoding import as_label_array
+from ..readouts.behaviors import n_outputs, readout_columns
+from ..readouts.codes import as_label_array
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, as_given, users_targets
 from ..sessions.samples import SpikeSamples
@@ -70,7 +71,7 @@ def predict_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str])
     check_sessions(learned.vocabulary, X, names)
     out = unknown_outputs(learned.vocabulary, X, names)
     for name, order, columns in answers(learned, X, names):
-        for readout, outputs, place in placed(learned.vocabulary.readouts_of(name)):
+        for readout, outputs, place in readout_columns(learned.vocabulary.readouts_of(name)):
             out[order, outputs] = readout.decode(columns[:, place])
     return out
 
@@ -159,7 +160,7 @@ def score_samples(
     for position, mine in given.X.by_session():
         mine = mine[weight[mine] > 0]
         behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
-                     for readout, outputs, _ in placed(vocabulary.readouts_of(names[position]))]  # fmt: skip
+                     for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position]))]  # fmt: skip
         scored = [score for score in behaviors if not np.isnan(score)]
         if not scored:
             if len(mine) == 0:  # all have weight zero
@@ -190,7 +191,7 @@ def to_average(readouts: Sequence[Readout]) -> Read:
 
     A mean of probabilities is less sure of itself where windows disagree than the mean of logits would be.
     """
-    labels = [columns for readout, _, columns in placed(readouts) if readout.kind == "categorical"]
+    labels = [columns for readout, _, columns in readout_columns(readouts) if readout.kind == "categorical"]
 
     def read(network: POYO, batch: WindowBatch) -> Tensor:
         answer = network(batch).float()

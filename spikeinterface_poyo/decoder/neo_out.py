@@ -9,7 +9,7 @@ import numpy as np
 
 from ..fitted.vocabulary import Vocabulary
 from ..measures import UNKNOWN_UNIT
-from ..readouts.behaviors import placed
+from ..readouts.behaviors import readout_columns
 from ..readouts.label_readout import CategoricalReadout
 from ..readouts.readout import Readout
 from ..readouts.targets import as_given
@@ -40,7 +40,7 @@ def to_neo(
         by_name |= known.by_name
         description = {"session_id": names[position], "segment_index": segment}
         period = known.sample_interval if on_grid else None
-        for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
+        for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position])):
             signal = as_neo(readout, samples.times[order], values[order, outputs], period, description)
             signals.setdefault(readout.name, []).append(signal)
             in_order.append(signal)

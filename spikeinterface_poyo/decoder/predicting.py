@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from .. import door
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.alignment import as_sessions
+from ..inputs.spikes_in import as_sessions
 from ..network.device import find_device
 from ..network.poyo import POYO
 from ..readouts.targets import Targets
@@ -84,7 +84,7 @@ class PredictingMixin:
             For an array of counts, whose rows have no times; else as in `predict`.
         """
         samples = self._enter_for_prediction(X, times, session_id)
-        if door.is_array(X):
+        if not door.holds_spikes(X):
             raise ValueError("rows of counts have no times, which a neo signal needs: predict decodes them, and "
                              "from_counts(counts, times, bin_size) makes a session that decode takes")  # fmt: skip
         names = self._names(samples)
@@ -133,9 +133,9 @@ class PredictingMixin:
 
     def _enter_for_prediction(self, X: Any, times: Any, session_id: Any) -> SpikeSamples:
         check_is_fitted(self, "network_")
-        if door.is_array(X) and times is None and session_id is None:
-            return self._rows(X, reset=False)
-        if not (door.is_array(X) or isinstance(X, SpikeSamples)):
+        if not door.holds_spikes(X) and times is None and session_id is None:
+            return door.rows_of_counts(self, X, reset=False)
+        if door.holds_spikes(X) and not isinstance(X, SpikeSamples):
             return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
         if times is not None or session_id is not None:
             raise ValueError("SpikeSamples have their own times and sessions, named in align(..., session_id=), and "

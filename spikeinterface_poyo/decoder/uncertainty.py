@@ -21,7 +21,7 @@ from ..network.batch import WindowBatch
 from ..network.poyo import POYO
 from ..network.prediction import Read
 from ..pipelines.splitters import BlockedKFold
-from ..readouts.behaviors import behaviors_of, placed
+from ..readouts.behaviors import behaviors_of, readout_columns
 from ..readouts.readout import MeasuredReadout, Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
@@ -53,7 +53,7 @@ def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, 
     vocabulary = learned.vocabulary
     true = known_targets(vocabulary, examples)
     for name, order, columns, spread in answers_with_spread(learned, examples.X, examples.names):
-        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+        for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
             wanted = true[order, outputs]
             if isinstance(readout, MeasuredReadout):
                 error = readout.error(wanted, readout.decode(columns[:, place]))
@@ -78,7 +78,7 @@ def check_known(vocabulary: Vocabulary, examples: Examples) -> None:
     """
     true = known_targets(vocabulary, examples)
     for position, mine in examples.X.by_session():
-        for readout, outputs, _ in placed(vocabulary.readouts_of(examples.names[position])):
+        for readout, outputs, _ in readout_columns(vocabulary.readouts_of(examples.names[position])):
             known = ~np.isnan(readout.encode(true[mine, outputs]))
             if known.sum(axis=0).min() < FEWEST_SAMPLES:
                 raise ValueError(f"behaviour {readout.name!r} of session {examples.names[position]!r} has "
@@ -150,7 +150,7 @@ def predict_with_errors(
     check_calibrated(calibration, used_sessions(vocabulary, names))
     decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
     for name, order, columns, spread in answers_with_spread(learned, X, names):
-        for readout, outputs, place in placed(vocabulary.readouts_of(name)):
+        for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
             decoded[order, outputs] = readout.decode(columns[:, place])
             models = calibration[name][readout.name]
             if isinstance(readout, MeasuredReadout) and isinstance(models, tuple):
@@ -189,7 +189,7 @@ def predict_interval(
     decoded, errors = predict_with_errors(learned, X, names, calibration, distance)
     lower, upper = np.full((2, *decoded.shape), np.nan)
     for position, mine in X.by_session():
-        for readout, outputs, _ in placed(vocabulary.readouts_of(names[position])):
+        for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position])):
             if isinstance(readout, MeasuredReadout):
                 ends = readout.around(decoded[mine, outputs], errors[mine, outputs])
                 lower[mine, outputs], upper[mine, outputs] = ends

@@ -9,12 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from ..network.merging import merge_spikes
 from ..network.poyo import NetworkConfig
 from ..network.windows import Block
-from ..readouts.behaviors import asked_for, n_columns, n_outputs, placed, places, places_by_name
-from ..readouts.number_readouts import readout_from_json
+from ..readouts.behaviors import (
+    asked_for,
+    n_columns,
+    n_outputs,
+    readout_columns,
+    readout_from_json,
+    target_columns,
+    target_columns_by_name,
+)
 from ..readouts.readout import Readout
-from ..sessions.merging import merge_spikes
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from ..sessions.session import Session
 from ..sessions.signals import UNNAMED
@@ -51,7 +58,9 @@ class Vocabulary:
             times = [X.times[order] for order in samples[position]]
             interval = regular_interval(times)
             if by_name:  # behaviours of several rates: the finest
-                has = [~np.isnan(y[:, place]).all(axis=1) for _, place in places(X.targets[position], y.shape[1])]
+                has = [
+                    ~np.isnan(y[:, place]).all(axis=1) for _, place in target_columns(X.targets[position], y.shape[1])
+                ]
                 each = [regular_interval([X.times[order[mine[order]]] for order in samples[position]]) for mine in has]
                 interval = min(filter(None, each), default=None)
             behaviors = tuple(info.name for info in X.targets[position])
@@ -152,8 +161,8 @@ class Vocabulary:
         out = np.full((len(y), max(map(n_outputs, readouts.values()))), np.nan)
         for position, mine in X.by_session():
             name = names[position]
-            given = dict(places_by_name(X.targets[position], y.shape[1], self.sessions[name].readouts))
-            for readout, outputs, _ in placed(readouts[position]):
+            given = dict(target_columns_by_name(X.targets[position], y.shape[1], self.sessions[name].readouts))
+            for readout, outputs, _ in readout_columns(readouts[position]):
                 if readout.name in given:
                     info, place = given[readout.name]
                     why = readout.mismatch(info, place.stop - place.start)

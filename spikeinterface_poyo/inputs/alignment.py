@@ -1,4 +1,4 @@
-"""`align`: sortings and behaviour become samples, ``X`` and ``y``; the one door for raw inputs."""
+"""`align`: sortings and behaviour become samples, ``X`` and ``y``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..warning import warn
 from .behavior_in import as_signals
 from .epochs_in import as_segment_intervals
 from .seconds import as_seconds
-from .spikes_in import as_session, is_spiketrain_list
+from .spikes_in import as_sessions, check_spikes, is_one_sorting
 
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
 SILENCE = 60.0  # seconds after the last spike at which a live decoder may still be asked
@@ -137,16 +137,6 @@ def pair(
     return X, join_values([column for part in values for column in part.values()])
 
 
-def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
-    """Refuse sessions without any spike, from which nothing can be learned, or warn of them."""
-    for session in sessions:
-        if not any(len(segment.spike_times) for segment in session.segments):
-            message = f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike"
-            if refuse:
-                raise ValueError(message)
-            warn(message)
-
-
 def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, where: str) -> TargetInfo:
     """What the behaviour of that name measures: what its first signal measured, which others are compared with."""
     n_outputs = n_outputs_of(signal.values)
@@ -169,28 +159,6 @@ def one_a_sorting(sorting: Any, given: Any, n_sessions: int, what: str) -> list[
         was = f"a list of {len(given)}" if is_list(given) else f"one {type(given).__name__}"
         raise ValueError(f"{n_sessions} sortings need a list of {n_sessions} {what}; got {was}")
     return list(given)
-
-
-def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
-    """Sessions of one sorting or a list of them, named where names are given."""
-    sortings = [sorting] if is_one_sorting(sorting) else list(sorting)
-    if not sortings:
-        raise ValueError("got an empty list of sortings; expected at least one")
-    sessions = [as_session(one) for one in sortings]
-    if session_id is None:
-        return sessions
-    given = [session_id] if np.ndim(session_id) == 0 else list(session_id)
-    if any(name is None for name in given):
-        raise ValueError(f"each session needs a name where some have one; got session_id={given}")
-    names = list(map(str, given))
-    if len(names) != len(sessions) or len(set(names)) < len(names):
-        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {given}")
-    return [replace(session, session_id=name) for session, name in zip(sessions, names, strict=True)]
-
-
-def is_one_sorting(sorting: Any) -> bool:
-    """Whether ``sorting`` is a single sorting and not a list of sessions."""
-    return not (is_list(sorting) or isinstance(sorting, tuple)) or is_spiketrain_list(sorting)
 
 
 def match_signals(
@@ -248,7 +216,7 @@ def inside_epochs(signal: Signal, intervals: np.ndarray | None, where: str) -> S
         raise ValueError(
             f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {signal.times.min():.3f} to "
             f"{signal.times.max():.3f} s, the {len(intervals)} epoch(s) {intervals[0, 0]:.3f} to "
-            f"{intervals[-1, 1]:.3f} s. Are both on the same clock, in seconds?"
+            f"{intervals[-1, 1]:.3f} s{SAME_CLOCK}"
         )
     return replace(signal, times=signal.times[inside], values=signal.values[inside])
 
@@ -260,9 +228,10 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
 
 
 def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence: float = 0.0) -> np.ndarray:
-    """Which of ``times`` lie inside the recording, give or take `SLACK`; it is an error if none does.
+    """Which of ``times`` lie inside the recording, give or take `SLACK`.
 
-    Unless some lie within ``silence`` seconds of the last spike, where nothing tells that the recording ended there.
+    It is an error if none does, unless some lie within ``silence`` seconds after a last spike that nothing tells to be
+    the recording's end.
     """
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)

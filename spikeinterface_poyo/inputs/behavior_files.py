@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from os import PathLike
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from ..measures import known_unit
 from ..sessions.signals import Signal, n_outputs_of
-from .behavior_in import as_signal, as_values
+from .behavior_in import as_signal
 from .nwb_in import read_nwb_behavior
+from .values import as_values
 
 ARRAYS = {"times", "values", "units", "names"}  # of a .npz
 
@@ -48,21 +50,22 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
 
 def read_npz(path: Path) -> Signal:
     """Signal of an archive of arrays."""
-    try:
-        opened = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} cannot be read as an archive of arrays: {error}") from error
-    with opened as archive:
+    if not zipfile.is_zipfile(path):  # NumPy says something else of each kind of file that is none
+        raise ValueError(f"{path} is no archive of arrays, or is damaged")
+    with np.load(path, allow_pickle=False) as archive:
         if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
             raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
                              f"{sorted(archive)}")  # fmt: skip
         try:
-            times, values = archive["times"], archive["values"]
+            arrays = {name: archive[name] for name in archive}
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
         except ValueError as error:
             raise ValueError(f"{path} holds Python's objects, which are never unpickled; write labels as text, unknown "
                              "ones as ''") from error  # fmt: skip
-        units = sorted({str(unit) for unit in np.atleast_1d(archive["units"])}) if "units" in archive else [None]
-        names = tuple(map(str, np.atleast_1d(archive["names"]))) if "names" in archive else None
+    times, values = arrays["times"], arrays["values"]
+    units = sorted({str(unit) for unit in np.atleast_1d(arrays["units"])}) if "units" in arrays else [None]
+    names = tuple(map(str, np.atleast_1d(arrays["names"]))) if "names" in arrays else None
     if times.dtype.kind not in "iuf" or values.dtype.kind not in "biufUS":
         raise ValueError(f"times of {path} must be numbers, and values numbers or text; got {times.dtype} and "
                          f"{values.dtype}")  # fmt: skip

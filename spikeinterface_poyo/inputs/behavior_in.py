@@ -7,21 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from ..measures import are_quantities, magnitude_and_unit
+from ..measures import magnitude_and_unit
 from ..recognition import is_a, is_list
 from ..sessions.signals import Signal
 from .nwb_in import from_series, read_nwb_behavior
 from .recording_in import from_recording
 from .seconds import as_seconds, in_seconds
+from .values import as_values, with_one_unit
 
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
     "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
     "recording; for labels a neo Event or Epoch too"
 )
-
-
-LABEL_TYPES = (str, bytes, bool, np.bool_)  # even where they could be read as numbers
 
 
 def as_signals(behavior: Any) -> list[Signal]:
@@ -96,56 +94,6 @@ def from_pair(times: Any, values: Any) -> Signal:
     return Signal(seconds, array, units)
 
 
-def with_one_unit(values: Any) -> Any:
-    """A list of quantities as one; all else as it is."""
-    if not isinstance(values, (list, tuple)) or not are_quantities(values, "values"):
-        return values
-    import quantities as pq
-
-    units = values[0].units
-    return pq.Quantity([value.rescale(units).magnitude for value in values], units)
-
-
-def as_values(values: Any) -> np.ndarray:
-    """Numbers as float64; labels, which are text, truth values or objects that are no numbers, as they are.
-
-    What is masked, or pandas' NA, becomes NaN, of labels None.
-
-    Raises
-    ------
-    ValueError
-        For several columns of labels: each is a behaviour of its own; and for complex numbers, times and dates.
-    """
-    array = without_missing(values)
-    if array.dtype.kind in "cmM":
-        raise ValueError(f"behaviour must be real numbers or labels, got values of type {array.dtype}")
-    if array.dtype.kind == "O" and not (array.ndim == 1 and any(isinstance(value, LABEL_TYPES) for value in array)):
-        try:
-            return array.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
-    if array.dtype.kind not in "USbO":
-        return array.astype(np.float64)
-    if array.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), got {array.shape}; give each column as a behaviour of its own, "
-                         "in a dict by name")  # fmt: skip
-    return array.astype(np.str_) if array.dtype.kind == "S" else array
-
-
-def without_missing(values: Any) -> np.ndarray:
-    """An array, in which entries that are masked, or pandas' NA, are NaN, or None where it holds no plain numbers."""
-    array = np.asarray(values)
-    if np.ma.is_masked(values):
-        array = array.astype(np.float64 if array.dtype.kind in "iuf" else object)
-        array[np.ma.getmaskarray(values)] = None  # in float64 NaN
-    if array.dtype.kind == "O":
-        missing = np.array([type(value).__name__ == "NAType" for value in array.flat], dtype=bool).reshape(array.shape)
-        if missing.any():
-            array = array.copy()
-            array[missing] = None
-    return array
-
-
 def from_labels(marks: Any) -> Signal:
     """Neo ``Event``, or ``Epoch``, which labels the middle of its time.
 
@@ -186,21 +134,13 @@ def from_neo_segment(segment: Any) -> Signal:
 
 def from_pandas(frame: Any) -> Signal:
     """Pandas ``Series`` or ``DataFrame`` indexed by seconds or by time differences."""
-    index, columns = frame.index, frame.columns if frame.ndim == 2 else ()
-    if is_a(index, "pandas", "TimedeltaIndex"):
-        times = index.total_seconds().to_numpy(dtype=np.float64)
-    elif is_a(index, "pandas", "DatetimeIndex"):
-        raise ValueError(
-            "dates on the clock cannot be compared with spike times; give an index in seconds of the recording's "
-            "clock, for instance frame.set_axis((frame.index - recording_start).total_seconds())"
-        )
-    elif is_a(index, "pandas", "RangeIndex"):
+    columns = frame.columns if frame.ndim == 2 else ()
+    if is_a(frame.index, "pandas", "RangeIndex"):
         among = f", set_index(...) one of the columns {list(map(str, columns))}" if len(columns) else ""
         raise ValueError("the index must be times in seconds; it has row numbers: set_axis(seconds) makes times the "
                          f"index{among}")  # fmt: skip
-    else:
-        times = as_seconds(index.to_numpy())
-    return Signal(times, as_values(frame.to_numpy()), None, tuple(map(str, columns)) if frame.ndim == 2 else None)
+    names = tuple(map(str, columns)) if frame.ndim == 2 else None
+    return Signal(as_seconds(frame.index.to_numpy()), as_values(frame.to_numpy()), None, names)
 
 
 def from_tsd(series: Any) -> Signal:

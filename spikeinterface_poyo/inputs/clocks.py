@@ -9,7 +9,7 @@ import numpy as np
 from ..recognition import is_a
 from ..warning import warn
 
-SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # which start where their parents do, and what they leave out
+SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # whose segments start as much later as they leave out
 
 
 def forgets_clock(sorting: Any) -> bool:
@@ -46,9 +46,9 @@ def has_start(extractor: Any) -> bool:
     return any(map(start_of, extractor.segments))
 
 
-def start_of(segment: Any) -> float | None:
-    """Where a segment of a sorting or recording starts, if it was told."""
-    return segment._t_start
+def start_of(segment: Any) -> float:
+    """Where a segment of a sorting or recording starts, in seconds: 0 where it was not told."""
+    return segment._t_start or 0.0
 
 
 def made_from(extractor: Any, kind: str) -> list[Any]:
@@ -91,12 +91,12 @@ def starts_anew(recording: Any) -> bool:
     """Whether a recording was concatenated from others with clocks, which do not go on in each other, and has none."""
     if not is_a(recording, "spikeinterface", "ConcatenateSegmentRecording"):
         return False
-    if any(start_of(segment) is not None or segment.has_time_vector() for segment in recording.segments):
+    if any(segment._t_start is not None or segment.has_time_vector() for segment in recording.segments):
         return False
     parts = [(part, i) for part in made_from(recording, "BaseRecording") for i in range(part.get_num_segments())]
     if any(part.has_time_vector(i) for part, i in parts):
         return True
-    starts = np.array([start_of(part.segments[i]) or 0.0 for part, i in parts])
+    starts = np.array([start_of(part.segments[i]) for part, i in parts])
     ends = np.cumsum([part.get_num_samples(i) for part, i in parts]) / recording.get_sampling_frequency()
     apart = starts - np.concatenate([[0.0], ends[:-1]])
     return bool(starts.any() and np.abs(apart).max() > 1 / recording.get_sampling_frequency())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,9 @@ from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
 from .seconds import as_seconds
 
-ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 COUNTED = ("dimensionless", "ct")  # units of a number of spikes, as quantities writes them
 MOST = float(np.finfo(np.float32).max)
 ROW_SPACING = 1000.0  # seconds between rows, so that no window holds two
-FEATURES = ("n_features_in_", "feature_names_in_")  # scikit-learn's attributes of a fit on rows
 
 
 def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any] | None = None) -> Session:
@@ -53,7 +50,7 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     --------
     >>> import numpy as np
     >>> from_counts(np.array([[1, 0], [2, 3]]), times=[0.025, 0.075], bin_size=0.05)
-    Session(2 units, 1 segments, 3 spikes)
+    Session(2 units, 1 segments, 6 spikes)
     """
     if unit_ids is None and (is_a(counts, "pandas", "DataFrame") or is_a(counts, "pynapple", "TsdFrame")):
         unit_ids = counts.columns
@@ -135,22 +132,3 @@ def rows_as_samples(X: np.ndarray, unit_ids: Sequence[Any] | None = None) -> Spi
     session = Session(ids, (segment,), isolated_rows=True)
     zeros = np.zeros(len(X), dtype=np.int32)
     return SpikeSamples([session], zeros, zeros, times)
-
-
-def forget_features(estimator: Any) -> None:
-    """Leave the estimator without the features of rows of counts."""
-    for name in FEATURES:
-        estimator.__dict__.pop(name, None)
-
-
-@contextmanager
-def features_as_before_on_failure(estimator: Any) -> Iterator[None]:
-    """Context in which the estimator may take note of other features, which it forgets if anything fails."""
-    before = {name: getattr(estimator, name) for name in FEATURES if hasattr(estimator, name)}
-    try:
-        yield
-    except BaseException:
-        forget_features(estimator)
-        for name, value in before.items():
-            setattr(estimator, name, value)
-        raise

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..recognition import is_a
+from ..recognition import is_a, is_list
 from .seconds import as_seconds, in_seconds
 
 ACCEPTED = (
@@ -24,7 +24,7 @@ def as_segment_intervals(epochs: Any) -> list[np.ndarray | None]:
     event, channel = event_and_channel(epochs)
     if event is not None:
         return [tidy(from_event(event, channel, index)) for index in range(event.get_num_segments())]
-    if isinstance(epochs, list) and not is_list_of_pairs(epochs):
+    if is_list(epochs) and not is_list_of_pairs(epochs):
         return [None if one is None else as_intervals(one) for one in epochs]
     return [None if epochs is None else as_intervals(epochs)]
 
@@ -65,9 +65,9 @@ def as_intervals(epochs: Any) -> np.ndarray:
     raise TypeError(f"cannot read epochs from {type(epochs).__name__!r}; expected {ACCEPTED}")
 
 
-def tidy(intervals: Any) -> np.ndarray:
+def tidy(intervals: Any, what: str = "epochs") -> np.ndarray:
     """Float64, checked, in order and disjoint."""
-    return join(check_intervals(np.asarray(intervals, dtype=np.float64)))
+    return join(check_intervals(np.asarray(intervals, dtype=np.float64), what))
 
 
 def is_list_of_pairs(epochs: Any) -> bool:
@@ -126,18 +126,18 @@ def from_event(event: Any, channel: Any, index: int) -> np.ndarray:
     return np.column_stack([starts, starts + events["duration"]])
 
 
-def check_intervals(intervals: np.ndarray) -> np.ndarray:
+def check_intervals(intervals: np.ndarray, what: str) -> np.ndarray:
     """Refuse intervals that hold no time."""
     bad = ~np.isfinite(intervals).all(axis=1) | (intervals[:, 1] < intervals[:, 0])
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"epochs must start and stop at finite times, the start first; {bad.sum()} of {len(bad)} do not, for "
+            f"{what} must start and stop at finite times, the start first; {bad.sum()} of {len(bad)} do not, for "
             f"instance number {row}: {intervals[row].tolist()}"
         )
     if len(intervals) and not (intervals[:, 1] > intervals[:, 0]).any():
-        raise ValueError(f"the {len(intervals)} epoch(s) have no duration: they are events, of which no sample is "
-                         "inside; give start and stop of each epoch")  # fmt: skip
+        raise ValueError(f"{what} must have a duration, start and stop of each; got {len(intervals)} that have "
+                         "none, inside which there is no sample")  # fmt: skip
     return intervals
 
 

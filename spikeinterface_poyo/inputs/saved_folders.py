@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..sessions.session import Session
-from ..sessions.unit_properties import plain_columns
 from ..warning import warn
 from .spikeinterface_in import from_saved, from_spikeinterface
+from .unit_properties import plain_columns
 
 INFO, SPIKES = "numpysorting_info.json", "spikes.npy"  # of the ``numpy_folder`` format, SpikeInterface's default
 OLDER = "sorting_cached.npz"  # of the ``npz_folder`` format

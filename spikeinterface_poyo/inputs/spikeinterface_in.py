@@ -15,9 +15,9 @@ import numpy as np
 from ..recognition import is_a
 from ..sessions.session import ClockSource, Segment, Session, from_trains, make_segment
 from ..sessions.stored_spikes import stored_segment
-from ..sessions.unit_properties import of_analyzer, of_sorting
 from ..warning import warn
-from .clocks import check_times, differences, forgets_clock
+from .clocks import check_times, differences, forgets_clock, start_of
+from .unit_properties import of_analyzer, of_sorting
 
 N_CHUNKS, CHUNK = 64, 256  # in how many places, of so many spikes each, the order of a saved file is looked at
 
@@ -47,44 +47,45 @@ def warn_of_shift(sorting: Any, recording: Any) -> None:
 
 
 def from_spikeinterface(sorting: Any, recording: Any = None) -> Session:
-    """``BaseSorting``, all segments, by its spike vector: no loop over units.
+    """``BaseSorting``, all segments, by its spike vector, on the clock of a recording: the given or registered one."""
+    if recording is None and not sorting.has_recording():
+        return without_recording(sorting)
+    check_times(sorting._recording if recording is None else recording)
+    clocked = sorting if recording is None else recording
+    rate, vector = sorting.get_sampling_frequency(), in_order_of_segments(sorting.to_spike_vector())
+    segments = [from_recording_clock(clocked, index, *spikes_of(vector, index), rate)
+                for index in range(sorting.get_num_segments())]  # fmt: skip
+    return session_of(sorting, segments)
 
-    The clock is, in SpikeInterface's own order: a registered recording's, the file's own seconds, sample index over
-    sampling rate.
-    """
-    has_recording = recording is not None or sorting.has_recording()
-    if not has_recording and is_mapped(sorting) and is_in_order(sorting.spikes):
+
+def without_recording(sorting: Any) -> Session:
+    """``BaseSorting`` on its own clock: the file's own seconds, or sample index over sampling rate."""
+    if is_mapped(sorting) and is_in_order(sorting.spikes):
         return from_mapped(sorting)
-    if not has_recording and is_a(sorting, "spikeinterface", "UnitsSelectionSorting"):
-        return from_selection(sorting)
-    if not has_recording and is_a(sorting, "spikeinterface", "SelectSegmentSorting"):
-        return from_segments(sorting)
-    if not has_recording and is_a(sorting, "spikeinterface", "SplitSegmentSorting"):
-        return from_split(sorting)
-    if not has_recording and forgets_clock(sorting):
+    for kind, adapter in CLOCK_OF_PARENT.items():
+        if is_a(sorting, "spikeinterface", kind):
+            return adapter(sorting)
+    if forgets_clock(sorting):
         warn(f"SpikeInterface's {type(sorting).__name__} does not hand on the clock of the sorting that it was made "
              "from, so spike times are off by that one's start: sorting.register_recording(recording) restores the "
              "clock")  # fmt: skip
-    if has_recording:
-        check_times(sorting._recording if recording is None else recording)
-    rate = sorting.get_sampling_frequency()
-    vector = None
+    native = [hasattr(segment, "get_unit_spike_train_in_seconds") for segment in sorting.segments]
+    vector: Any = None if all(native) else in_order_of_segments(sorting.to_spike_vector())
     segments = []
-    for index in range(sorting.get_num_segments()):
-        if not has_recording and hasattr(sorting.segments[index], "get_unit_spike_train_in_seconds"):
+    for index, segment in enumerate(sorting.segments):
+        if native[index]:
             trains = [sorting.get_unit_spike_train_in_seconds(unit, segment_index=index) for unit in sorting.unit_ids]
             segments.append(from_trains(trains, None, "native"))
-            continue
-        if vector is None:
-            vector = in_order_of_segments(sorting.to_spike_vector())
-        frames, units = spikes_of(vector, index)
-        if has_recording:
-            clocked = sorting if recording is None else recording
-            segments.append(from_recording_clock(clocked, index, frames, units, rate))
         else:
-            shifted = sorting.segments[index]._t_start and not is_a(sorting, "spikeinterface", "FrameSliceSorting")
+            frames, units = spikes_of(vector, index)
+            shifted = start_of(segment) and not is_a(sorting, "spikeinterface", "FrameSliceSorting")
             clock: ClockSource = "native" if shifted else "frames"
             segments.append(make_segment(sorting.sample_index_to_time(frames, index), units, None, clock))
+    return session_of(sorting, segments)
+
+
+def session_of(sorting: Any, segments: Sequence[Segment]) -> Session:
+    """These segments with the sorting's units and what it knows of them."""
     return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
 
 
@@ -112,12 +113,12 @@ def from_split(sorting: Any) -> Session:
         segment = from_recording_clock(recording, i, *spikes_of(vector, index), rate)
         seconds = shift_of(whole) + shift_of(sorting.segments[index])
         segments.append(later(segment, seconds) if abs(seconds) > 0.5 / rate else segment)
-    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+    return session_of(sorting, segments)
 
 
 def shift_of(segment: Any) -> float:
     """Seconds by which ``shift_times`` moved a segment of a sorting."""
-    return float((segment._t_start or 0.0) - (segment._native_t_start or 0.0))
+    return float(start_of(segment) - (segment._native_t_start or 0.0))
 
 
 def later(segment: Segment, seconds: float) -> Segment:
@@ -154,9 +155,9 @@ def is_in_order(spikes: np.ndarray) -> bool:
 
 def from_mapped(sorting: Any) -> Session:
     """A saved folder whose spikes stay there: windows are read from it when they are needed."""
-    starts = [segment._t_start or 0.0 for segment in sorting.segments]
+    starts = [start_of(segment) for segment in sorting.segments]
     segments = mapped_segments(sorting.spikes, starts, sorting.get_sampling_frequency())
-    return Session(np.asarray(sorting.unit_ids), segments, properties=of_sorting(sorting))
+    return session_of(sorting, segments)
 
 
 def mapped_segments(spikes: np.memmap, starts: Sequence[float], rate: float) -> tuple[Segment, ...]:
@@ -190,11 +191,11 @@ def from_selection(sorting: Any) -> Session:
     for own, segment in zip(sorting.segments, parent.segments, strict=True):
         unit_index = new_index[segment.unit_index]
         kept = unit_index >= 0
-        seconds = own._t_start or 0.0
+        seconds = start_of(own)
         extent = (segment.t_start + seconds, segment.t_stop + seconds) if segment.clock == "recording" else None
         times = segment.spike_times[kept] + seconds
         segments.append(make_segment(times, unit_index[kept], extent, segment.clock))
-    return Session(np.asarray(sorting.unit_ids), tuple(segments), properties=of_sorting(sorting))
+    return session_of(sorting, segments)
 
 
 def from_recording_clock(clocked: Any, index: int, frames: np.ndarray, units: np.ndarray, rate: float) -> Segment:
@@ -209,3 +210,11 @@ def from_recording_clock(clocked: Any, index: int, frames: np.ndarray, units: np
     extent = (float(ends[0]), float(ends[1]) + 1 / rate)
     times = clocked.sample_index_to_time(frames, segment_index=index)
     return make_segment(times, units, extent, "recording")
+
+
+# Wrappers that SpikeInterface leaves without the clock of what they wrap.
+CLOCK_OF_PARENT = {
+    "UnitsSelectionSorting": from_selection,
+    "SelectSegmentSorting": from_segments,
+    "SplitSegmentSorting": from_split,
+}

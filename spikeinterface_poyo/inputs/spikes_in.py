@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from ..recognition import is_a
+from ..recognition import is_a, is_list
 from ..sessions.session import Session, from_trains, make_segment
 from ..sessions.stored_spikes import is_stored
-from ..sessions.unit_properties import of_nwb_units, of_table
+from ..warning import warn
 from .epochs_in import tidy
 from .saved_folders import from_folder
 from .seconds import as_seconds, in_seconds
 from .spikeinterface_in import from_analyzer, from_spikeinterface
+from .unit_properties import of_nwb_units, of_table
 
 ACCEPTED = (
     "a SpikeInterface sorting, the folder it was saved in, a SortingAnalyzer, neo SpikeTrains, Segment or Block, an "
@@ -64,6 +65,38 @@ def as_session(sorting: Any) -> Session:
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
     return check_session(session)
+
+
+def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
+    """Sessions of one sorting or a list of them, named where names are given."""
+    sortings = [sorting] if is_one_sorting(sorting) else list(sorting)
+    if not sortings:
+        raise ValueError("got an empty list of sortings; expected at least one")
+    sessions = [as_session(one) for one in sortings]
+    if session_id is None:
+        return sessions
+    given = [session_id] if np.ndim(session_id) == 0 else list(session_id)
+    if any(name is None for name in given):
+        raise ValueError(f"each session needs a name where some have one; got session_id={given}")
+    names = list(map(str, given))
+    if len(names) != len(sessions) or len(set(names)) < len(names):
+        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {given}")
+    return [replace(session, session_id=name) for session, name in zip(sessions, names, strict=True)]
+
+
+def is_one_sorting(sorting: Any) -> bool:
+    """Whether ``sorting`` is a single sorting and not a list of sessions."""
+    return not (is_list(sorting) or isinstance(sorting, tuple)) or is_spiketrain_list(sorting)
+
+
+def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
+    """Refuse sessions without any spike, from which nothing can be learned, or warn of them."""
+    for session in sessions:
+        if not any(len(segment.spike_times) for segment in session.segments):
+            message = f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike"
+            if refuse:
+                raise ValueError(message)
+            warn(message)
 
 
 def check_session(session: Session) -> Session:
@@ -176,7 +209,7 @@ def from_nwb_units(units: Any) -> Session:
     unit_index = np.arange(len(ends)).repeat(np.diff(ends, prepend=0))
     segment = make_segment(times, unit_index, None, "native")
     if "obs_intervals" in units.colnames and len(intervals := units["obs_intervals"].target.data[:]):
-        observed = tidy(intervals)
+        observed = tidy(intervals, "obs_intervals of the units")
         start, stop = min(segment.t_start, observed[0, 0]), max(segment.t_stop, observed[-1, 1])
         segment = replace(segment, t_start=float(start), t_stop=float(stop), observed=observed)
     return Session(nwb_unit_ids(units), (segment,), properties=of_nwb_units(units))

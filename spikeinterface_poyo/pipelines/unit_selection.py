@@ -10,15 +10,15 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..door import holds_spikes
-from ..inputs.alignment import as_sessions, is_one_sorting
-from ..inputs.counts import forget_features, rows_as_samples
+from ..door import features_as_before_on_failure, forget_features, holds_spikes, rows_of_counts
+from ..fitted.same_session import check_places
+from ..inputs.counts import check_plain
+from ..inputs.spikes_in import as_sessions, is_one_sorting
 from ..recognition import is_a
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session
-from ..sessions.unit_properties import query_units
 from ..sessions.units import firing_rates, keep_units
 
 
@@ -48,7 +48,10 @@ class SelectsInSamples:
         ValueError
             For a session that `fit` did not see, or samples where it saw counts, and the other way round.
         """
-        return self._select(X) if holds_spikes(X) else super().transform(X)  # type: ignore[misc]
+        if holds_spikes(X):
+            return self._select(X)
+        check_plain(X)
+        return super().transform(X)  # type: ignore[misc]
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Choose units and keep them."""
@@ -132,7 +135,12 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         if isinstance(rate, np.ndarray) and rate.ndim == 0:
             rate = rate.item()
         check_scalar(rate, "min_rate", Real, min_val=0)
-        X = self._samples_of(X)
+        with features_as_before_on_failure(self):
+            self.unit_ids_ = self._choose(self._samples_of(X), rate)
+        return self
+
+    def _choose(self, X: SpikeSamples, rate: float) -> dict[str, np.ndarray]:
+        """Ids of the units to keep of each session that samples use."""
         self._check_ids(X)
         chosen = {}
         for position in np.unique(X.session_index):  # of the others a subset may have lost the spikes
@@ -144,8 +152,7 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
             if not keep.any():
                 raise ValueError(f"{self!r} leaves no unit of session {name!r}")
             chosen[name] = session.unit_ids[keep]
-        self.unit_ids_ = chosen
-        return self
+        return chosen
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the kept units: of columns, or ids; of several sessions ``<session_id>/<unit_id>``."""
@@ -169,12 +176,13 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         check_is_fitted(self)
         if hasattr(self, "n_features_in_"):
             raise ValueError("SelectUnits was fitted on an array of counts, and spikes in time were given now")
+        check_places(sessions, self.unit_ids_)
         kept = list(sessions)
         for position in used:
             session = sessions[position]
             name = session.name(position)
             if len(sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
-                (name,) = self.unit_ids_  # unnamed: the only one there is, as in POYODecoder.predict
+                (name,) = self.unit_ids_  # unnamed: the only one there is
             if name not in self.unit_ids_:
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}. "
                                  "Samples of align(..., session_id=) bear their names")  # fmt: skip
@@ -195,11 +203,10 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         if isinstance(X, SpikeSamples):
             forget_features(self)  # an earlier fit may have been on an array
             return X
-        counts = validate_data(self, X)
         if self.min_rate > 0 or self.query is not None:
             raise ValueError("an array of counts tells neither how long its bins are nor what properties units have; "
                              "min_rate= and query= need SpikeSamples")  # fmt: skip
-        return rows_as_samples(counts, getattr(self, "feature_names_in_", None))
+        return rows_of_counts(self, X)
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
         ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
@@ -227,3 +234,33 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
+
+
+def query_units(session: Session, query: str, name: str) -> np.ndarray:
+    """Which units of session ``name`` satisfy a pandas query over their properties, shape (n_units,).
+
+    Raises
+    ------
+    ImportError
+        Where pandas is not installed.
+    ValueError
+        Where the query names what the units do not have, or is no condition.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ImportError("SelectUnits(query=...) needs pandas: pip install 'spikeinterface_poyo[pandas]'") from None
+    table = pd.DataFrame(dict(session.properties), index=range(len(session.unit_ids)))
+    known = f"its units have the properties {sorted(session.properties)}" if session.properties else (
+        "its units have no properties: give a SortingAnalyzer with computed quality_metrics, or a sorting with "
+        "set_property")  # fmt: skip
+    try:
+        result = table.eval(query, engine="python")
+    except Exception as error:  # pandas raises what its parser meets: NameError, SyntaxError, TypeError, ...
+        raise ValueError(f"cannot evaluate query={query!r} for session {name!r}: {error}; {known}") from error
+    keep = np.asarray(result)
+    if keep.dtype != bool or keep.shape != (len(table),):
+        raise ValueError(
+            f"query={query!r} must be a condition, true or false for each unit; for session {name!r} {known}"
+        )
+    return keep

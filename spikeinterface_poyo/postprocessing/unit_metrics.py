@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from spikeinterface.core import SortingAnalyzer
 
-from ..sessions.unit_properties import metrics_of
+from ..inputs.unit_properties import metrics_of
 from .extension import NAME
 
 if TYPE_CHECKING:

@@ -13,13 +13,14 @@ from ..sessions.samples import SpikeSamples
 from ..sessions.signals import UNNAMED, TargetInfo
 from ..warning import warn
 from .label_readout import CategoricalReadout
-from .number_readouts import KINDS, CircularReadout
+from .number_readouts import CircularReadout, ContinuousReadout
 from .readout import Readout, names_of
 
+KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
 OTHER_SCALE = 5.0  # times the standard deviation that sessions share, or a fifth of it: hardly the same behaviour
 
 
-def places(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
+def target_columns(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
     """Yield each behaviour of a session with its columns of ``y``, which has ``width``: one after the other."""
     first = 0
     for info in infos:
@@ -28,24 +29,24 @@ def places(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo
         first = past
 
 
-def places_by_name(
+def target_columns_by_name(
     infos: Sequence[TargetInfo], width: int, known: Sequence[str]
 ) -> Iterator[tuple[str, tuple[TargetInfo, slice]]]:
-    """`places` by the ``known`` name of the behaviour; one without a name is the only one that is known.
+    """`target_columns` by the ``known`` name of the behaviour; one without a name is the only one that is known.
 
     Raises
     ------
     ValueError
         For a name that is not known.
     """
-    for info, place in places(infos, width):
+    for info, place in target_columns(infos, width):
         name = known[0] if len(known) == len(infos) == 1 and info.name == UNNAMED else info.name
         if name not in known:
             raise ValueError(f"behaviour {name!r} is not known of this session; the decoder reads out {list(known)}")
         yield name, (info, place)
 
 
-def placed(readouts: Iterable[Readout]) -> Iterator[tuple[Readout, slice, slice]]:
+def readout_columns(readouts: Iterable[Readout]) -> Iterator[tuple[Readout, slice, slice]]:
     """Yield each behaviour of a session with its outputs in the session's targets, and its columns in the answers."""
     output = column = 0
     for readout in readouts:
@@ -56,7 +57,7 @@ def placed(readouts: Iterable[Readout]) -> Iterator[tuple[Readout, slice, slice]
 
 def asked_for(readouts: Sequence[Readout]) -> tuple[np.ndarray, tuple[BehaviorColumns, ...]]:
     """Columns of the readout layer that a session with these behaviours is asked for, and what they are."""
-    behaviors = tuple(readout.asked_at(columns.start) for readout, _, columns in placed(readouts))
+    behaviors = tuple(readout.asked_at(columns.start) for readout, _, columns in readout_columns(readouts))
     return np.concatenate([readout.columns for readout in readouts]), behaviors
 
 
@@ -73,7 +74,7 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
     """
     behaviors: dict[str, tuple[TargetInfo, np.ndarray]] = {}
     for position, mine in X.by_session():
-        for info, place in places(X.targets[position], y.shape[1]):
+        for info, place in target_columns(X.targets[position], y.shape[1]):
             values = y[mine, place]
             if info.name not in behaviors:
                 behaviors[info.name] = (info, np.full((len(y), values.shape[1]), np.nan))
@@ -185,3 +186,9 @@ def n_columns(readouts: Iterable[Readout]) -> int:
 def n_outputs(readouts: Iterable[Readout]) -> int:
     """Outputs of all of them."""
     return sum(readout.n_outputs for readout in readouts)
+
+
+def readout_from_json(data: Mapping[str, Any]) -> Readout:
+    """Inverse of `Readout.to_json`."""
+    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
+    return KINDS[fields.pop("kind")](**fields)

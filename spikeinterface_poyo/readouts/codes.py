@@ -7,10 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from .encoding import as_label_array
-from .label_readout import CategoricalReadout
-from .readout import Readout
-
 
 def known_labels(labels: np.ndarray) -> np.ndarray:
     """Which labels are known: not None, NaN or empty text."""
@@ -42,15 +38,6 @@ def codes_of(labels: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
     return codes
 
 
-def encode_some(
-    labels: np.ndarray, name: str, classes: tuple[Any, ...] | None, known: Readout | None
-) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """`encode`, where the labels of a behaviour that is read out already may all be unknown, as in a fold to score."""
-    if isinstance(known, CategoricalReadout) and not known_labels(labels).any():
-        return np.full(len(labels), np.nan), known.classes
-    return encode(labels, name, classes)
-
-
 def decode(codes: np.ndarray, classes: Sequence[Any]) -> np.ndarray:
     """Labels (n,) of codes, which are positions in ``classes``; None, in an array of objects, where they are NaN."""
     labels = as_label_array(classes)
@@ -67,3 +54,10 @@ def in_order(labels: Iterable[Any], name: str) -> tuple[Any, ...]:
     except TypeError:
         types = sorted({type(label).__name__ for label in different})
         raise ValueError(f"the labels of {name} are of several types that have no order: {types}") from None
+
+
+def as_label_array(labels: Any) -> np.ndarray:
+    """Labels as an array of their own type: text, truth values, numbers; of objects where types are mixed."""
+    array = np.asarray(labels)
+    kinds = {type(label) for label in labels}
+    return array if len(kinds) <= 1 else np.array(labels, dtype=object)

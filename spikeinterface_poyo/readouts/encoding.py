@@ -1,8 +1,6 @@
-"""How targets become what a network can learn: standardised numbers, points on a circle, arrays of labels."""
+"""How targets become what a network can learn: standardised numbers, points on a circle."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -43,10 +41,3 @@ def full_turn(units: str | None, name: str) -> float:
     except ValueError:
         raise ValueError(f"behaviour {name!r} is in {units!r}, which is no unit of angle; give what a full turn is, as "
                          f"in behavior_type={{{name!r}: ('circular', 24.0)}}") from None  # fmt: skip
-
-
-def as_label_array(labels: Any) -> np.ndarray:
-    """Labels as an array of their own type: text, truth values, numbers; of objects where types are mixed."""
-    array = np.asarray(labels)
-    kinds = {type(label) for label in labels}
-    return array if len(kinds) <= 1 else np.array(labels, dtype=object)

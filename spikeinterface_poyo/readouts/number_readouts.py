@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,8 +11,7 @@ from ..measures import rescale
 from ..sessions.signals import Kind, TargetInfo
 from ..warning import warn
 from .encoding import distances, full_turn, on_circle, standardisation
-from .label_readout import CategoricalReadout
-from .readout import MeasuredReadout, Readout
+from .readout import MeasuredReadout
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -218,12 +216,3 @@ class CircularReadout(MeasuredReadout):
 def smallest_answer(lowest: float, period: float) -> float:
     """Where the range of angles that are given back begins: half a turn below zero where some are negative."""
     return -period / 2 if lowest < 0 else 0.0
-
-
-KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
-
-
-def readout_from_json(data: Mapping[str, Any]) -> Readout:
-    """Inverse of `Readout.to_json`."""
-    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
-    return KINDS[fields.pop("kind")](**fields)

@@ -11,14 +11,14 @@ from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..inputs.behavior_in import as_values, with_one_unit, without_missing
+from ..inputs.values import as_values, with_one_unit, without_missing
 from ..measures import magnitude_and_unit, rescale
 from ..recognition import is_a
 from ..sessions.by_name import is_by_name, named_columns
 from ..sessions.samples import SpikeSamples
 from ..sessions.signals import TargetInfo, check_goes_together, with_kinds
-from .behaviors import placed
-from .codes import codes_of, decode, encode, encode_some, known_labels
+from .behaviors import readout_columns
+from .codes import codes_of, decode, encode, known_labels
 from .label_readout import CategoricalReadout
 from .readout import Readout
 
@@ -73,6 +73,8 @@ def as_targets(
     if is_a(y, "neo", "BaseSignal"):
         raise ValueError("y is a neo signal, which has times of its own; align(sorting, signal) gives samples, and the "
                          "y that goes with them")  # fmt: skip
+    if issparse(y):
+        raise ValueError("y is a sparse matrix; give y.toarray()")
     if not is_by_name(y):
         return by_itself(X, y, "categorical" if labels else behavior_type, known, labels, classes)
     if classes is not None:
@@ -101,7 +103,7 @@ def by_itself(
     infos, y = in_units_of(X, with_kinds(infos, behavior_type), with_one_unit(y))
     if labels:
         return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known), known)
-    y = y if issparse(y) else without_missing(y)
+    y = without_missing(y)
     if as_values(y).dtype.kind != "f" and y.dtype.kind != "b":
         raise ValueError("y holds labels: POYOClassifier learns them; among several behaviours, give them by name")
     if any(info.kind == "categorical" for info in infos.values()):
@@ -190,6 +192,15 @@ def label_codes(
         codes[mine], its_classes = encode_some(y[mine], what, classes, readouts.get(name))
         told[name] = replace(told[name], classes=its_classes)
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
+
+
+def encode_some(
+    labels: np.ndarray, name: str, classes: tuple[Any, ...] | None, known: Readout | None
+) -> tuple[np.ndarray, tuple[Any, ...]]:
+    """`encode`, where the labels of a behaviour that is read out already may all be unknown, as in a fold to score."""
+    if isinstance(known, CategoricalReadout) and not known_labels(labels).any():
+        return np.full(len(labels), np.nan), known.classes
+    return encode(labels, name, classes)
 
 
 def fill(info: TargetInfo, values: Any, known: Readout | None, fixed: bool) -> tuple[TargetInfo, np.ndarray]:
@@ -285,7 +296,7 @@ def users_targets(readouts: Sequence[Sequence[Readout]], values: np.ndarray, row
     """
     columns: dict[str, np.ndarray] = {}
     for session, mine in zip(readouts, rows, strict=True):
-        for readout, outputs, _ in placed(session):
+        for readout, outputs, _ in readout_columns(session):
             if readout.name not in columns:
                 columns[readout.name] = np.full((len(values), readout.n_outputs), np.nan)
             columns[readout.name][mine] = values[mine, outputs]

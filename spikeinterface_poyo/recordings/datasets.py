@@ -41,7 +41,7 @@ def load_mouse_head_direction() -> tuple[NumpySorting, neo.IrregularlySampledSig
 
     Examples
     --------
-    >>> from spikeinterface_poyo.recordings.datasets import load_mouse_head_direction
+    >>> from spikeinterface_poyo import load_mouse_head_direction
     >>> sorting, heading = load_mouse_head_direction()
     >>> sorting.get_num_units(), sorting.sampling_frequency
     (15, 20000.0)

@@ -105,7 +105,7 @@ def simulate_session(
 
     Examples
     --------
-    >>> from spikeinterface_poyo.recordings.simulation import simulate_session
+    >>> from spikeinterface_poyo import simulate_session
     >>> sorting, velocity = simulate_session(60.0, behavior="velocity", n_units=20, sampling_rate=50.0, random_state=0)
     >>> sorting.get_num_units(), velocity.name, velocity.shape, velocity.dimensionality.string
     (20, 'velocity', (3000, 2), 'cm/s')
@@ -116,8 +116,9 @@ def simulate_session(
         raise ValueError(f"n_units must be a whole number of at least 1, got {n_units!r}")
     if np.shape(mean_rate) != (2,) or not 0 < mean_rate[0] <= mean_rate[1] <= MAX_RATE:
         raise ValueError(f"mean_rate must be (lowest, highest), above 0 and at most {MAX_RATE:g} Hz; got {mean_rate!r}")
-    at_least = {"duration": (duration, 1), "sampling_rate": (sampling_rate, 1), "max_lag": (max_lag, 0)}
-    for name, (value, lowest) in (at_least | {"drift": (drift, 0), "pace": (pace, 0.1)}).items():
+    at_least = {"duration": (duration, 1), "sampling_rate": (sampling_rate, 1), "max_lag": (max_lag, 0),
+                "drift": (drift, 0), "pace": (pace, 0.1)}  # fmt: skip
+    for name, (value, lowest) in at_least.items():
         if value is not None and not lowest <= value < np.inf:
             raise ValueError(f"{name} must be finite and at least {lowest}, got {value!r}")
 

@@ -109,9 +109,9 @@ class Session:
         return [str(unit) for unit in self.unit_ids]
 
     def __repr__(self) -> str:
-        n_spikes = sum(len(s.spike_times) for s in self.segments)
+        n_spikes = sum(len(s.spike_times) if s.weights is None else s.weights.sum(dtype=float) for s in self.segments)
         name = "" if self.session_id is None else f"{self.session_id!r}, "
-        return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {n_spikes} spikes)"
+        return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {n_spikes:.0f} spikes)"
 
 
 def make_segment(

@@ -65,7 +65,7 @@ class TargetInfo:
     one_dimensional : bool
         Whether they are a one-dimensional array.
     bare : bool
-        Whether targets came by themselves, so that nothing is known of their unit of measure.
+        Whether they are numbers that were never aligned with a signal: nothing is known of their unit of measure.
     """
 
     units: str | None = None

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..inputs.counts import ROW_BIN
+from ..network.merging import merge_spikes
 from ..network.poyo import NetworkConfig
 from ..network.prediction import BATCH_TOKENS
-from ..sessions.merging import merge_spikes
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
 from .data import TrainingData
 from .state import TrainingSettings
 
+ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 SPIKES_A_UNIT = 5.5  # a window is long enough for an average unit to fire about so often ...
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
 DENSE_RATE, DENSE_WINDOW = 1000.0, 3.0  # a population of more spikes a second gets at least so many seconds

@@ -11,7 +11,7 @@ import numpy as np
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import NetworkConfig
-from ..readouts.behaviors import behaviors_of, n_columns, placed, warn_of_other_scale
+from ..readouts.behaviors import behaviors_of, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
@@ -84,7 +84,7 @@ class Examples:
         readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
         targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
         for position, mine in self.X.by_session():
-            for readout, outputs, columns in placed(readouts[position]):
+            for readout, outputs, columns in readout_columns(readouts[position]):
                 targets[mine, columns] = readout.encode(y[mine, outputs])
                 if readout.kind == "continuous":
                     counts = targets[mine[self.weight[mine] > 0], columns]

@@ -22,11 +22,11 @@ import safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
+from ..door import FEATURES
 from ..fitted.calibration import calibration_from_json, calibration_to_json
 from ..fitted.learned import Learned, keep, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.counts import FEATURES
 from ..network.poyo import POYO, NetworkConfig
 from .digests import digest_of
 from .older_formats import upgraded

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..warning import warn
-from .session import Session
 
 
 def of_sorting(sorting: Any) -> dict[str, np.ndarray]:
@@ -77,33 +76,3 @@ def plain_array(values: np.ndarray) -> np.ndarray | None:
         return np.where(missing, np.nan, values).astype(np.float64)
     except (TypeError, ValueError):
         return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
-
-
-def query_units(session: Session, query: str, name: str) -> np.ndarray:
-    """Which units of session ``name`` satisfy a pandas query over their properties, shape (n_units,).
-
-    Raises
-    ------
-    ImportError
-        Where pandas is not installed.
-    ValueError
-        Where the query names what the units do not have, or is no condition.
-    """
-    try:
-        import pandas as pd
-    except ImportError:
-        raise ImportError("SelectUnits(query=...) needs pandas: pip install 'spikeinterface_poyo[pandas]'") from None
-    table = pd.DataFrame(dict(session.properties), index=range(len(session.unit_ids)))
-    known = f"its units have the properties {sorted(session.properties)}" if session.properties else (
-        "its units have no properties: give a SortingAnalyzer with computed quality_metrics, or a sorting with "
-        "set_property")  # fmt: skip
-    try:
-        result = table.eval(query, engine="python")
-    except Exception as error:  # pandas raises what its parser meets: NameError, SyntaxError, TypeError, ...
-        raise ValueError(f"cannot evaluate query={query!r} for session {name!r}: {error}; {known}") from error
-    keep = np.asarray(result)
-    if keep.dtype != bool or keep.shape != (len(table),):
-        raise ValueError(
-            f"query={query!r} must be a condition, true or false for each unit; for session {name!r} {known}"
-        )
-    return keep

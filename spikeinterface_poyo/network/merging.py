@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .session import NO_UNIT, Segment
-from .stored_spikes import RECORDS_AT_ONCE
+from ..sessions.session import NO_UNIT, Segment
+from ..sessions.stored_spikes import RECORDS_AT_ONCE
 
 # Bins begin at irrational places, where no clock ticks: rounding a spike's time does not move it to another bin.
 BIN_PHASE = 1 / np.pi
