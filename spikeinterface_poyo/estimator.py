@@ -12,7 +12,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .decoder.base import BasePOYO
-from .decoder.uncertainty import predict_interval, predict_std
+from .decoder.errors import predict_interval, predict_std
 
 
 class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):

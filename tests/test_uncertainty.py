@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
-from spikeinterface_poyo.decoder.uncertainty import error_models
+from spikeinterface_poyo.decoder.calibrating import error_models
 from spikeinterface_poyo.fitted.calibration import ErrorModel, Temperature, calibration_from_json, calibration_to_json
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "early_stopping": False}

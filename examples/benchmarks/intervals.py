@@ -20,7 +20,7 @@ from compare import samples
 from recordings import load
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SpikeSamples
-from spikeinterface_poyo.decoder.uncertainty import evidence
+from spikeinterface_poyo.decoder.calibrating import evidence
 from spikeinterface_poyo.fitted.calibration import ErrorModel
 from spikeinterface_poyo.fitted.learned import Learned
 from spikeinterface_poyo.training.examples import Examples

@@ -20,15 +20,15 @@ from ..training import adaptation
 from ..training.callbacks import CallbackSupportMixin, watch_fit, with_callbacks
 from ..training.examples import Examples
 from ..weights.pretrained import PretrainedMixin, load_pretrained
+from .calibrating import CalibratingMixin
 from .latents import LatentsMixin
 from .predicting import PredictingMixin
-from .uncertainty import UncertaintyMixin
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, UncertaintyMixin, CallbackSupportMixin):
+class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin, CallbackSupportMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
     # Known from weights that were loaded, not from a fit: `calibrate` must not test folds on them.

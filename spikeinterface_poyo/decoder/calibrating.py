@@ -1,39 +1,32 @@
-"""How far to trust a decoder: it is calibrated on samples that it has not seen, and then tells its own errors."""
+"""Calibrating a decoder: what samples that it has not seen tell of its errors, and of how sure its labels are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..fitted.calibration import FEWEST_SAMPLES, Calibration, ErrorModel, Temperature
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
-from ..network.batch import WindowBatch
 from ..network.poyo import POYO
-from ..network.prediction import Read
 from ..pipelines.splitters import BlockedKFold
 from ..readouts.behaviors import behaviors_of, readout_columns
-from ..readouts.readout import MeasuredReadout, Readout
+from ..readouts.readout import MeasuredReadout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
 from ..training import adaptation
 from ..training.examples import Examples
 from ..weights.pretrained import load_pretrained
-from .decoding import answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
+from .decoding import check_sessions
+from .errors import answers_with_spread
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-ROUNDING = 1e-6  # of float32 squares: smaller differences are none
 
 
 class Evidence(NamedTuple):
@@ -105,97 +98,6 @@ def error_models(errors: np.ndarray, spreads: np.ndarray) -> tuple[ErrorModel, .
     return tuple(ErrorModel.of(errors[mask, i], spreads[mask, i]) for i, mask in enumerate(known.T))
 
 
-def means_and_squares(readouts: Sequence[Readout]) -> Read:
-    """What `to_average` reads, then its squares: averaged over windows, they tell how far windows agree."""
-    once = to_average(readouts)
-
-    def read(network: POYO, batch: WindowBatch) -> Tensor:
-        answer = once(network, batch)
-        return torch.cat([answer, answer.square()], dim=-1)
-
-    return read
-
-
-def answers_with_spread(
-    learned: Learned, X: SpikeSamples, names: Mapping[int, str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (session id, sample indices, answers, their standard deviation over windows) for each segment.
-
-    It is 0 where one window answers by itself: for a causal decoder, and for rows of counts.
-    """
-    for name, order, columns in answers(learned, X, names, means_and_squares):
-        mean, square = np.split(columns, 2, axis=1)
-        variance = square - mean**2
-        yield name, order, mean, np.sqrt(np.where(variance > ROUNDING * square, variance, 0))
-
-
-def predict_with_errors(
-    learned: Learned,
-    X: SpikeSamples,
-    names: Mapping[int, str],
-    calibration: Calibration,
-    error: Callable[[ErrorModel, np.ndarray], np.ndarray],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decoded behaviour as of `decoding.predict_samples`, and of each output the ``error`` by its model and spread.
-
-    Labels have none: NaN.
-
-    Raises
-    ------
-    NotFittedError
-        Where a session was not calibrated.
-    """
-    vocabulary = learned.vocabulary
-    check_sessions(vocabulary, X, names)
-    check_calibrated(calibration, used_sessions(vocabulary, names))
-    decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
-    for name, order, columns, spread in answers_with_spread(learned, X, names):
-        for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
-            decoded[order, outputs] = readout.decode(columns[:, place])
-            models = calibration[name][readout.name]
-            if isinstance(readout, MeasuredReadout) and isinstance(models, tuple):
-                spreads = readout.spread(spread[:, place]).T
-                each = [error(model, mine) for model, mine in zip(models, spreads, strict=True)]
-                errors[order, outputs] = np.column_stack(each)
-    return decoded, errors
-
-
-def check_calibrated(calibration: Calibration, sessions: Iterable[str]) -> None:
-    """Whether these sessions are calibrated."""
-    missing = [name for name in sessions if name not in calibration]
-    if missing:
-        raise NotFittedError(f"session(s) {missing} are not calibrated: call calibrate(X, y) first, with the samples "
-                             "that were trained on, or with others and cv='prefit'")  # fmt: skip
-
-
-def predict_std(
-    learned: Learned, X: SpikeSamples, names: Mapping[int, str], calibration: Calibration
-) -> tuple[np.ndarray, np.ndarray]:
-    """Decoded behaviour as users gave it at fit, and the standard deviation of its errors alike."""
-    both = predict_with_errors(learned, X, names, calibration, ErrorModel.std)
-    decoded, errors = (as_at_fit(learned.vocabulary, X, names, values) for values in both)
-    return decoded, errors
-
-
-def predict_interval(
-    learned: Learned,
-    X: SpikeSamples,
-    names: Mapping[int, str],
-    calibration: Calibration,
-    coverage: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of what a share ``coverage`` of the true behaviour lies in, as users gave it at fit."""
-    vocabulary, distance = learned.vocabulary, partial(ErrorModel.width, coverage=coverage)
-    decoded, errors = predict_with_errors(learned, X, names, calibration, distance)
-    lower, upper = np.full((2, *decoded.shape), np.nan)
-    for position, mine in X.by_session():
-        for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position])):
-            if isinstance(readout, MeasuredReadout):
-                ends = readout.around(decoded[mine, outputs], errors[mine, outputs])
-                lower[mine, outputs], upper[mine, outputs] = ends
-    return as_at_fit(vocabulary, X, names, lower), as_at_fit(vocabulary, X, names, upper)
-
-
 def check_not_trained_on(decoder: Any, base: Learned, examples: Examples) -> None:
     """Refuse to fit folds from weights that learned from what they would be tested on.
 
@@ -258,7 +160,7 @@ def cross_fitted(decoder: Any, examples: Examples, cv: Any) -> Calibration:
     return calibration_of(found)
 
 
-class UncertaintyMixin:
+class CalibratingMixin:
     """How a decoder is calibrated."""
 
     network_: POYO
