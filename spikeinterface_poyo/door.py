@@ -1,4 +1,4 @@
-"""The door: what a user hands to `POYODecoder` is recognised and checked here, before any long work."""
+"""The door: what a user hands to an estimator is recognised and checked here, before any long work."""
 
 from __future__ import annotations
 

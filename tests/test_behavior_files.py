@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import datetime, timezone
 
 import numpy as np
@@ -62,8 +63,15 @@ def test_damaged_npz(tmp_path):
     whole = (tmp_path / "b.npz").read_bytes()
     place = whole.index(b"values.npy") + 150
     damaged = whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :]
+    at_the_end = whole.rindex(b"PK\x01\x02")
+    directory = whole[:at_the_end] + b"PKxx" + whole[at_the_end + 4 :]
     np.save(tmp_path / "a.npy", TIMES)
-    for contents in (b"", whole[:100], (tmp_path / "a.npy").read_bytes(), damaged):
+    npy = (tmp_path / "a.npy").read_bytes()
+    with zipfile.ZipFile(tmp_path / "c.npz", "w") as archive:
+        archive.writestr("times", b"no array")
+        archive.writestr("values", b"no array")
+    other = (tmp_path / "c.npz").read_bytes()
+    for contents in (b"", whole[:100], npy, damaged, b"xx" + whole, directory, other):
         (tmp_path / "b.npz").write_bytes(contents)
         with pytest.raises(ValueError, match=r"b\.npz is .*damaged"):
             read_behavior(tmp_path / "b.npz")

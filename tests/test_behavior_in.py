@@ -96,6 +96,11 @@ class TestPandas:
         signal = as_signal(self.pd.Series(VALUES[:, 0], index=self.pd.to_timedelta(TIMES, unit="s")))
         np.testing.assert_array_equal(signal.times, TIMES)
 
+    def test_dates_are_dates_where_the_first_is_missing(self):
+        dates = self.pd.DatetimeIndex([self.pd.NaT, "2020-01-01", "2020-01-02"], tz="UTC")
+        with pytest.raises(ValueError, match="dates on the clock"):
+            as_signal(self.pd.Series(VALUES[:, 0], index=dates))
+
     def test_dates_are_refused_with_advice(self):
         frame = self.pd.Series(VALUES[:, 0], index=self.pd.date_range("2020-01-01", periods=3))
         with pytest.raises(ValueError, match=r"dates.*seconds of the recording"):

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from spikeinterface_poyo import POYODecoder
 from spikeinterface_poyo.training import checkpoints, loop
 from spikeinterface_poyo.training.fingerprints import plain
-from spikeinterface_poyo.weights.files import digest_of
+from spikeinterface_poyo.weights.digests import digest_of
 from spikeinterface_poyo.weights.replacing import replace_file
 
 

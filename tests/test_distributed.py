@@ -237,7 +237,7 @@ def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "fingerprint", lambda *_: {})
     monkeypatch.setattr(Team, "check_same", lambda *_: None)
     decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
-    examples = SimpleNamespace(X=None, y=None, weight=None, names=None)
+    examples = SimpleNamespace()
     for rank in range(2):
         monkeypatch.setattr(distributed, "_present", Team(rank, 2))
         with job.training_job(decoder, examples, "from scratch"):
@@ -249,9 +249,8 @@ def test_processes_that_differ_in_a_number_are_refused(monkeypatch):
     def reduce(there):
         def all_reduce(tensor, how):
             other = torch.tensor([there, -there])
-            tensor.copy_(
-                torch.maximum(tensor, other) if how == distributed.dist.ReduceOp.MAX else torch.minimum(tensor, other)
-            )
+            assert how == distributed.dist.ReduceOp.MAX
+            tensor.copy_(torch.maximum(tensor, other))
 
         return all_reduce
 

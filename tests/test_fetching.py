@@ -611,6 +611,12 @@ def test_a_name_without_an_address_tells_how_to_get_it(enter):
         locate("tiny")
 
 
+def test_suffixes_may_be_in_capitals():
+    assert fetching.split_address("https://host/MODEL.CKPT")[0].path == "/MODEL.CKPT"
+    with pytest.raises(FileNotFoundError, match="there are no pretrained weights"):  # and no repository of a model hub
+        locate("me/MODEL.CKPT")
+
+
 def test_a_long_name_fits_a_file_system():
     name = cached_name(urlsplit(f"https://host/{300 * 'x'}.ckpt"))
     assert len(name.encode()) + len(".part.validator") <= 255

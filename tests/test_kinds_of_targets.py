@@ -109,8 +109,10 @@ class TestNames:
 @pytest.mark.parametrize("estimator", [POYODecoder, POYOClassifier])
 def test_sparse_targets_are_refused(session, estimator):
     X, y = align(session.spikes, session.behavior)
-    with pytest.raises(ValueError, match=r"y is a sparse matrix; give y\.toarray\(\)"):
+    with pytest.raises(ValueError, match=r"sparse matrix; give its toarray\(\)"):
         estimator().fit(X, csr_array(y.reshape(len(y), -1)))
+    with pytest.raises(ValueError, match="sparse matrix"):
+        estimator().fit(X, {"side": csr_array(y.reshape(len(y), -1))})
 
 
 def test_a_session_with_fewer_outputs_stands_by_itself(simulate, small_decoder):

@@ -23,12 +23,11 @@ from spikeinterface_poyo.network.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.windows import BehaviorColumns, Block
 from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training.batches import BatchSource
 from spikeinterface_poyo.training.checkpoints import Checkpoint
 from spikeinterface_poyo.training.identification import frozen_core
 from spikeinterface_poyo.training.loop import (
     CLIP_NORM,
-    BatchSource,
-    TrainingSettings,
     set_gradients,
     train,
     training_losses,
@@ -45,7 +44,7 @@ from spikeinterface_poyo.training.optimization import (
     scale_learning_rates,
 )
 from spikeinterface_poyo.training.sampling import WindowSampler
-from spikeinterface_poyo.training.state import TrainingState
+from spikeinterface_poyo.training.state import TrainingSettings, TrainingState
 from spikeinterface_poyo.training.unit_prior import UnitPrior
 
 CONFIG = NetworkConfig(

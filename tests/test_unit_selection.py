@@ -272,11 +272,13 @@ def test_counts_that_the_decoder_refuses_are_refused(step):
     selector = SelectUnits(ids=[0]).fit(np.ones((5, 2)))
     with pytest.raises(ValueError, match="'Hz'"):
         getattr(selector, step)(np.ones((5, 2)) * pq.Hz)
+    with pytest.raises(ValueError, match="counts must be numbers, got text"):
+        getattr(selector, step)(np.ones((5, 2)).astype(str))
     with pytest.raises(ValueError, match="masked"):
         getattr(selector, step)(np.ma.masked_array(np.ones((5, 2)), np.eye(5, 2)))
 
 
 def test_one_unnamed_session_of_several_is_not_guessed(one):
     X, _ = align([ONE, TWO], [BEHAVIOUR, BEHAVIOUR])
-    with pytest.raises(ValueError, match="1 sessions without names were given"):
+    with pytest.raises(ValueError, match=r"1 session\(s\) without names were given"):
         SelectUnits().fit(X).transform(one)

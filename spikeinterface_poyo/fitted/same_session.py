@@ -1,4 +1,4 @@
-"""Whether sessions that are given for prediction are those that a decoder has learned."""
+"""Whether sessions that are given are those that `fit` saw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_places(sessions: Sequence[Session], known: Collection[str]) -> None:
     places = {f"session_{place}" for place in range(len(sessions))}
     others = {name for name in known if re.fullmatch(r"session_\d+", name)} - places
     if others and not places.isdisjoint(known) and any(session.session_id is None for session in sessions):
-        raise ValueError(f"{len(sessions)} sessions without names were given, and the decoder knows {sorted(known)}: "
+        raise ValueError(f"{len(sessions)} session(s) without names were given, and fit saw {sorted(known)}: "
                          "name them with session_id=, of samples in align")  # fmt: skip
 
 

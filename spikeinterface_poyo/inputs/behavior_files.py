@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from os import PathLike
@@ -16,6 +17,8 @@ from .nwb_in import read_nwb_behavior
 from .values import as_values
 
 ARRAYS = {"times", "values", "units", "names"}  # of a .npz
+# What reading an archive may raise: NotImplementedError for unknown compression, RuntimeError for what is encrypted.
+UNREADABLE = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError)
 
 
 def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signal:
@@ -50,19 +53,10 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
 
 def read_npz(path: Path) -> Signal:
     """Signal of an archive of arrays."""
-    if not zipfile.is_zipfile(path):  # NumPy says something else of each kind of file that is none
-        raise ValueError(f"{path} is no archive of arrays, or is damaged")
-    with np.load(path, allow_pickle=False) as archive:
-        if not {"times", "values"} <= set(archive) or not set(archive) <= ARRAYS:
-            raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
-                             f"{sorted(archive)}")  # fmt: skip
-        try:
-            arrays = {name: archive[name] for name in archive}
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        except ValueError as error:
-            raise ValueError(f"{path} holds Python's objects, which are never unpickled; write labels as text, unknown "
-                             "ones as ''") from error  # fmt: skip
+    arrays = arrays_of(path)
+    if not {"times", "values"} <= set(arrays) or not set(arrays) <= ARRAYS:
+        raise ValueError(f"{path} must hold the arrays times and values, and may hold units and names; it holds "
+                         f"{sorted(arrays)}")  # fmt: skip
     times, values = arrays["times"], arrays["values"]
     units = sorted({str(unit) for unit in np.atleast_1d(arrays["units"])}) if "units" in arrays else [None]
     names = tuple(map(str, np.atleast_1d(arrays["names"]))) if "names" in arrays else None
@@ -77,3 +71,27 @@ def read_npz(path: Path) -> Signal:
         raise ValueError(f"{path} must hold one unit of measure, and names for its {n_outputs} output(s); it holds "
                          f"units {units} and names {names}")  # fmt: skip
     return Signal(times.astype(np.float64), as_values(values), known_unit(units[0], path.name), names)
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an archive, by name.
+
+    Raises
+    ------
+    ValueError
+        Where it is damaged, or something else, or holds Python's objects.
+    """
+    damaged = f"{path} is damaged, or no archive of arrays"
+    try:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive}
+    except UNREADABLE as error:
+        raise ValueError(f"{damaged}: {error}") from error
+    except ValueError as error:
+        if "Object arrays" not in str(error):  # NumPy's advice for what it cannot read is to unpickle it
+            raise ValueError(damaged) from error
+        raise ValueError(f"{path} holds Python's objects, which are never unpickled; write labels as text, unknown "
+                         "ones as ''") from error  # fmt: skip
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError(damaged)
+    return arrays

@@ -97,13 +97,15 @@ def check_plain(counts: Any) -> None:
     Raises
     ------
     ValueError
-        Where they have a unit of measure, as rates do, or some are masked.
+        Where they have a unit of measure, as rates do, some are masked, or they are text.
     """
     if is_a(counts, "quantities", "Quantity") and counts.dimensionality.string not in COUNTED:
         raise ValueError(f"counts are in {counts.dimensionality.string!r}; give plain numbers of spikes in each bin, "
                          "which for rates is (rates * bin_size).simplified.magnitude")  # fmt: skip
     if np.ma.is_masked(counts):
         raise ValueError("counts must be known; some are masked: leave those bins out")
+    if isinstance(counts, np.ndarray) and counts.dtype.kind in "US":
+        raise ValueError(f"counts must be numbers, got text ({counts.dtype})")
 
 
 def check_counts(counts: np.ndarray) -> None:

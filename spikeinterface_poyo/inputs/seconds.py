@@ -29,9 +29,11 @@ def as_seconds(times: Any) -> np.ndarray:
     if np.ma.is_masked(times):
         raise ValueError("times must be known; some are masked: leave them out, for instance times.compressed()")
     array = np.asarray(times)
-    if array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "total_seconds"):
+    objects = array.flat if array.dtype.kind == "O" else ()
+    some = next((time for time in objects if type(time).__name__ != "NaTType"), None)  # NaT is both kinds
+    if hasattr(some, "total_seconds"):
         return np.array([time.total_seconds() for time in array.flat]).reshape(array.shape)
-    if array.dtype.kind == "M" or (array.dtype.kind == "O" and array.size and hasattr(array.flat[0], "timestamp")):
+    if array.dtype.kind == "M" or hasattr(some, "timestamp"):
         raise ValueError("dates on the clock cannot be compared with spike times; give seconds of the recording's "
                          "clock, for instance (dates - recording_start).total_seconds()")  # fmt: skip
     if array.dtype.kind == "c":

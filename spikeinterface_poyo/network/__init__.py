@@ -1,1 +1,1 @@
-"""The network: windows of spikes become tokens, tokens become answers; nothing here knows of files or of fits."""
+"""The network: windows of spikes become tokens, tokens become answers; nothing here knows of fits."""

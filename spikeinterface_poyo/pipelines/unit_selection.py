@@ -46,10 +46,12 @@ class SelectsInSamples:
         Raises
         ------
         ValueError
-            For a session that `fit` did not see, or samples where it saw counts, and the other way round.
+            For a session that `fit` did not see, unnamed sessions that lack some of those that it saw, counts with a
+            unit of measure or masked ones, or samples where it saw counts, and the other way round.
         """
         if holds_spikes(X):
             return self._select(X)
+        check_is_fitted(self)
         check_plain(X)
         return super().transform(X)  # type: ignore[misc]
 
@@ -124,7 +126,7 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
             For sortings, which have no samples, and a rate that is no number.
         ValueError
             Where an id is unknown, the query names a property that the units do not have, or no unit is left; for a
-            rate or a query where units are columns of counts.
+            rate or a query where units are columns of counts, and for counts with a unit of measure or masked ones.
         """
         if holds_spikes(X) and not isinstance(X, SpikeSamples):
             raise TypeError(f"SelectUnits chooses by the SpikeSamples of align(sorting, behavior), or by counts in an "

@@ -1,4 +1,4 @@
-"""Which behaviours samples have, where they stand in ``y``, and the readouts that are made for them."""
+"""Which behaviours samples have, where they stand in ``y``, and the readouts of any kind that are made for them."""
 
 from __future__ import annotations
 

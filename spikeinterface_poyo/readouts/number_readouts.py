@@ -1,4 +1,4 @@
-"""Readouts of numbers and of angles, what the columns of each mean, and those of every kind from JSON."""
+"""Readouts of numbers and of angles: what the columns of each mean."""
 
 from __future__ import annotations
 

@@ -73,8 +73,9 @@ def as_targets(
     if is_a(y, "neo", "BaseSignal"):
         raise ValueError("y is a neo signal, which has times of its own; align(sorting, signal) gives samples, and the "
                          "y that goes with them")  # fmt: skip
-    if issparse(y):
-        raise ValueError("y is a sparse matrix; give y.toarray()")
+    for given in y.values() if isinstance(y, Mapping) else [y]:
+        if issparse(given):
+            raise ValueError("y holds a sparse matrix; give its toarray()")
     if not is_by_name(y):
         return by_itself(X, y, "categorical" if labels else behavior_type, known, labels, classes)
     if classes is not None:

@@ -13,10 +13,10 @@ from urllib.parse import SplitResult, unquote
 import safetensors
 
 from . import files
-from .torch_file import verify_archive
+from .torch_file import TORCH_SUFFIXES, verify_archive
 
 CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
-SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # by which the loader knows the format
+SUFFIXES = (".safetensors", *TORCH_SUFFIXES)  # by which the loader knows the format
 BLOCK = 1 << 18  # bytes read at once
 
 
@@ -81,7 +81,7 @@ def is_good(file: Path, sha256: str | None) -> bool:
 
 def verify_format(file: Path, suffix: str) -> None:
     """Raise ValueError unless a file is whole, as far as it tells, and of the format that ``suffix`` stands for."""
-    if suffix != ".safetensors":
+    if suffix.lower() != ".safetensors":
         verify_archive(file)
         return
     try:

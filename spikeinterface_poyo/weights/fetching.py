@@ -84,7 +84,7 @@ def locate(source: str | os.PathLike[str]) -> Path:
         return from_address(source)
     if source in registry.BY_NAME:
         return from_registry(registry.BY_NAME[source])
-    if hub.is_repo(source) and not source.endswith(SUFFIXES):
+    if hub.is_repo(source) and not source.lower().endswith(SUFFIXES):
         return hub.download(*hub.split_revision(source))
     raise FileNotFoundError(
         f"there are no pretrained weights {source!r}. Give the path of a folder or file that exists, an http(s):// "
@@ -148,7 +148,7 @@ def split_address(address: str) -> tuple[SplitResult, str | None]:
         raise ValueError(f"addresses of pretrained weights begin with http:// or https://; got {shown(url)!r}")
     if url.username is not None:
         raise ValueError(f"an address with a user's name or password is not supported: {shown(url)}")
-    if not url.path.endswith(SUFFIXES):
+    if not url.path.lower().endswith(SUFFIXES):
         raise ValueError(f"{shown(url)} is not the address of a file of weights: those end in {', '.join(SUFFIXES)}")
     given = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", url.fragment)
     if url.fragment and given is None:

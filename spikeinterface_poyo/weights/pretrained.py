@@ -21,11 +21,10 @@ from . import files, hub
 from .fetching import locate
 from .model_card import model_card
 from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
+from .torch_file import TORCH_SUFFIXES
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")  # of torch_brain's checkpoints
 
 
 def load_pretrained(source: str | os.PathLike[str]) -> Learned:
@@ -166,7 +165,7 @@ class PretrainedMixin:
             Before `fit`.
         """
         check_is_fitted(self, "network_")
-        if not os.fspath(path).endswith(TORCH_SUFFIXES):
+        if not os.fspath(path).lower().endswith(TORCH_SUFFIXES):
             raise ValueError(f"a checkpoint's name ends in {', '.join(TORCH_SUFFIXES)}; got {os.fspath(path)!r}")
         network, known = self.network_, self.sessions_.sessions
         units = {name: [f"{name}/{unit}" for unit in session.unit_names] for name, session in known.items()}

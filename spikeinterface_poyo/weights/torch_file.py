@@ -29,6 +29,8 @@ AGAIN = "Copy or download it again"
 SAVE_PLAIN = ("If you trust it, load it where it was made and save only its 'state_dict' and 'hyper_parameters', as "
               "plain dicts (for instance by OmegaConf.to_container)")  # fmt: skip
 
+TORCH_SUFFIXES = (".ckpt", ".pt", ".pth")  # by which what torch.save wrote is known
+
 
 def load_plain(source: Path) -> Any:
     """Tensors, on the CPU, and plain data of a file.
