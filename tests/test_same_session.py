@@ -71,7 +71,7 @@ def test_places_do_not_tell_which_of_three_sessions_two_are(simulate, small_deco
     decoder = small_decoder().fit(spikes, behaviors)
     times, names = [[1.0, 2.0]] * 2, ["session_1", "session_2"]
     last_two = align(spikes[1:], behaviors[1:])
-    refused = r"2 sessions without names .* knows \['session_0', 'session_1', 'session_2'\]: name them"
+    refused = r"2 session\(s\) without names .* saw \['session_0', 'session_1', 'session_2'\]: name them"
     for attempt in (
         lambda: decoder.predict(spikes[1:], times),
         lambda: decoder.predict(last_two[0]),
