@@ -98,6 +98,7 @@ def test_targets_transformed_outside(samples, decoder):
     assert result["estimator"][0].predict(X[:5]).shape == (5, 2)
 
 
+@pytest.mark.slow
 def test_more_samples_teach_more_and_shuffled_labels_nothing(samples, decoder):
     decoder = clone(decoder).set_params(max_iter=4)
     score, permuted, p = permutation_test_score(decoder, *samples, cv=FOLDS, n_permutations=3, n_jobs=2, random_state=0)
