@@ -13,7 +13,6 @@ from .postprocessing.unit_metrics import get_unit_metrics, importance_columns
 from .widgets import DECODED_COLOR, DecodingWidget
 
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
-
 EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 
 

@@ -27,7 +27,6 @@ class PredictingMixin:
     sessions_: Vocabulary
     device: str
     _enter_known: Callable[..., Targets]
-    _rows: Callable[..., SpikeSamples]
 
     def predict(self, X: Any, times: Any = None, *, session_id: Any = None) -> np.ndarray:
         """Decode behaviour.

@@ -82,7 +82,7 @@ def arrays_of(path: Path) -> dict[str, np.ndarray]:
         Where it is damaged, or something else, or holds Python's objects.
     """
     damaged = f"{path} is damaged, or no archive of arrays"
-    try:
+    try:  # what is no archive NumPy would take for an array or a pickle
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive}
     except UNREADABLE as error:

@@ -52,10 +52,8 @@ def load_mouse_head_direction() -> tuple[NumpySorting, neo.IrregularlySampledSig
     import quantities as pq
     from spikeinterface.core import NumpySorting
 
-    with (
-        (files("spikeinterface_poyo") / "data" / "mouse_head_direction.npz").open("rb") as file,
-        np.load(file) as stored,
-    ):
+    packaged = files("spikeinterface_poyo") / "data" / "mouse_head_direction.npz"
+    with packaged.open("rb") as file, np.load(file) as stored:
         arrays = dict(stored)
 
     first_spikes = np.cumsum(arrays["spike_counts"])[:-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from ..fitted.learned import Learned
 from ..recognition import as_python
 from ..sessions.session import Segment
-from ..weights.digests import add_tensors
+from ..weights.digests import digest_of
 from .examples import Examples
 
 # Parameters that another process may give otherwise; the weights behind "pretrained" are compared themselves.
@@ -75,7 +74,4 @@ def as_number_or_text(label: Any) -> Any:
 
 def digest_of_base(base: Learned) -> str:
     """Digest of weights, and of what their rows and columns mean."""
-    meaning = json.dumps(base.vocabulary.to_json(), sort_keys=True, default=as_number_or_text)
-    digest = hashlib.sha256(meaning.encode())
-    add_tensors(digest, base.network.state_dict())
-    return digest.hexdigest()[:DIGITS]
+    return digest_of(base.vocabulary.to_json(), base.network.state_dict(), as_number_or_text)[:DIGITS]
