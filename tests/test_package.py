@@ -84,7 +84,7 @@ def imported_by(module: str) -> set[str]:
 
 
 FLOORS = [
-    "recognition warning distributed recordings",
+    "paths recognition warning distributed recordings",
     "measures",
     "sessions",
     "inputs network",

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from sklearn.exceptions import NotFittedError
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder
+from spikeinterface_poyo.inputs.behavior_files import read_behavior
 from spikeinterface_poyo.weights import files, older_formats
 from spikeinterface_poyo.weights.digests import digest_of
 
@@ -54,6 +55,21 @@ def test_a_loaded_decoder_is_the_saved_one(session, fitted, folder):
         assert getattr(loaded, name) == getattr(fitted, name)
     for name, weight in fitted.network_.state_dict().items():
         assert torch.equal(loaded.network_.state_dict()[name], weight)
+
+
+def test_paths_may_begin_at_home(session, fitted, small_decoder, tmp_path, monkeypatch):
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    fitted.save_pretrained("~/decoder")
+    fitted.to_torch_brain("~/decoder.ckpt")
+    for source in ("~/decoder", Path("~/decoder"), "~/decoder.ckpt"):
+        assert len(POYODecoder.from_pretrained(source).sessions_.sessions) == 1
+    np.savez(tmp_path / "home" / "behavior.npz", times=session.times, values=session.values)
+    resolved = read_behavior("~/behavior.npz")
+    np.testing.assert_array_equal(resolved.times, session.times)
+    small_decoder(checkpoint="~/run.safetensors").fit(session.spikes, session.behavior)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]  # no folder called ~
 
 
 @pytest.mark.parametrize("kind", [str, Path])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..measures import known_unit
+from ..paths import as_path
 from ..sessions.signals import Signal, n_outputs_of
 from .behavior_in import as_signal
 from .nwb_in import read_nwb_behavior
@@ -39,7 +40,7 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
     ValueError
         Where it is of another kind or does not hold what is expected.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no behaviour at {path}: there is no such file")
     if path.suffix == ".npz":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..measures import known_unit
+from ..paths import as_path
 from ..recognition import is_a
 from ..sessions.signals import Signal
 from .epochs_in import as_intervals
@@ -90,7 +91,7 @@ def opened(source: Any) -> Iterator[Any]:
         return
     import pynwb
 
-    with pynwb.NWBHDF5IO(str(source), mode="r", load_namespaces=True) as io:
+    with pynwb.NWBHDF5IO(str(as_path(source)), mode="r", load_namespaces=True) as io:
         yield io.read()
 
 

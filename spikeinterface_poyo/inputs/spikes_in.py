@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..paths import as_path
 from ..recognition import is_a, is_list
 from ..sessions.session import Session, from_trains, make_segment
 from ..sessions.stored_spikes import is_stored
@@ -61,7 +61,7 @@ def as_session(sorting: Any) -> Session:
     elif isinstance(sorting, Mapping):
         session = from_dict(sorting)
     elif isinstance(sorting, (str, PathLike)):
-        session = from_folder(Path(sorting))
+        session = from_folder(as_path(sorting))
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
     return check_session(session)

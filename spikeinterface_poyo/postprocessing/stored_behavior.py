@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ..inputs.alignment import align
 from ..inputs.behavior_files import read_behavior
 from ..inputs.behavior_in import as_signals
+from ..paths import as_path
 from ..readouts.codes import codes_of, decode, in_order, known_labels
 from ..sessions.samples import SpikeSamples
 from ..sessions.signals import Signal
@@ -84,9 +84,9 @@ def as_parameter(behavior: Any) -> Any:
         raise ValueError(f"poyo_decoding decodes one behaviour; give one of {list(behavior)}, and others to copies "
                          "of the analyzer")  # fmt: skip
     if is_path(behavior):
-        return str(Path(behavior).absolute())
+        return str(as_path(behavior).absolute())
     if isinstance(behavior, (list, tuple)) and behavior and all(map(is_path, behavior)):
-        return [str(Path(path).absolute()) for path in behavior]
+        return [str(as_path(path).absolute()) for path in behavior]
     return StoredBehavior(as_signals(behavior))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from sklearn.base import clone
@@ -16,6 +15,7 @@ from ..classifier import POYOClassifier
 from ..decoder.base import BasePOYO
 from ..estimator import POYODecoder
 from ..network.device import find_device
+from ..paths import as_path
 from ..weights.files import plain_number, plain_parameters, plain_seed
 from ..weights.pretrained import load_pretrained
 
@@ -94,4 +94,5 @@ def changed_parameters(decoder: BasePOYO) -> dict[str, Any]:
 
 def lasting(source: Any) -> str:
     """Pretrained weights by a name that holds in other working directories too."""
-    return str(Path(source).absolute()) if os.path.exists(source) else str(source)
+    path = as_path(source)
+    return str(path.absolute()) if os.path.exists(path) else str(source)

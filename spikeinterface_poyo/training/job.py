@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from ..distributed import Team, present_team
 from ..fitted.learned import Learned
 from ..network.device import find_device
 from ..network.random_numbers import device_restored
+from ..paths import as_path
 from .callbacks import FitWatch
 from .checkpoints import Checkpoint
 from .examples import Examples
@@ -48,7 +48,7 @@ def training_job(
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
     if decoder.checkpoint is not None:
         of_fit = fingerprint(decoder, examples, base) | {"how": how}
-        checkpoint = Checkpoint(Path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
+        checkpoint = Checkpoint(as_path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
     job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch)

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, unquote
 
 import safetensors
 
+from ..paths import as_path
 from . import files
 from .torch_file import TORCH_SUFFIXES, verify_archive
 
@@ -23,7 +24,7 @@ BLOCK = 1 << 18  # bytes read at once
 def cache_folder() -> Path:
     """Folder of downloaded weights: ``SPIKEINTERFACE_POYO_CACHE``, or one in the platform's folder for caches."""
     if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
+        return as_path(given)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     elif sys.platform == "darwin":

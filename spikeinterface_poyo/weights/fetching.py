@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 from filelock import FileLock
 from tqdm.auto import tqdm
 
+from ..paths import as_path
 from ..warning import warn
 from . import hub, registry
 from .cache import (
@@ -73,11 +74,12 @@ def locate(source: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"pretrained must be a string or a path; got {type(source).__name__}: {source!r}")
-    if os.path.exists(source):
-        if os.path.isfile(source) and not os.fspath(source).lower().endswith(SUFFIXES):
+    path = as_path(source)
+    if os.path.exists(path):
+        if path.is_file() and not path.name.lower().endswith(SUFFIXES):
             raise ValueError(f"{os.fspath(source)!r} is no file of weights: those end in {', '.join(SUFFIXES)}; of a "
                              "saved decoder give the folder")  # fmt: skip
-        return Path(source)
+        return path
     if not isinstance(source, str):
         raise FileNotFoundError(f"there is no file or folder {os.fspath(source)!r}")
     if "://" in source:

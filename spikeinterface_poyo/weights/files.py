@@ -28,6 +28,7 @@ from ..fitted.learned import Learned, keep, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
+from ..paths import as_path
 from .digests import digest_of
 from .older_formats import upgraded
 from .replacing import is_abandoned, replace_file
@@ -45,7 +46,7 @@ class NewerFormatError(ValueError):
 
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
     """Write a fitted decoder. An older one in ``folder`` stays whole until the new one is complete."""
-    target = Path(folder)
+    target = as_path(folder)
     if target.is_file():
         raise ValueError(f"{str(target)!r} is a file; give the folder to save the decoder in")
     description, contents = packed(decoder)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from ..paths import as_path
 from .files import DESCRIPTION, weights_file
 
 CARD = "README.md"
@@ -121,7 +122,7 @@ def push(
     ImportError
         Without huggingface_hub.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     weights = weights_file(folder)
     if weights is None:
         raise FileNotFoundError(f"{folder} is no saved decoder: save_pretrained writes {DESCRIPTION} and its weights")

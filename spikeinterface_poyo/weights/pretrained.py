@@ -16,6 +16,7 @@ from ..fitted.learned import Learned, keep
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
+from ..paths import as_path
 from ..readouts.number_readouts import ContinuousReadout
 from . import files, hub
 from .fetching import locate
@@ -169,7 +170,7 @@ class PretrainedMixin:
             raise ValueError(f"a checkpoint's name ends in {', '.join(TORCH_SUFFIXES)}; got {os.fspath(path)!r}")
         network, known = self.network_, self.sessions_.sessions
         units = {name: [f"{name}/{unit}" for unit in session.unit_names] for name, session in known.items()}
-        write_checkpoint(Path(path), network.config, network.state_dict(), units)
+        write_checkpoint(as_path(path), network.config, network.state_dict(), units)
 
     def model_card(
         self, *, name: str | None = None, licence: str | None = None, data_licence: str | None = None,

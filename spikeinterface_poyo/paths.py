@@ -1,0 +1,11 @@
+"""Paths as users write them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def as_path(given: str | os.PathLike[str]) -> Path:
+    """A path, whose ``~`` is the home folder as in a shell, so that no folder of that name is ever made."""
+    return Path(os.path.expanduser(given))
