@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import neo
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -143,6 +144,22 @@ class TestCalibrate:
         X, y = (part[parts[2]] for part in samples)
         lower, upper = decoder.predict_interval(X, coverage=0.8)
         assert ((lower <= y) & (y <= upper)).mean() == pytest.approx(0.8, abs=0.15)
+
+    def test_folds_speak_of_behavior_as_the_decoder_does(self, session, small_decoder):
+        """Whatever the unit, the kind or the name that it is given with."""
+        centimetres = neo.IrregularlySampledSignal(session.times, 100 * session.values, "cm", "s")
+        X, y = align(session.spikes, centimetres.rescale("m"), behavior_name="place")
+        decoder = small_decoder(max_iter=1).fit(X, y)
+        own = decoder.calibrate(X, y, cv=2).predict_interval(X[:20])
+        for given in ((session.spikes, centimetres), align(session.spikes, centimetres)):
+            assert_allclose(decoder.calibrate(*given, cv=2).predict_interval(X[:20]), own, rtol=1e-2)
+
+    def test_folds_know_that_angles_are_angles(self, session, small_decoder):
+        heading = session.times, np.degrees(np.arctan2(*session.values.T)) % 360
+        X, y = align(session.spikes, heading, behavior_type=("circular", 360))
+        decoder = small_decoder(max_iter=1).fit(X, y)
+        own = decoder.calibrate(X, y, cv=2).calibration_
+        assert decoder.calibrate(session.spikes, heading, cv=2).calibration_ == own
 
     @pytest.mark.parametrize("session_id", [None, "mine"])
     def test_folds_do_not_start_from_weights_that_saw_them(self, samples, session, small_decoder, tmp_path, session_id):

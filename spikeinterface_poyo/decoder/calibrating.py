@@ -42,12 +42,14 @@ class Evidence(NamedTuple):
 
 
 def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, str], Evidence]]:
-    """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment."""
+    """Yield (session id, name of the behaviour) and what held-out samples tell of it, segment by segment.
+
+    ``examples`` are `Examples.as_read_out`.
+    """
     vocabulary = learned.vocabulary
-    true = known_targets(vocabulary, examples)
     for name, order, columns, spread in answers_with_spread(learned, examples.X, examples.names):
         for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
-            wanted = true[order, outputs]
+            wanted = examples.y[order, outputs]
             if isinstance(readout, MeasuredReadout):
                 error = readout.error(wanted, readout.decode(columns[:, place]))
                 yield (name, readout.name), Evidence(True, readout.spread(spread[:, place]), error)
@@ -56,23 +58,17 @@ def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, 
                 yield (name, readout.name), Evidence(False, columns[known, place], wanted[known, 0].astype(int))
 
 
-def known_targets(vocabulary: Vocabulary, examples: Examples) -> np.ndarray:
-    """Targets (n_samples, most outputs) in the units of the readouts, NaN where unknown or of weight zero."""
-    return np.where(examples.weight[:, None] > 0, vocabulary.in_units(examples.X, examples.y, examples.names), np.nan)
-
-
 def check_known(vocabulary: Vocabulary, examples: Examples) -> None:
-    """Whether enough targets of each output are known.
+    """Whether enough targets of each output are known; ``examples`` are `Examples.as_read_out`.
 
     Raises
     ------
     ValueError
         Where there are fewer than `FEWEST_SAMPLES`.
     """
-    true = known_targets(vocabulary, examples)
     for position, mine in examples.X.by_session():
         for readout, outputs, _ in readout_columns(vocabulary.readouts_of(examples.names[position])):
-            known = ~np.isnan(readout.encode(true[mine, outputs]))
+            known = ~np.isnan(readout.encode(examples.y[mine, outputs]))
             if known.sum(axis=0).min() < FEWEST_SAMPLES:
                 raise ValueError(f"behaviour {readout.name!r} of session {examples.names[position]!r} has "
                                  f"{known.sum(axis=0).min()} known targets; to calibrate by them, {FEWEST_SAMPLES} are "
@@ -214,7 +210,7 @@ class CalibratingMixin:
         given = self._enter_known(X, y, session_id, epochs, leave_out=True)
         names = self._names(given.X)
         check_sessions(self.sessions_, given.X, names)
-        examples = Examples.of(given, sample_weight, names)
+        examples = Examples.of(given, sample_weight, names).as_read_out(self.sessions_)
         check_known(self.sessions_, examples)
         if isinstance(cv, str) and cv == "prefit":
             calibration = calibration_of(evidence(self._learned(), examples))

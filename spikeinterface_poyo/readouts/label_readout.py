@@ -75,6 +75,11 @@ class CategoricalReadout(Readout):
         return len(self.classes)
 
     @property
+    def target(self) -> TargetInfo:
+        """As of `Readout`, with the labels."""
+        return replace(super().target, classes=self.classes)
+
+    @property
     def chance_loss(self) -> float:
         """Entropy; one where there is a single class and nothing to learn."""
         return self.entropy if self.entropy > 1e-6 else 1.0

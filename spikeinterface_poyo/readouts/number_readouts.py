@@ -159,6 +159,11 @@ class CircularReadout(MeasuredReadout):
         """Two an angle."""
         return len(self.mean)
 
+    @property
+    def target(self) -> TargetInfo:
+        """As of `Readout`, with the full turn."""
+        return replace(super().target, period=self.period)
+
     def mismatch(self, info: TargetInfo, n_outputs: int) -> str | None:
         """As of `Readout`; and a full turn must be the same where it is said what it is."""
         why = super().mismatch(info, n_outputs)

@@ -105,7 +105,9 @@ class Readout(ABC):
     @property
     def target(self) -> TargetInfo:
         """What its targets measure."""
-        return TargetInfo(self.units, self.output_names, self.name, self.n_outputs, self.kind)
+        return TargetInfo(
+            self.units, self.output_names, self.name, self.n_outputs, self.kind, one_dimensional=self.one_dimensional
+        )
 
     def asked_at(self, start: int) -> BehaviorColumns:
         """What these columns are where they begin at ``start`` in what a session is asked for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import NetworkConfig
 from ..readouts.behaviors import behaviors_of, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
-from ..readouts.targets import Targets
+from ..readouts.targets import Targets, with_infos
 from ..sessions.samples import SpikeSamples
 from .data import TrainingData
 
@@ -67,6 +67,17 @@ class Examples:
         X = self.X[index]
         names = {position: self.names[position] for position, _ in X.by_session()}
         return Examples(X, self.y[index], self.weight[index], names, self.by_name)
+
+    def as_read_out(self, vocabulary: Vocabulary) -> Examples:
+        """The same in the terms of a decoder that knows these sessions: its behaviours, units, full turns and labels.
+
+        Targets of weight zero are unknown.
+        """
+        y = vocabulary.in_units(self.X, self.y, self.names)
+        told = list(self.X.targets)
+        for position, name in self.names.items():
+            told[position] = tuple(readout.target for readout in vocabulary.readouts_of(name))
+        return replace(self, X=with_infos(self.X, told), y=np.where(self.weight[:, None] > 0, y, np.nan))
 
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
