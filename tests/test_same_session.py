@@ -131,3 +131,6 @@ def test_the_scale_counts_where_a_known_session_goes_on_and_samples_without_weig
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         decoder.partial_fit(session.spikes, still, session_id="b")
+    metres = simulate(duration=60.0)
+    with pytest.warns(UserWarning, match="on the scale that sessions share"):
+        decoder.partial_fit(metres.spikes, (metres.times, 0.01 * metres.values), session_id="c")

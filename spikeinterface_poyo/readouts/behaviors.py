@@ -18,6 +18,7 @@ from .readout import Readout, names_of
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
 OTHER_SCALE = 5.0  # times the standard deviation that sessions share, or a fifth of it: hardly the same behaviour
+SETTLED = 30.0  # seconds of labels in which behaviour shows its scale
 
 
 def target_columns(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
@@ -160,22 +161,34 @@ def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None
                          f"{sorted(labels, key=str)}")  # fmt: skip
 
 
-def warn_of_other_scale(standardised: np.ndarray, behavior: str, session: str, alone: bool) -> None:
+def warn_of_other_scale(standardised: np.ndarray, behavior: str, session: str, least: float) -> None:
     """Tell of numbers of one session, (n, n_outputs), that do not fit the scale and origin that sessions share.
 
-    Those that vary far less than others' count for nothing in the loss; ``alone`` they may.
+    Those that vary far less than others' count for nothing in the loss: ``least`` is the smallest standard deviation
+    that is no reason to tell.
     """
     for column in standardised.T:
         known = column[~np.isnan(column)]
         if len(known) == 0:
             continue
         spread, centre = float(known.std()), float(known.mean())
-        is_little = not alone and spread < 1 / OTHER_SCALE and np.ptp(known) > 0
+        is_little = spread < least and np.ptp(known) > 0
         if is_little or max(spread, abs(centre)) > OTHER_SCALE:
             warn(f"behaviour {behavior!r} of session {session!r} has a standard deviation of {spread:.2g} and a mean "
                  f"of {centre:.2g} on the scale that sessions share, 1 and 0 for all together: where scales or origins "
                  "differ, give units of measure, or each a behavior_name= of its own")  # fmt: skip
             return
+
+
+def least_spread(readout: Readout, n_sessions: int, seconds: float) -> float:
+    """The smallest standard deviation that numbers of one of so many sessions may have on the scale they share.
+
+    One session that joins or goes on may rest for a while. Only where its labels are many, and no unit of measure says
+    what they are, is next to nothing more likely to be another scale, as metres are where centimetres were learned.
+    """
+    if n_sessions > 1:
+        return 1 / OTHER_SCALE
+    return OTHER_SCALE**-2 if readout.units is None and seconds > SETTLED else 0.0
 
 
 def n_columns(readouts: Iterable[Readout]) -> int:

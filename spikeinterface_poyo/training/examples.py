@@ -11,10 +11,10 @@ import numpy as np
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import NetworkConfig
-from ..readouts.behaviors import behaviors_of, n_columns, readout_columns, warn_of_other_scale
+from ..readouts.behaviors import behaviors_of, least_spread, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, with_infos
-from ..sessions.samples import SpikeSamples
+from ..sessions.samples import SpikeSamples, seconds_covered
 from .data import TrainingData
 
 
@@ -98,6 +98,8 @@ class Examples:
             for readout, outputs, columns in readout_columns(readouts[position]):
                 targets[mine, columns] = readout.encode(y[mine, outputs])
                 if readout.kind == "continuous":
-                    counts = targets[mine[self.weight[mine] > 0], columns]
-                    warn_of_other_scale(counts, readout.name, self.names[position], alone=len(self.names) == 1)
+                    counts = mine[self.weight[mine] > 0]
+                    seconds = seconds_covered(np.sort(self.X.times[counts])) if len(counts) else 0.0
+                    least = least_spread(readout, len(self.names), seconds)
+                    warn_of_other_scale(targets[counts, columns], readout.name, self.names[position], least)
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
