@@ -8,8 +8,9 @@ at all where each has whole groups of windows (`parts.GROUP`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 
 import torch
 import torch.distributed as dist
@@ -61,6 +62,14 @@ class Team:
         for tensor, part in zip(tensors, joined.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def differences(self, facts: Mapping[str, str]) -> list[str]:
+        """Wait for all processes, and name the facts in which they differ; all have facts of the same names."""
+        numbers = torch.tensor([int(sha256(fact.encode()).hexdigest()[:15], 16) for fact in facts.values()])
+        extremes = torch.stack([numbers, -numbers])
+        if self.size > 1:
+            dist.all_reduce(extremes, dist.ReduceOp.MAX)
+        return [name for name, differ in zip(facts, extremes.sum(dim=0).tolist(), strict=True) if differ]
+
     def check_same(self, number: int, what: str) -> None:
         """Wait for all processes, and refuse to go on where they differ in a number."""
         extremes = torch.tensor([number, -number])
@@ -84,8 +93,8 @@ def present_team() -> Team:
 def team() -> Iterator[Team]:
     """Context in which fits are shared by the processes that torchrun started; without torchrun, by this one alone.
 
-    Each process must make the same fits of the same data, with the same ``random_state``. On CUDA each has the device
-    of its ``LOCAL_RANK``.
+    Each process must make the same fits of the same data, with the same ``random_state``; others are refused. On CUDA
+    each has the device of its ``LOCAL_RANK``.
     """
     global _present
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import neo
 import numpy as np
 import pytest
@@ -146,3 +148,15 @@ def test_labels_are_decoded_as_events(classifier, halves, made):
     assert isinstance(event, neo.Event)
     np.testing.assert_array_equal(event.labels, fitted.predict(X[:5]).astype(str))
     np.testing.assert_allclose(event.times.rescale("s").magnitude, X.times[:5])
+
+
+def test_a_score_by_labels_that_are_written_otherwise_is_told_of(classifier, halves):
+    _, (X, y) = halves
+    classifier.fit(X, y)
+    with pytest.warns(
+        UserWarning, match=r"no label of session 'monday' .* \['east', 'west'\], so that none is decoded"
+    ):
+        assert classifier.score(X, np.char.upper(y)) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert classifier.score(X, np.where(X.times < 15, "north", y)) > 0  # some are known

@@ -236,6 +236,7 @@ def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "Checkpoint", Recorded)
     monkeypatch.setattr(job, "fingerprint", lambda *_: {})
     monkeypatch.setattr(Team, "check_same", lambda *_: None)
+    monkeypatch.setattr(Team, "differences", lambda *_: [])
     decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
     examples = SimpleNamespace()
     for rank in range(2):
@@ -261,3 +262,24 @@ def test_processes_that_differ_in_a_number_are_refused(monkeypatch):
         else:
             with pytest.raises(ValueError, match=rf"differ in the step: {min(5, there)} to {max(5, there)}"):
                 Team(0, 2).check_same(5, "the step")
+
+
+def test_processes_that_would_make_different_fits_are_refused(monkeypatch):
+    mine, other = {"data": "abc", "random_state": "0", "how": "fit"}, {"data": "cba", "random_state": "1", "how": "fit"}
+    sent = []
+    monkeypatch.setattr(distributed.dist, "all_reduce", lambda tensor, _: sent.append(tensor.clone()))
+    assert Team(0, 2).differences(other) == []
+    monkeypatch.setattr(
+        distributed.dist, "all_reduce", lambda tensor, how: tensor.copy_(torch.maximum(tensor, sent[0]))
+    )
+    assert Team(0, 2).differences(other) == []
+    assert Team(0, 2).differences(mine) == ["data", "random_state"]
+    monkeypatch.setattr(distributed, "_present", Team(0, 2))
+    monkeypatch.setattr(job, "fingerprint", lambda *_: dict(mine))
+    monkeypatch.setattr(Team, "differences", lambda _, facts: list(facts)[:1])
+    decoder = POYODecoder(random_state=0, device="cpu")
+    with (
+        pytest.raises(ValueError, match=r"must make the same fit; they differ in \['data'\]"),
+        job.training_job(decoder, SimpleNamespace(), "from scratch"),
+    ):
+        pass

@@ -733,3 +733,15 @@ def test_binned_counts_with_times_stand_where_a_sorting_stands(session, small_de
 
 def test_duplicated_times_have_the_interval_of_the_others():
     assert regular_interval([np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]) == 0.5
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_regular_times_of_which_some_are_missing_have_their_interval(share):
+    rng = np.random.default_rng(0)
+    assert regular_interval([0.05 * np.flatnonzero(rng.random(2000) < share)]) == pytest.approx(0.05)
+    starts = np.cumsum(rng.uniform(1, 3, 30))
+    trials = (starts[:, None] + 0.05 * np.arange(8)).ravel()
+    assert regular_interval([trials]) == pytest.approx(0.05)
+    assert regular_interval([np.cumsum(rng.exponential(0.05, 2000))]) is None
+    assert regular_interval([np.cumsum(rng.uniform(0.03, 0.07, 2000))]) is None
+    assert regular_interval([np.cumsum(rng.uniform(1, 4, 100))]) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,28 @@ def test_a_saved_folder_is_read_where_it_is(folder, stored, read):
         assert_same_spikes(one, other)
 
 
+def test_segments_share_one_open_file(stored, folder):
+    first, second = (segment.spike_times.records.whole for segment in stored)
+    assert first is second
+    assert as_session(folder).segments[0].spike_times.records.whole is first
+
+
+def test_a_folder_that_was_saved_anew_is_not_read_for_the_old_one(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "sorting")
+    segment = as_session(tmp_path / "sorting").segments[0]
+    times, kept = np.asarray(segment.spike_times), pickle.dumps(segment)
+    shutil.copytree(folder, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "sorting")
+    (tmp_path / "copy").rename(tmp_path / "sorting")  # the same, at another time
+    np.testing.assert_array_equal(pickle.loads(kept).spike_times, times)
+    shutil.rmtree(tmp_path / "sorting")
+    fewer = NumpyFolderSorting(folder).select_units(["u1", "u2", "u3"])
+    NumpySorting.from_sorting(fewer).save(folder=tmp_path / "sorting")
+    with pytest.raises(ValueError, match="are not those that were there when its sorting was given"):
+        pickle.loads(kept).spike_times.searchsorted(0.0)
+    assert len(as_session(tmp_path / "sorting").segments[0].spike_times) < len(times)
+
+
 def test_windows_find_the_same_spikes(stored, read):
     rng = np.random.default_rng(1)
     for one, other in zip(stored, read, strict=True):
@@ -91,7 +114,7 @@ def test_overlapping_windows_take_the_same_spikes(stored, read):
 
 
 def test_windows_that_begin_where_another_ends_keep_their_own_units():
-    records = StoredRecords(Path("nowhere.npy"), 0, 3)
+    records = StoredRecords(Path("nowhere.npy"), 0, 3, "")
     records.__dict__["mapped"] = {"sample_index": np.array([5, 5, 7]), "unit_index": np.array([1, 2, 0])}
     units = StoredUnits(records)
     np.testing.assert_array_equal(units[np.array([0, 1, 0, 1, 2])], [1, 2, 1, 2, 0])

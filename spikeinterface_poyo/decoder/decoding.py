@@ -20,10 +20,12 @@ from ..network.poyo import POYO
 from ..network.prediction import Read, predict_block
 from ..readouts.behaviors import n_outputs, readout_columns
 from ..readouts.codes import as_label_array
+from ..readouts.label_readout import CategoricalReadout
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, as_given, users_targets
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session
+from ..warning import warn
 
 SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
 
@@ -154,13 +156,21 @@ def score_samples(
     ------
     ValueError
         Where too few targets of a session are known.
+
+    Warns
+    -----
+    UserWarning
+        Where no true label of a session is one that the decoder knows.
     """
     true = vocabulary.in_units(given.X, given.y, names)
     scores = []
     for position, mine in given.X.by_session():
         mine = mine[weight[mine] > 0]
-        behaviors = [readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine])
-                     for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position]))]  # fmt: skip
+        behaviors = []
+        for readout, outputs, _ in readout_columns(vocabulary.readouts_of(names[position])):
+            if isinstance(readout, CategoricalReadout):
+                warn_of_strange_labels(readout, true[mine, outputs], names[position])
+            behaviors.append(readout.score(true[mine, outputs], decoded[mine, outputs], weight[mine]))
         scored = [score for score in behaviors if not np.isnan(score)]
         if not scored:
             if len(mine) == 0:  # all have weight zero
@@ -169,6 +179,15 @@ def score_samples(
                              "none: there is nothing to score")  # fmt: skip
         scores.append(float(np.mean(scored)))
     return float(np.mean(scores))
+
+
+def warn_of_strange_labels(readout: CategoricalReadout, codes: np.ndarray, session: str) -> None:
+    """Tell of labels of which the readout knows none: most likely they are written otherwise than at fit."""
+    known = codes[~np.isnan(codes)]
+    if len(known) and (known < 0).all():
+        warn(f"no label of session {session!r} is one of those that the decoder knows of {readout.name!r}, "
+             f"{list(readout.classes)!r:.200}, so that none is decoded right. Numbers, and the same as text, are "
+             "different labels")  # fmt: skip
 
 
 def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:

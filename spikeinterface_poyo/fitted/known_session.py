@@ -16,7 +16,7 @@ class KnownSession:
     first_unit_row, session_row : int
         Rows of the embedding tables.
     sample_interval : float or None
-        Median interval of the behaviour seen at fit, in seconds; None where it was irregular.
+        Interval of the behaviour seen at fit, in seconds; None where it was irregular.
     clocks : list of str
         Source of each segment's clock at fit.
     isolated_rows : bool

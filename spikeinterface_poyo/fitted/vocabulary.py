@@ -30,6 +30,7 @@ from .known_session import KnownSession
 from .same_session import check_places
 
 REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
+LONG_GAP = 5.5  # intervals from which on a gap tells nothing of what is regular
 
 
 @dataclass
@@ -273,10 +274,18 @@ class Vocabulary:
 
 
 def regular_interval(times: Sequence[np.ndarray]) -> float | None:
-    """Median interval, in seconds, of ascending sample times by segment; None where nine in ten are not near it."""
+    """Interval, in seconds, of ascending sample times by segment; None where they are irregular.
+
+    It is the median where nine in ten are near it. Else samples may be missing, one by one or between trials: where
+    nine in ten, but for long gaps, are whole numbers of a short interval, it is that.
+    """
     intervals = np.concatenate([np.diff(part) for part in times])
     intervals = intervals[intervals > 0]
     if len(intervals) == 0:
         return None
     median = float(np.median(intervals))
-    return median if np.mean(np.abs(intervals - median) < REGULAR * median) > 0.9 else None
+    if np.mean(np.abs(intervals - median) < REGULAR * median) > 0.9:
+        return median
+    interval = float(np.median(intervals[intervals < 1.5 * np.quantile(intervals, 0.25)]))
+    steps = intervals[intervals < LONG_GAP * interval] / interval
+    return interval if np.mean(np.abs(steps - np.maximum(np.round(steps), 1)) < REGULAR) > 0.9 else None

@@ -9,31 +9,70 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from .session import NO_UNIT, Segment
 
 RECORDS_AT_ONCE = 200_000  # where many are read, one chunk after the other
+RECORDS_TO_COMPARE = 16  # evenly spaced: each may be a page of the disk to read
+
+_mapped: WeakValueDictionary[tuple[Path, int, int, int], np.ndarray] = WeakValueDictionary()
+
+
+def mapped_file(file: Path) -> np.ndarray:
+    """The array in a ``.npy``, mapped into memory once for all who read it: each mapping holds a file open."""
+    status = file.stat()
+    version = (file, status.st_ino, status.st_size, status.st_mtime_ns)
+    array = _mapped.get(version)
+    if array is None:
+        array = _mapped[version] = np.load(file, mmap_mode="r")
+    return array
+
+
+def digest_of_records(array: np.ndarray) -> str:
+    """Digest of the number and a few of the records, which tells sortings apart without reading them."""
+    some = array[np.linspace(0, len(array) - 1, RECORDS_TO_COMPARE).astype(np.int64)] if len(array) else array
+    return sha256(repr((array.dtype, len(array), some.tolist())).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class StoredRecords:
-    """Records ``first`` to ``past`` of the array in ``file``, a ``.npy``; pickled by name, opened when read."""
+    """Records ``first`` to ``past`` of the array in ``file``, a ``.npy``; pickled by name, opened when read.
+
+    ``digest`` is that of the array (`digest_of_records`).
+
+    Raises
+    ------
+    ValueError
+        Where another array is in the file when it is opened.
+    """
 
     file: Path
     first: int
     past: int
+    digest: str
+
+    @cached_property
+    def whole(self) -> np.ndarray:
+        """The array in the file."""
+        array = mapped_file(self.file)
+        if digest_of_records(array) != self.digest:
+            raise ValueError(f"the spikes in {self.file} are not those that were there when its sorting was given: "
+                             "another was saved in their place; give that to align, fit or predict")  # fmt: skip
+        return array
 
     @cached_property
     def mapped(self) -> np.ndarray:
         """The records, mapped into memory."""
-        return np.asarray(np.load(self.file, mmap_mode="r")[self.first : self.past])
+        return np.asarray(self.whole[self.first : self.past])
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "mapped"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("whole", "mapped")}
 
     def __len__(self) -> int:
         return self.past - self.first
@@ -144,7 +183,7 @@ def sort_together(units: np.ndarray, together: np.ndarray) -> None:
 
 def stored_segment(file: Path, first: int, past: int, rate: float, t_start: float) -> Segment:
     """Segment of the records ``first`` to ``past`` of a saved sorting."""
-    records = StoredRecords(file, first, past)
+    records = StoredRecords(file, first, past, digest_of_records(mapped_file(file)))
     times = StoredTimes(records, rate, t_start)
     extent = (float(times[0]), float(times[-1])) if len(records) else (np.inf, -np.inf)
     return Segment(times, StoredUnits(records), *extent, clock="frames")  # type: ignore[arg-type]

@@ -46,8 +46,12 @@ def training_job(
     team, checkpoint = present_team(), None
     if team.size > 1 and decoder.random_state is None:
         raise ValueError("processes that train together need the same random numbers; give random_state= a number")
-    if decoder.checkpoint is not None:
+    if team.size > 1 or decoder.checkpoint is not None:
         of_fit = fingerprint(decoder, examples, base) | {"how": how}
+        if differ := team.differences(of_fit):
+            raise ValueError(f"processes that train together must make the same fit; they differ in {differ} (data are "
+                             "sessions and their order, spikes, labels and weights)")  # fmt: skip
+    if decoder.checkpoint is not None:
         checkpoint = Checkpoint(as_path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)

@@ -113,7 +113,9 @@ class PretrainedMixin:
     def from_pretrained(cls, source: str | os.PathLike[str], device: str = "auto") -> Self:
         """A fitted decoder from weights; nothing is unpickled.
 
-        It knows the sessions that the weights know; `fit` adapts the weights to others.
+        It knows the sessions that the weights know; `fit` adapts the weights to others. Cross-validated on those it
+        knows, every fold would start from weights that have seen what it is tested on: ``set_params(pretrained=None)``
+        first.
 
         Parameters
         ----------
