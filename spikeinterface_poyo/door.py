@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array, check_scalar
+from sklearn.utils import check_array, check_random_state, check_scalar
 from sklearn.utils.validation import validate_data
 
 from .inputs.alignment import pair
@@ -145,6 +145,7 @@ def check_parameters(decoder: Any) -> None:
         check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
     check_class_weight(decoder.class_weight)
+    check_seed_and_file(decoder.random_state, decoder.checkpoint)
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":
             check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
@@ -159,3 +160,13 @@ def check_parameters(decoder: Any) -> None:
         raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
     if decoder.causal and decoder.n_latent_steps < 2:
         raise ValueError(f"a causal decoder needs n_latent_steps >= 2, got {decoder.n_latent_steps}")
+
+
+def check_seed_and_file(random_state: Any, checkpoint: Any) -> None:
+    """Whether they are such as scikit-learn and the file system take."""
+    try:
+        check_random_state(random_state)
+    except ValueError as error:
+        raise ValueError(f"random_state: {error}") from error
+    if checkpoint is not None and not (isinstance(checkpoint, (str, PathLike)) and str(checkpoint)):
+        raise TypeError(f"checkpoint must be the path of a file, or None, got {checkpoint!r}")

@@ -4,11 +4,11 @@
     torchrun --nproc-per-node 8 -m spikeinterface_poyo.pretrain SESSIONS OUT --max-iter 100 --batch-size 1024
 
 SESSIONS has a folder for each session, called by its id. In it are ``sorting``, a folder that SpikeInterface saved
-(``sorting.save(folder=...)``), and one file of behaviour, called by the behaviour's name, such as ``velocity.npz``: an
-archive of times (s), values, units and names, or an NWB file with one time series. Spikes stay on disk. OUT gets what
-``save_pretrained`` writes, once training has ended, and ``training.safetensors``: where training was stopped the same
-call goes on with it, and where it has ended nothing is trained again. Options are the parameters of ``POYODecoder``,
-but for ``checkpoint``.
+(``sorting.save(folder=...)``; ``sorting.zarr`` where it saved as Zarr), and one file of behaviour, called by the
+behaviour's name, such as ``velocity.npz``: an archive of times (s), values, units and names, or an NWB file with one
+time series. Spikes stay on disk. OUT gets what ``save_pretrained`` writes, once training has ended, and
+``training.safetensors``: where training was stopped the same call goes on with it, and where it has ended nothing is
+trained again. Options are the parameters of ``POYODecoder``, but for ``checkpoint``.
 """
 
 from __future__ import annotations
@@ -52,15 +52,17 @@ def read_sessions(folder: Path, out: Path | None = None) -> dict[str, tuple[Path
     for place in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if out is not None and out.exists() and place.samefile(out):
             continue
-        sorting = place / "sorting"
-        if not sorting.is_dir():
+        sortings = [path for path in (place / "sorting", place / "sorting.zarr") if path.is_dir()]
+        if not sortings:
             warn(f"{place} is left out: no folder in it is called sorting")
             continue
-        files = [file for suffix in ("npz", "nwb") for file in sorted(place.glob(f"*.{suffix}"))]
+        if len(sortings) > 1:
+            raise ValueError(f"{place} must hold one sorting; it holds {[path.name for path in sortings]}")
+        files = sorted(file for file in place.iterdir() if file.suffix.lower() in (".npz", ".nwb"))
         if len(files) != 1:
             raise ValueError(f"{place} must hold one behaviour, a .npz or an NWB file; it holds "
                              f"{[file.name for file in files]}")  # fmt: skip
-        sessions[place.name] = sorting, read_behavior(files[0]), files[0].stem
+        sessions[place.name] = sortings[0], read_behavior(files[0]), files[0].stem
     if not sessions:
         raise ValueError(f"{folder} holds no session: no folder in it has a sorting")
     return sessions

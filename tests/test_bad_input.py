@@ -185,6 +185,16 @@ class TestSpikes:
         with refused("the sorting is empty: none of its 2 units has a spike"):
             decoder.fit(empty, BEHAVIOUR)
 
+    def test_a_spike_in_another_age(self, fitted):
+        with refused(r"'session_0' lies from 0.* to 1e\+12 s, 1e\+13 samples; leave out spikes far from the others"):
+            fitted.predict({unit: [0.0, 1e12] for unit in SPIKES})
+
+    def test_which_of_several_sessions_is_told(self, decoder):
+        with refused("the sorting of session 'b' is empty: none of its 1 units has a spike"):
+            decoder.fit([SPIKES, {"u": []}], [BEHAVIOUR, BEHAVIOUR], session_id=["a", "b"])
+        with refused(r"session 1: spike times must be finite"):
+            decoder.fit([SPIKES, {"u": [np.nan]}], [BEHAVIOUR, BEHAVIOUR])
+
     def test_units_without_spikes_are_kept(self, small_decoder):
         decoder = small_decoder(early_stopping=False).fit(SPIKES | {"silent": []}, BEHAVIOUR)
         known = decoder.sessions_.sessions["session_0"]

@@ -110,6 +110,12 @@ class TestAngles:
             decoder.partial_fit(session.spikes, (session.times, heading), behavior_type="circular")
         assert decoder.sessions_.readouts["behavior"].period == 360.0
 
+    def test_a_full_turn_is_told_in_the_unit_that_is_given(self, session, heading, small_decoder):
+        radians = (session.times, np.radians(heading) * pq.rad)
+        decoder = small_decoder().fit(session.spikes, radians, behavior_type="circular")
+        with pytest.warns(UserWarning, match=r"of which 360 is a full turn.*behavior_type='circular' says"):
+            decoder.partial_fit(session.spikes, (session.times, heading * pq.deg))
+
     def test_numbers_under_the_name_of_angles_are_told_of(self, session, heading, small_decoder, tmp_path):
         base = small_decoder().fit(session.spikes, (session.times, heading), behavior_type=("circular", 360.0))
         base.save_pretrained(tmp_path)
@@ -300,6 +306,16 @@ class TestSeveral:
         after = grown.predict(session.spikes, times=session.times, session_id="session_0")
         assert all(np.array_equal(before[name], after[name]) for name in before.dtype.names)
         assert grown.predict(other.spikes, other.times, session_id="new").dtype.names == ("side",)
+
+
+def test_labels_and_numbers_do_not_make_one_array(session, simulate, small_decoder, tmp_path):
+    sides = (session.times, np.where(session.values[:, 0] > 0, "east", "west"))
+    classifier = POYOClassifier(**small_decoder().get_params())
+    classifier.fit(session.spikes, sides, session_id="a").save_pretrained(tmp_path)
+    decoder, other = POYODecoder.from_pretrained(tmp_path, device="cpu"), simulate(1)
+    decoder.partial_fit(other.spikes, other.behavior, behavior_name="speed", session_id="b")
+    with pytest.raises(ValueError, match=r"labels and numbers, \{'behavior': True, 'speed': False\}"):
+        decoder.predict([session.spikes, other.spikes], [[1.0], [1.0]], session_id=["a", "b"])
 
 
 @pytest.mark.parametrize(

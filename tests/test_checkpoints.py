@@ -454,3 +454,26 @@ def test_weights_of_classes_are_the_same_in_any_order_and_type():
     same = [{0: 1.0, 1: 9.0}, {1: 9, 0: 1}, {np.int64(0): np.float32(1.0), np.int64(1): 9.0}]
     assert len({plain(weights) for weights in same}) == 1
     assert plain({0: 9.0, 1: 1.0}) != plain(same[0]) != plain({"0": 1.0, "1": 9.0})
+
+
+def test_fits_that_begin_together_do_not_overwrite_each_other(session, small_decoder, die_at, monkeypatch, tmp_path):
+    file, later = tmp_path / "state", tmp_path / "later"
+    die_at(3)
+    with pytest.raises(Died):
+        small_decoder(random_state=1, checkpoint=file).fit(session.spikes, session.behavior)
+    die_at(None)
+    kept = file.read_bytes()
+    monkeypatch.setattr(checkpoints, "read", lambda *_: None)  # each looked before the other wrote
+    with pytest.raises(ValueError, match=r"another fit, which has not ended, keeps its state in .*Nothing was"):
+        small_decoder(random_state=2, checkpoint=file).fit(session.spikes, session.behavior)
+    assert file.read_bytes() == kept
+    real = loop.training_step
+
+    def meanwhile(*args):
+        later.write_bytes(kept)
+        return real(*args)
+
+    monkeypatch.setattr(loop, "training_step", meanwhile)
+    with pytest.warns(UserWarning, match="Training goes on without a checkpoint"):
+        small_decoder(random_state=2, checkpoint=later).fit(session.spikes, session.behavior)
+    assert later.read_bytes() == kept

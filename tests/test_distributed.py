@@ -16,6 +16,7 @@ from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import POYODecoder, distributed
 from spikeinterface_poyo.distributed import ALONE, Team, present_team, team
+from spikeinterface_poyo.inputs.spikes_in import as_session
 from spikeinterface_poyo.network.dropout import dropout, seeded_by_window
 from spikeinterface_poyo.network.windows import Block, Windows, tokenize
 from spikeinterface_poyo.pretrain import CHECKPOINT, main, read_sessions
@@ -138,6 +139,19 @@ def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):
     (tmp_path / "monday").mkdir()
     (tmp_path / "monday" / "sorting").symlink_to(sessions / "monday" / "sorting")
     with pytest.raises(ValueError, match=r"must hold one behaviour, a .npz or an NWB file; it holds \[\]"):
+        read_sessions(tmp_path)
+
+
+def test_a_sorting_saved_as_zarr_has_the_name_that_spikeinterface_gives_it(tmp_path):
+    place = tmp_path / "monday"
+    NumpySorting.from_unit_dict({"a": np.arange(5)}, 1000.0).save(folder=place / "sorting", format="zarr")
+    np.savez(place / "velocity.NPZ", times=[0.0, 1.0], values=[0.0, 1.0])
+    (place / "velocity.NPZ.npz").rename(place / "velocity.NPZ")
+    ((sorting, _, behavior),) = read_sessions(tmp_path).values()
+    assert (sorting.name, behavior) == ("sorting.zarr", "velocity")
+    assert as_session(sorting).unit_names == ["a"]
+    (place / "sorting").mkdir()
+    with pytest.raises(ValueError, match=r"must hold one sorting; it holds \['sorting', 'sorting.zarr'\]"):
         read_sessions(tmp_path)
 
 

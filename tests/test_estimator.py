@@ -277,6 +277,9 @@ def test_a_pipeline_leaves_out_units_at_predict_too(aligned, small_decoder):
         ("validation_fraction", 1.0, ValueError),
         ("max_iter", "many", TypeError),
         ("device", "abacus", ValueError),
+        ("random_state", -1, ValueError),
+        ("checkpoint", "", TypeError),
+        ("checkpoint", 5, TypeError),
     ],
 )
 def test_a_bad_parameter_is_named(session, small_decoder, name, value, error):

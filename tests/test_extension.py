@@ -209,6 +209,10 @@ def test_held_out_behaviour_is_in_order_of_time_whatever_order_samples_were_in()
 
 def test_the_default_decoder_has_the_seed_that_was_given():
     assert make_decoder(None, 7, False)[1].random_state == 7
+    for given in ({"dim": 16}, POYODecoder(dim=16)):
+        kept, decoder = make_decoder(given, 7, False)
+        assert (kept, decoder.random_state) == ({"dim": 16}, 7)
+    assert make_decoder({"random_state": 3}, 7, False)[1].random_state == 3
 
 
 def test_a_changed_unit_is_not_taken_for_a_silent_one_that_had_its_id():

@@ -28,6 +28,7 @@ from ..sessions.session import Session
 from ..warning import warn
 
 SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
+MOST_SAMPLES = 10**9  # of a grid: a year at 30 Hz
 
 
 def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times: Any) -> SpikeSamples:
@@ -56,6 +57,9 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
             if segment.t_start > segment.t_stop:
                 raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
             n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
+            if n_samples > MOST_SAMPLES:
+                raise ValueError(f"{name!r} lies from {segment.t_start:.6g} to {segment.t_stop:.6g} s, {n_samples:.2g} "
+                                 "samples; leave out spikes far from the others, or give times=")  # fmt: skip
             parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
     return SpikeSamples.from_segments(sessions, parts)
 
@@ -103,7 +107,11 @@ def as_at_fit(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str],
         return users_targets(readouts, values, rows)
     if len({readout.name for (readout,) in readouts}) == 1:
         return as_given(readouts[0][0], values)
-    if all(readout.kind == "categorical" for (readout,) in readouts):
+    are_labels = {readout.name: readout.kind == "categorical" for (readout,) in readouts}
+    if any(are_labels.values()) and not all(are_labels.values()):
+        raise ValueError(f"these sessions have labels and numbers, {are_labels}, which one array cannot hold: predict "
+                         "them one after the other, or decode them")  # fmt: skip
+    if all(are_labels.values()):
         labels = np.empty(len(values), dtype=object)
         for (readout,), mine in zip(readouts, rows, strict=True):
             labels[mine] = as_given(readout, values[mine])

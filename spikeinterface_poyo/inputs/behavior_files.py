@@ -43,11 +43,12 @@ def read_behavior(path: str | PathLike[str], series: str | None = None) -> Signa
     path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no behaviour at {path}: there is no such file")
-    if path.suffix == ".npz":
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         if series is not None:
             raise ValueError(f"series={series!r} names a time series in an NWB file; {path.name} is none")
         return as_signal(read_npz(path))
-    if path.suffix in (".nwb", ".h5"):
+    if suffix in (".nwb", ".h5"):
         return as_signal(read_nwb_behavior(path, series))
     raise ValueError(f"behaviour must be a .npz or an NWB file, got {path.name}")
 

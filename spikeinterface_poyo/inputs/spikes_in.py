@@ -72,16 +72,28 @@ def as_sessions(sorting: Any, session_id: Any = None) -> list[Session]:
     sortings = [sorting] if is_one_sorting(sorting) else list(sorting)
     if not sortings:
         raise ValueError("got an empty list of sortings; expected at least one")
-    sessions = [as_session(one) for one in sortings]
-    if session_id is None:
-        return sessions
+    names = [None] * len(sortings) if session_id is None else checked_names(session_id, len(sortings))
+    sessions = []
+    for position, (one, name) in enumerate(zip(sortings, names, strict=True)):
+        try:
+            session = as_session(one)
+        except ValueError as error:
+            if len(sortings) == 1:
+                raise
+            raise ValueError(f"session {position if name is None else name!r}: {error}") from error
+        sessions.append(session if name is None else replace(session, session_id=name))
+    return sessions
+
+
+def checked_names(session_id: Any, n_sessions: int) -> list[str]:
+    """Ids of so many sessions, as text."""
     given = [session_id] if np.ndim(session_id) == 0 else list(session_id)
     if any(name is None for name in given):
         raise ValueError(f"each session needs a name where some have one; got session_id={given}")
     names = list(map(str, given))
-    if len(names) != len(sessions) or len(set(names)) < len(names):
-        raise ValueError(f"expected {len(sessions)} different session ids, one a sorting; got {given}")
-    return [replace(session, session_id=name) for session, name in zip(sessions, names, strict=True)]
+    if len(names) != n_sessions or len(set(names)) < len(names):
+        raise ValueError(f"expected {n_sessions} different session ids, one a sorting; got {given}")
+    return names
 
 
 def is_one_sorting(sorting: Any) -> bool:
@@ -91,9 +103,10 @@ def is_one_sorting(sorting: Any) -> bool:
 
 def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
     """Refuse sessions without any spike, from which nothing can be learned, or warn of them."""
-    for session in sessions:
+    for position, session in enumerate(sessions):
         if not any(len(segment.spike_times) for segment in session.segments):
-            message = f"the sorting is empty: none of its {len(session.unit_ids)} units has a spike"
+            whose = f" of session {session.name(position)!r}" if len(sessions) > 1 else ""
+            message = f"the sorting{whose} is empty: none of its {len(session.unit_ids)} units has a spike"
             if refuse:
                 raise ValueError(message)
             warn(message)

@@ -74,7 +74,7 @@ def compare_curation(
     -------
     CurationEffect
         The p value tells whether these two sets of decoders differ on this behaviour. Another seed gives other
-        decoders: a difference that matters should come again with another ``random_state``.
+        decoders: a difference that matters should come again where both were made with another ``random_state``.
 
     Raises
     ------

@@ -288,7 +288,7 @@ def compute_poyo_decoding(
     n_windows : int, default: 100
         Context windows that the importance is measured on at most, spread evenly over the held-out time.
     random_state : int, default: 0
-        Seed of the default decoder, and of shifts and sign flips.
+        Seed of the decoder, where it has none of its own, and of shifts and sign flips.
     **job_kwargs
         Of SpikeInterface's job parameters, ``progress_bar`` is used.
 

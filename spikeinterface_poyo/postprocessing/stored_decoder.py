@@ -40,6 +40,8 @@ def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, Base
     elif isinstance(given, (BasePOYO, Mapping)):
         decoder = with_parameters(kind, dict(given) if isinstance(given, Mapping) else given.get_params())
         kept = changed_parameters(decoder)
+        if decoder.random_state is None:  # comparisons are of the same decoder
+            decoder.random_state = random_state
     else:
         raise TypeError(f"decoder must be a {kind.__name__}, a dict of its parameters, pretrained weights by name or "
                         f"path, or None; got {type(given).__name__}")  # fmt: skip

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..measures import rescale
 from ..network.windows import BehaviorColumns
 from ..sessions.samples import SpikeSamples
 from ..sessions.signals import UNNAMED, TargetInfo
 from ..warning import warn
 from .label_readout import CategoricalReadout
-from .number_readouts import CircularReadout, ContinuousReadout
+from .number_readouts import ANGLES, CircularReadout, ContinuousReadout
 from .readout import Readout, names_of
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
@@ -101,9 +102,11 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
               and not known[name].unknown_labels(info)}  # fmt: skip
     for name, readout in shared.items():
         if isinstance(readout, CircularReadout) and not readout.is_told(behaviors[name][0]):
-            turn = f"{readout.period:g}"
+            units = behaviors[name][0].units
+            turn = f"{float(rescale(np.array(readout.period), readout.units, units, name)):g}"
+            told = "'circular'" if units in ANGLES else f"('circular', {turn})"
             warn(f"behaviour {name!r} is taken for angles of which {turn} is a full turn, as was learned under "
-                 f"that name; behavior_type=('circular', {turn}) says so, 'continuous' that they are none")  # fmt: skip
+                 f"that name; behavior_type={told} says so, 'continuous' that they are none")  # fmt: skip
     return shared
 
 

@@ -112,9 +112,17 @@ class Checkpoint:
         OSError
             The first time that it cannot be written. Later this is a warning, and the former file stays.
         ValueError
-            Where losses or weights are not finite; the former file stays.
+            Where losses or weights are not finite; the former file stays. The first time, where another fit's state is
+            there by now; later this is a warning.
         """
         if not self.writes:
+            return
+        if self.is_taken():
+            problem = f"another fit, which has not ended, keeps its state in {self.file}"
+            if self.last_write is None:
+                raise ValueError(f"{problem}. Nothing was trained. Give each fit a checkpoint= of its own")
+            warn(f"{problem}. Training goes on without a checkpoint")
+            self.last_write = time.monotonic()
             return
         assert self.state is not None
         self.state.check_finite()
@@ -137,6 +145,15 @@ class Checkpoint:
                               "go on, move there what is here), or None") from error  # fmt: skip
             warn(f"{problem}. Training goes on; the former checkpoint stays")
         self.last_write = time.monotonic()
+
+    def is_taken(self) -> bool:
+        """Whether another fit, which began at the same time, keeps its state in the file and has not ended."""
+        try:
+            with safetensors.safe_open(self.file, framework="pt") as opened:
+                there = json.loads((opened.metadata() or {})["checkpoint"])
+            return there["fingerprint"] != self.fingerprint and not there["ended"]
+        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+            return False  # there is none, or what is there is no checkpoint
 
 
 def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
