@@ -25,6 +25,7 @@ from .distributed import team
 from .door import check_parameters
 from .estimator import POYODecoder
 from .inputs.behavior_files import read_behavior
+from .paths import as_path
 from .sessions.signals import Signal
 from .warning import warn
 
@@ -94,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("sessions", type=Path)
-    parser.add_argument("out", type=Path)
+    parser.add_argument("sessions", type=as_path)
+    parser.add_argument("out", type=as_path)
     for name, parameter in inspect.signature(POYODecoder).parameters.items():
         if name not in GIVEN:
             default = OTHER_DEFAULTS.get(name, parameter.default)

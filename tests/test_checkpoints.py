@@ -474,6 +474,6 @@ def test_fits_that_begin_together_do_not_overwrite_each_other(session, small_dec
         return real(*args)
 
     monkeypatch.setattr(loop, "training_step", meanwhile)
-    with pytest.warns(UserWarning, match="Training goes on without a checkpoint"):
+    with pytest.warns(UserWarning, match="The state of this one is not kept"):
         small_decoder(random_state=2, checkpoint=later).fit(session.spikes, session.behavior)
     assert later.read_bytes() == kept

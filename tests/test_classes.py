@@ -154,7 +154,7 @@ def test_a_score_by_labels_that_are_written_otherwise_is_told_of(classifier, hal
     _, (X, y) = halves
     classifier.fit(X, y)
     with pytest.warns(
-        UserWarning, match=r"no label of session 'monday' .* \['east', 'west'\], so that none is decoded"
+        UserWarning, match=r"no label of session 'monday' .* \['east', 'west'\], so that none is decoded right"
     ):
         assert classifier.score(X, np.char.upper(y)) == 0
     with warnings.catch_warnings():

@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, from_counts
 from spikeinterface_poyo.decoder.neo_out import as_neo_signal
-from spikeinterface_poyo.fitted.vocabulary import regular_interval
+from spikeinterface_poyo.fitted.vocabulary import sample_interval_of
 from spikeinterface_poyo.training import fitting
 
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -735,16 +735,31 @@ def test_binned_counts_with_times_stand_where_a_sorting_stands(session, small_de
 
 
 def test_duplicated_times_have_the_interval_of_the_others():
-    assert regular_interval([np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]) == 0.5
+    assert sample_interval_of([[np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]]) == 0.5
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
-def test_regular_times_of_which_some_are_missing_have_their_interval(share):
-    rng = np.random.default_rng(0)
-    assert regular_interval([0.05 * np.flatnonzero(rng.random(2000) < share)]) == pytest.approx(0.05)
-    starts = np.cumsum(rng.uniform(1, 3, 30))
-    trials = (starts[:, None] + 0.05 * np.arange(8)).ravel()
-    assert regular_interval([trials]) == pytest.approx(0.05)
-    assert regular_interval([np.cumsum(rng.exponential(0.05, 2000))]) is None
-    assert regular_interval([np.cumsum(rng.uniform(0.03, 0.07, 2000))]) is None
-    assert regular_interval([np.cumsum(rng.uniform(1, 4, 100))]) is None
+RNG = np.random.default_rng(0)
+STARTS = np.cumsum(RNG.uniform(1, 3, 30))
+IN_TRIALS = (STARTS[:, None] + 0.05 * np.arange(8)).ravel()
+
+
+@pytest.mark.parametrize(
+    ("times", "interval"),
+    [
+        *((0.05 * np.flatnonzero(RNG.random(2000) < share), 0.05) for share in (0.3, 0.5, 0.8)),
+        (IN_TRIALS, 0.05),
+        (np.cumsum(RNG.exponential(0.05, 2000)), None),
+        (np.cumsum(RNG.uniform(0.03, 0.07, 2000)), None),
+        (STARTS, None),
+        ((STARTS[:, None] + [0, 0.003]).ravel(), None),  # pairs
+        ((0.1 * np.arange(90)[:, None] + 2e-4 * np.arange(5)).ravel(), None),  # packets
+        (np.sort(np.concatenate([IN_TRIALS, IN_TRIALS[::2] + 3e-12])), None),
+        (np.array([0.0, 1.0, 8.0]), None),
+    ],
+)
+def test_regular_times_of_which_some_are_missing_have_their_interval(times, interval):
+    assert sample_interval_of([[times]]) == (None if interval is None else pytest.approx(interval))
+
+
+def test_a_behavior_that_is_regular_goes_before_what_is_so_but_for_gaps():
+    assert sample_interval_of([[IN_TRIALS], [0.2 * np.arange(100)]]) == pytest.approx(0.2)

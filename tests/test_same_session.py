@@ -134,3 +134,17 @@ def test_the_scale_counts_where_a_known_session_goes_on_and_samples_without_weig
     metres = simulate(duration=60.0)
     with pytest.warns(UserWarning, match="on the scale that sessions share"):
         decoder.partial_fit(metres.spikes, (metres.times, 0.01 * metres.values), session_id="c")
+    few = np.where(metres.times < 2, 0.01 * metres.values, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoder.partial_fit(metres.spikes, (metres.times, few), session_id="d")
+
+
+def test_a_few_rows_of_counts_tell_nothing_of_scale(small_decoder):
+    rng = np.random.default_rng(0)
+    y = np.sin(np.arange(300) / 40)
+    counts = rng.poisson(np.column_stack([3 + 2 * y, 3 - 2 * y]))
+    decoder = small_decoder().fit(counts, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        decoder.partial_fit(counts[60:63], y[60:63])

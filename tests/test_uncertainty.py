@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, SpikeSamples, align
 from spikeinterface_poyo.decoder.calibrating import error_models
@@ -195,6 +195,13 @@ class TestCalibrate:
         weighted = fitted.calibrate(X, wrong, cv="prefit", sample_weight=np.where(out, 0.0, 1.0)).calibration_
         assert weighted == fitted.calibrate(X, np.where(out[:, None], np.nan, y), cv="prefit").calibration_
         fitted.calibrate(X, y, cv="prefit")
+
+    def test_a_stratified_splitter_has_all_labels(self, samples, small_decoder):
+        X, y = samples
+        labels, weight = np.where(y[:, 0] > 0, "east", "west"), np.r_[np.zeros(9), np.ones(len(y) - 9)]
+        classifier = POYOClassifier(**small_decoder(max_iter=1).get_params()).fit(X, labels)
+        folds = StratifiedKFold(2)
+        assert classifier.calibrate(X, labels, cv=folds, sample_weight=weight).calibration_
 
     def test_units_that_were_not_there_are_refused(self, fitted, session):
         spikes = session.spikes | {"stranger": np.array([1.0])}

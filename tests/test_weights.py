@@ -70,6 +70,9 @@ def test_paths_may_begin_at_home(session, fitted, small_decoder, tmp_path, monke
     np.testing.assert_array_equal(resolved.times, session.times)
     small_decoder(checkpoint="~/run.safetensors").fit(session.spikes, session.behavior)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]  # no folder called ~
+    monkeypatch.chdir(tmp_path / "home" / "decoder")
+    with pytest.raises(FileNotFoundError, match="there are no pretrained weights ''"):
+        POYODecoder.from_pretrained("")  # which is not the folder that one is in
 
 
 @pytest.mark.parametrize("kind", [str, Path])

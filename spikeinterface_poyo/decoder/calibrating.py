@@ -46,10 +46,10 @@ def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, 
 
     ``examples`` are `Examples.as_read_out`.
     """
-    vocabulary = learned.vocabulary
+    vocabulary, true = learned.vocabulary, examples.weighty
     for name, order, columns, spread in answers_with_spread(learned, examples.X, examples.names):
         for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
-            wanted = examples.y[order, outputs]
+            wanted = true[order, outputs]
             if isinstance(readout, MeasuredReadout):
                 error = readout.error(wanted, readout.decode(columns[:, place]))
                 yield (name, readout.name), Evidence(True, readout.spread(spread[:, place]), error)
@@ -66,9 +66,10 @@ def check_known(vocabulary: Vocabulary, examples: Examples) -> None:
     ValueError
         Where there are fewer than `FEWEST_SAMPLES`.
     """
+    true = examples.weighty
     for position, mine in examples.X.by_session():
         for readout, outputs, _ in readout_columns(vocabulary.readouts_of(examples.names[position])):
-            known = ~np.isnan(readout.encode(examples.y[mine, outputs]))
+            known = ~np.isnan(readout.encode(true[mine, outputs]))
             if known.sum(axis=0).min() < FEWEST_SAMPLES:
                 raise ValueError(f"behaviour {readout.name!r} of session {examples.names[position]!r} has "
                                  f"{known.sum(axis=0).min()} known targets; to calibrate by them, {FEWEST_SAMPLES} are "

@@ -56,10 +56,11 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
         for j, segment in enumerate(session.segments):
             if segment.t_start > segment.t_stop:
                 raise ValueError(f"a segment of {name!r} has neither spikes nor a recording; give times=")
-            n_samples = int(np.floor((segment.t_stop - segment.t_start) / interval * (1 + 1e-12))) + 1
-            if n_samples > MOST_SAMPLES:
-                raise ValueError(f"{name!r} lies from {segment.t_start:.6g} to {segment.t_stop:.6g} s, {n_samples:.2g} "
-                                 "samples; leave out spikes far from the others, or give times=")  # fmt: skip
+            n_intervals = (segment.t_stop - segment.t_start) / interval
+            if n_intervals > MOST_SAMPLES:
+                raise ValueError(f"{name!r} lies from {segment.t_start:.6g} to {segment.t_stop:.6g} s, "
+                                 f"{n_intervals:.2g} samples; leave out spikes far from the others, or give times=")  # fmt: skip
+            n_samples = int(np.floor(n_intervals * (1 + 1e-12))) + 1
             parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
     return SpikeSamples.from_segments(sessions, parts)
 
@@ -194,8 +195,8 @@ def warn_of_strange_labels(readout: CategoricalReadout, codes: np.ndarray, sessi
     known = codes[~np.isnan(codes)]
     if len(known) and (known < 0).all():
         warn(f"no label of session {session!r} is one of those that the decoder knows of {readout.name!r}, "
-             f"{list(readout.classes)!r:.200}, so that none is decoded right. Numbers, and the same as text, are "
-             "different labels")  # fmt: skip
+             f"{list(readout.classes)!r:.200}, so that none is decoded right: they were not learned, or are "
+             "written otherwise, as numbers are and the same as text")  # fmt: skip
 
 
 def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:

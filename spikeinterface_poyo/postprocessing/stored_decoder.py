@@ -97,4 +97,4 @@ def changed_parameters(decoder: BasePOYO) -> dict[str, Any]:
 def lasting(source: Any) -> str:
     """Pretrained weights by a name that holds in other working directories too."""
     path = as_path(source)
-    return str(path.absolute()) if os.path.exists(path) else str(source)
+    return str(path.absolute()) if os.fspath(source) and os.path.exists(path) else str(source)

@@ -34,7 +34,7 @@ def weigh(
     ValueError
         Where nothing is left to learn.
     """
-    n_classes, known = len(classes), ~np.isnan(codes)
+    n_classes, known = len(classes), codes >= 0  # unknown ones are NaN, strange ones -1
     mass = np.bincount(codes[known].astype(int), weight[known], n_classes)
     if class_weight is None:
         factor = np.ones(n_classes)

@@ -121,7 +121,7 @@ class Checkpoint:
             problem = f"another fit, which has not ended, keeps its state in {self.file}"
             if self.last_write is None:
                 raise ValueError(f"{problem}. Nothing was trained. Give each fit a checkpoint= of its own")
-            warn(f"{problem}. Training goes on without a checkpoint")
+            warn(f"{problem}. The state of this one is not kept")
             self.last_write = time.monotonic()
             return
         assert self.state is not None

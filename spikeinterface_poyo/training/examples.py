@@ -69,15 +69,25 @@ class Examples:
         return Examples(X, self.y[index], self.weight[index], names, self.by_name)
 
     def as_read_out(self, vocabulary: Vocabulary) -> Examples:
-        """The same in the terms of a decoder that knows these sessions: its behaviours, units, full turns and labels.
-
-        Targets of weight zero are unknown.
-        """
-        y = vocabulary.in_units(self.X, self.y, self.names)
+        """The same in the terms of a decoder that knows these sessions: its behaviours, units, turns and labels."""
         told = list(self.X.targets)
         for position, name in self.names.items():
             told[position] = tuple(readout.target for readout in vocabulary.readouts_of(name))
-        return replace(self, X=with_infos(self.X, told), y=np.where(self.weight[:, None] > 0, y, np.nan))
+        return replace(self, X=with_infos(self.X, told), y=vocabulary.in_units(self.X, self.y, self.names))
+
+    @property
+    def weighty(self) -> np.ndarray:
+        """The targets, NaN where unknown or of weight zero."""
+        return np.where(self.weight[:, None] > 0, self.y, np.nan)
+
+    def seconds(self, index: np.ndarray) -> float:
+        """Seconds that some samples cover; rows of counts, which have no times, cover none."""
+        some = self.X[index]
+        return sum(
+            seconds_covered(some.times[order])
+            for position, _, order in some.blocks()
+            if not some.sessions[position].isolated_rows
+        )
 
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
@@ -98,8 +108,7 @@ class Examples:
             for readout, outputs, columns in readout_columns(readouts[position]):
                 targets[mine, columns] = readout.encode(y[mine, outputs])
                 if readout.kind == "continuous":
-                    counts = mine[self.weight[mine] > 0]
-                    seconds = seconds_covered(np.sort(self.X.times[counts])) if len(counts) else 0.0
-                    least = least_spread(readout, len(self.names), seconds)
-                    warn_of_other_scale(targets[counts, columns], readout.name, self.names[position], least)
+                    known = mine[(self.weight[mine] > 0) & ~np.isnan(targets[mine, columns]).all(axis=1)]
+                    least = least_spread(readout, len(self.names), self.seconds(known))
+                    warn_of_other_scale(targets[known, columns], readout.name, self.names[position], least)
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)

@@ -75,7 +75,7 @@ def locate(source: str | os.PathLike[str]) -> Path:
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"pretrained must be a string or a path; got {type(source).__name__}: {source!r}")
     path = as_path(source)
-    if os.path.exists(path):
+    if os.fspath(source) and os.path.exists(path):
         if path.is_file() and not path.name.lower().endswith(SUFFIXES):
             raise ValueError(f"{os.fspath(source)!r} is no file of weights: those end in {', '.join(SUFFIXES)}; of a "
                              "saved decoder give the folder")  # fmt: skip
