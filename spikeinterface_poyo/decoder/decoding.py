@@ -59,7 +59,8 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
             n_intervals = (segment.t_stop - segment.t_start) / interval
             if n_intervals > MOST_SAMPLES:
                 raise ValueError(f"{name!r} lies from {segment.t_start:.6g} to {segment.t_stop:.6g} s, "
-                                 f"{n_intervals:.2g} samples; leave out spikes far from the others, or give times=")  # fmt: skip
+                                 f"{n_intervals:.2g} samples; leave out spikes far from the others, or give "
+                                 "times=")  # fmt: skip
             n_samples = int(np.floor(n_intervals * (1 + 1e-12))) + 1
             parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
     return SpikeSamples.from_segments(sessions, parts)

@@ -69,7 +69,7 @@ class Examples:
         return Examples(X, self.y[index], self.weight[index], names, self.by_name)
 
     def as_read_out(self, vocabulary: Vocabulary) -> Examples:
-        """The same in the terms of a decoder that knows these sessions: its behaviours, units, turns and labels."""
+        """The same in terms of a decoder that knows these sessions: its behaviours, units, full turns, labels."""
         told = list(self.X.targets)
         for position, name in self.names.items():
             told[position] = tuple(readout.target for readout in vocabulary.readouts_of(name))
