@@ -161,6 +161,7 @@ def tuned(**given):
 REFUSED = {
     "no behaviour": ({}, ValueError, "needs behavior="),
     "no file": ({"behavior": "nowhere.npz"}, FileNotFoundError, "nowhere.npz"),
+    "paths and signals": ({"behavior": ["a.npz", (np.arange(9.0), np.ones(9))]}, ValueError, "has paths and signals"),
     "another clock": ({"behavior": (np.arange(9.0), np.ones(9))}, ValueError, "do not overlap in time"),
     "lengths differ": ({"behavior": (np.arange(9.0), np.ones(8))}, ValueError, r"shapes \(n,\)"),
     "a series of no file": (tuned(series="x"), ValueError, "series='x'"),

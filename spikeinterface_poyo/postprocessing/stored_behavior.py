@@ -85,7 +85,9 @@ def as_parameter(behavior: Any) -> Any:
                          "of the analyzer")  # fmt: skip
     if is_path(behavior):
         return str(as_path(behavior).absolute())
-    if isinstance(behavior, (list, tuple)) and behavior and all(map(is_path, behavior)):
+    if isinstance(behavior, (list, tuple)) and any(map(is_path, behavior)):
+        if not all(map(is_path, behavior)):
+            raise ValueError("behavior= has paths and signals; give all segments the one or the other")
         return [str(as_path(path).absolute()) for path in behavior]
     return StoredBehavior(as_signals(behavior))
 
