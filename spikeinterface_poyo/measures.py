@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ NO_MEASURE = {"", "1", "a.u.", "au", "arbitrary", "arbitrary unit", "arbitrary u
 # What quantities raises for units that it does not know, or cannot convert.
 UNKNOWN_UNIT = (ValueError, LookupError, SyntaxError)
 
+LARGE_PREFIXES = "YZEPTGM"  # of SI, in capitals
+
 OFFSET = {"degC", "degF"}  # scales of temperature that begin elsewhere than kelvin's, as quantities writes them
 
 
@@ -23,17 +26,34 @@ def known_unit(unit: str | None, what: str) -> str | None:
     """The unit of measure that a file states, as quantities writes it; None, with a warning, where it is unknown."""
     if unit is None or unit.strip().lower() in NO_MEASURE:
         return None
-    import quantities as pq
-
     latin = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign and the Greek letter
-    for spelling in (latin, latin.lower()):  # "Volts" stands in many files
-        try:
-            if float(pq.unit_registry[spelling].magnitude) == 1.0:  # "0.1*mm" is no unit but a quantity
-                return pq.Quantity(1.0, spelling).dimensionality.string
-        except (LookupError, SyntaxError, TypeError, ValueError, AttributeError, ArithmeticError):
-            continue  # which of them depends on how far quantities gets with it
+    for spelling in (latin, re.sub("[A-Za-z]+", lambda word: in_lower_case(word.group()), latin)):
+        name = spelled(spelling)
+        if name is not None:
+            return name
     warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")
     return None
+
+
+def spelled(unit: str) -> str | None:
+    """The unit of that spelling, as quantities writes it; None where it knows none."""
+    import quantities as pq
+
+    try:
+        if float(pq.unit_registry[unit].magnitude) == 1.0:  # "0.1*mm" is no unit but a quantity
+            return str(pq.Quantity(1.0, unit).dimensionality.string)
+    except (LookupError, SyntaxError, TypeError, ValueError, AttributeError, ArithmeticError):
+        pass  # which of them depends on how far quantities gets with it
+    return None
+
+
+def in_lower_case(word: str) -> str:
+    """A word such as "Volts", which stands in many files; symbols, of which case changes the meaning, as they are.
+
+    Those have two letters, as Mm and pT, or begin with a prefix of SI, as Mrad.
+    """
+    is_symbol = len(word) < 3 or (word[0] in LARGE_PREFIXES and spelled(word[1:]) is not None)
+    return word if is_symbol else word.lower()
 
 
 def are_quantities(values: Sequence[Any], what: str) -> bool:

@@ -103,14 +103,15 @@ def test_files_of_other_kinds(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("unit", "known"), [("a.u.", None), ("1", None), ("Volts", "V"), ("\u00b5m", "um"), ("m/s**2", "m/s**2")]
+    ("unit", "known"),
+    [("a.u.", None), ("1", None), ("Volts", "V"), ("\u00b5m", "um"), ("m/s**2", "m/s**2"), ("Degrees", "deg")],
 )
 def test_units_of_measure_of_a_npz(unit, known, tmp_path):
     np.savez(tmp_path / "b.npz", times=TIMES, values=TIMES, units=unit)
     assert read_behavior(tmp_path / "b.npz").units == known
 
 
-@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2", "0.1*mm"])
+@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2", "0.1*mm", "Mm", "pT", "Mrad"])
 def test_units_of_measure_that_nobody_knows(unit, tmp_path):
     np.savez(tmp_path / "b.npz", times=TIMES, values=TIMES, units=unit)
     with pytest.warns(UserWarning, match=r"of b\.npz is unknown to quantities: taken as none"):

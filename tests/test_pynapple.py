@@ -9,6 +9,7 @@ from spikeinterface.exporters import to_pynapple_tsgroup
 
 from spikeinterface_poyo import SelectUnits, align
 from spikeinterface_poyo.inputs.behavior_in import as_signal
+from spikeinterface_poyo.inputs.seconds import as_seconds
 from spikeinterface_poyo.inputs.spikes_in import as_session
 
 nap = pytest.importorskip("pynapple")
@@ -39,6 +40,21 @@ def test_a_dict_of_times_will_do():
         np.testing.assert_array_equal(train, plain)
 
 
+def test_times_of_what_has_values_are_its_times():
+    tuned = nap.Tsd(t=np.array([5.0, 6.0]), d=np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(as_session({"a": tuned}).segments[0].spike_times, [5.0, 6.0])
+    np.testing.assert_array_equal(as_seconds(tuned), [5.0, 6.0])
+
+
+def test_nothing_is_known_between_trials_however_close_they_are():
+    starts = np.arange(0, 20, 2.5)
+    restricted = nap.TsGroup({0: nap.Ts(np.arange(0, 20, 0.1))}).restrict(nap.IntervalSet(starts, starts + 1))
+    times = np.arange(0, 18, 0.25)
+    with pytest.warns(UserWarning, match="35 of 72 behaviour samples"):
+        X, _ = align(restricted, (times, times))
+    np.testing.assert_array_equal(X.times, times[times % 2.5 <= 1])
+
+
 def test_extent_is_the_time_support():
     support = nap.IntervalSet(0, 20)
     (segment,) = as_session(nap.TsGroup({0: nap.Ts([5.0])}, time_support=support)).segments
@@ -49,12 +65,10 @@ def test_samples_where_spikes_were_restricted_away_are_left_out():
     kept = nap.IntervalSet([0, 8], [3, 9.5])
     restricted = GROUP.restrict(kept)
     with pytest.warns(
-        UserWarning, match=r"of 36 behaviour samples .*0\.000 to 9\.500 s, in 2 period\(s\), and are left"
+        UserWarning, match=r"of 36 behaviour samples .*0\.000 to 9\.500 s, or between their 2 periods, and are left"
     ):
         X, _ = align(restricted, (TIMES, VALUES))
-    np.testing.assert_array_equal(
-        X.times, TIMES[(TIMES <= 4) | (TIMES >= 7)]
-    )  # give or take one second, as at the ends
+    np.testing.assert_array_equal(X.times, TIMES[(TIMES <= 3) | (TIMES >= 8)])
     assert X.sessions[0].duration == pytest.approx(4.5)
 
 

@@ -105,6 +105,10 @@ def test_what_is_out_of_range_or_no_index_is_an_index_error(X, index):
         X[index]
 
 
+def test_what_where_gives_is_an_index(X):
+    np.testing.assert_array_equal(X[np.where(X.times > 1)].times, X.times[X.times > 1])
+
+
 def test_iteration_ends(X):
     items = list(X)
     assert len(items) == 2 * N

@@ -19,11 +19,11 @@ SESSION = Session(np.array([0]), (SILENT, SILENT))
 
 @st.composite
 def samples(draw, at_least: int = 5):
-    """Samples of two sessions of two segments each, at times in any order, some of them equal; two far from others."""
+    """Samples of two sessions of two segments each, at times in any order, some equal; two of each session far off."""
     times, session, segment = [], [], []
     for block in range(4):
         drawn = draw(st.lists(st.integers(40, 240), min_size=at_least, max_size=20))
-        drawn += [0, 400] if block == 0 else []  # so that there is always something to train on
+        drawn += [0, 400] if block % 2 == 0 else []  # so that there is always something to train on
         times += [t / 4 for t in drawn]
         session += [block // 2] * len(drawn)
         segment += [block % 2] * len(drawn)
@@ -132,6 +132,13 @@ def test_a_gap_that_leaves_nothing_to_train_on_is_refused_before_the_first_fold(
     assert len(list(BlockedKFold(2, gap=19.0).split(aligned[0]))) == 2
     with pytest.raises(ValueError, match=r"fold 2 of 5 trains on 0 samples.*gap=20.0 s.*shorter gap"):
         next(BlockedKFold(gap=20.0).split(aligned[0]))
+
+
+def test_a_gap_that_leaves_nothing_of_one_session_is_refused_too(simulate):
+    long, short = simulate(duration=60.0), simulate(1, duration=8.0)
+    X, _ = align([long.spikes, short.spikes], [long.behavior, short.behavior], session_id=["a", "b"])
+    with pytest.raises(ValueError, match=r"fold 0 of 2 trains on 0 samples of session\(s\) \['b'\].*gap=5.0 s"):
+        next(BlockedKFold(2, gap=5.0).split(X))
 
 
 def test_arrays_are_refused():

@@ -282,3 +282,13 @@ def test_one_unnamed_session_of_several_is_not_guessed(one):
     X, _ = align([ONE, TWO], [BEHAVIOUR, BEHAVIOUR])
     with pytest.raises(ValueError, match=r"1 session\(s\) without names were given"):
         SelectUnits().fit(X).transform(one)
+
+
+def test_a_sorting_without_any_chosen_unit_is_refused_by_name(one):
+    X, _ = align(ONE, BEHAVIOUR)
+    units = X.sessions[0].unit_names
+    selector = SelectUnits(ids=units[:1]).fit(X)
+    with pytest.raises(
+        ValueError, match=r"session 'session_0' has none of the units that fit chose, .*; it has \['x'\]"
+    ):
+        selector.transform({"x": [1.0, 2.0]})

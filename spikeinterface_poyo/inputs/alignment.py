@@ -228,14 +228,14 @@ def describe(sessions: Sequence[Session], i: int, j: int) -> str:
 
 
 def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence: float = 0.0) -> np.ndarray:
-    """Which of ``times`` lie inside the recording, give or take `SLACK`.
+    """Which of ``times`` lie inside the recording, give or take `SLACK` at its ends.
 
     It is an error if none does, unless some lie within ``silence`` seconds after a last spike that nothing tells to be
     the recording's end.
     """
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
-    inside = within(times, segment.periods, slack=SLACK)
+    inside = nearly_recorded(segment.periods, times)
     ends_with_a_spike = segment.observed is None and segment.t_stop in segment.spike_times[-1:]
     late = (times > segment.t_stop) & (times <= segment.t_stop + silence) & ends_with_a_spike
     if not (inside | late).any():
@@ -244,6 +244,16 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence:
             f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s{SAME_CLOCK}{LOST_CLOCK}"
         )
     return inside
+
+
+def nearly_recorded(periods: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which of ``times`` lie in the periods, or within `SLACK` before the first or after the last.
+
+    Between them nothing was recorded: trials are often closer together than twice the slack.
+    """
+    ends = periods[[0], 0], periods[[-1], 1]
+    between = within(times, np.column_stack(ends))
+    return within(times, np.column_stack(ends), slack=SLACK) & (~between | within(times, periods, slack=ROUNDING))
 
 
 def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> np.ndarray:
@@ -260,7 +270,8 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     """Say how many of ``times`` lie outside the recording, and what is done ``then``."""
     if inside.all():
         return
-    gaps = "" if segment.observed is None else f", in {len(segment.observed)} period(s)" + "," * bool(then)
+    n_periods = len(segment.periods)
+    gaps = f", or between their {n_periods} periods" + "," * bool(then) if n_periods > 1 else ""
     most = SAME_CLOCK if 2 * inside.sum() < len(inside) else ""
     most += "" if inside.any() else LOST_CLOCK
     warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "

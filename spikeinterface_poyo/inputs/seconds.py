@@ -22,7 +22,7 @@ def as_seconds(times: Any) -> np.ndarray:
     """
     if is_a(times, "quantities", "Quantity"):
         return in_seconds(times)
-    if is_a(times, "pynapple", "Ts"):
+    if is_a(times, "pynapple", "Ts", "Tsd", "TsdFrame", "TsdTensor"):
         return np.asarray(times.t, dtype=np.float64)
     if isinstance(times, (list, tuple)) and are_quantities(times, "times"):
         return np.array([in_seconds(time) for time in times])

@@ -65,7 +65,7 @@ class BlockedKFold:
         TypeError
             Where ``X`` is not `SpikeSamples`, which alone know their times.
         ValueError
-            Where a segment has fewer samples than folds, or the gap leaves a fold nothing to train on.
+            Where a segment has fewer samples than folds, or the gap leaves a fold nothing of a session to train on.
         """
         if not isinstance(X, SpikeSamples):
             raise TypeError(f"BlockedKFold needs the SpikeSamples of align(sorting, behavior); got {type(X).__name__}")
@@ -81,6 +81,11 @@ class BlockedKFold:
                                     zip(blocks, folds, strict=True)])  # fmt: skip
             if len(train) == 0:
                 raise ValueError(f"fold {k} of {self.n_splits} trains on 0 samples: all others lie within "
+                                 f"gap={self.gap} s of those that it tests; give a shorter gap")  # fmt: skip
+            untrained = np.setdiff1d(X.session_index[test], X.session_index[train])
+            if len(untrained):
+                raise ValueError(f"fold {k} of {self.n_splits} trains on 0 samples of session(s) "
+                                 f"{[X.session_name(position) for position in untrained]}: all others lie within "
                                  f"gap={self.gap} s of those that it tests; give a shorter gap")  # fmt: skip
             splits.append((np.sort(train), np.sort(test)))
         yield from splits  # after all of them are known to be good, before anything is fitted

@@ -189,7 +189,11 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}. "
                                  "Samples of align(..., session_id=) bear their names")  # fmt: skip
             units = [str(unit) for unit in self.unit_ids_[name]]
-            kept[position] = keep_units(session, np.isin(session.unit_names, units))
+            keep = np.isin(session.unit_names, units)
+            if not keep.any():
+                raise ValueError(f"session {name!r} has none of the units that fit chose, {units}; it has "
+                                 f"{session.unit_names}")  # fmt: skip
+            kept[position] = keep_units(session, keep)
         return kept
 
     def _get_support_mask(self) -> np.ndarray:

@@ -91,8 +91,8 @@ class SpikeSamples:
         return len(self.times)
 
     def __getitem__(self, index: Any) -> SpikeSamples:
-        if isinstance(index, tuple):  # scikit-learn indexes with (rows, Ellipsis)
-            if len(index) != 2 or index[1] is not Ellipsis:
+        if isinstance(index, tuple):  # scikit-learn indexes with (rows, Ellipsis), NumPy's where gives (rows,)
+            if len(index) not in (1, 2) or (len(index) == 2 and index[1] is not Ellipsis):
                 raise IndexError(f"SpikeSamples have one axis; got the index {index!r}")
             index = index[0]
         if isinstance(index, (int, np.integer)):
