@@ -27,7 +27,8 @@ def known_unit(unit: str | None, what: str) -> str | None:
     if unit is None or unit.strip().lower() in NO_MEASURE:
         return None
     latin = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign and the Greek letter
-    for spelling in (latin, re.sub("[A-Za-z]+", lambda word: in_lower_case(word.group()), latin)):
+    words = re.sub("[A-Za-z]+", lambda word: in_lower_case(word.group()), latin)
+    for spelling in (latin, words) if words.islower() else (latin,):  # the S of "Deg/S" would be siemens
         name = spelled(spelling)
         if name is not None:
             return name

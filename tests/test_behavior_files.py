@@ -111,7 +111,7 @@ def test_units_of_measure_of_a_npz(unit, known, tmp_path):
     assert read_behavior(tmp_path / "b.npz").units == known
 
 
-@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2", "0.1*mm", "Mm", "pT", "Mrad"])
+@pytest.mark.parametrize("unit", ["pixels", "m.s-1", "1/0", "2", "0.1*mm", "Mm", "pT", "Mrad", "Deg/S"])
 def test_units_of_measure_that_nobody_knows(unit, tmp_path):
     np.savez(tmp_path / "b.npz", times=TIMES, values=TIMES, units=unit)
     with pytest.warns(UserWarning, match=r"of b\.npz is unknown to quantities: taken as none"):
