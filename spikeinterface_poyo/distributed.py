@@ -62,20 +62,22 @@ class Team:
         for tensor, part in zip(tensors, joined.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def extremes(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """Smallest and largest of each number over processes."""
+        both = torch.stack([numbers, -numbers])
+        if self.size > 1:
+            dist.all_reduce(both, dist.ReduceOp.MAX)
+        return -both[1], both[0]
+
     def differences(self, facts: Mapping[str, str]) -> list[str]:
         """Wait for all processes, and name the facts in which they differ; all have facts of the same names."""
-        numbers = torch.tensor([int(sha256(fact.encode()).hexdigest()[:15], 16) for fact in facts.values()])
-        extremes = torch.stack([numbers, -numbers])
-        if self.size > 1:
-            dist.all_reduce(extremes, dist.ReduceOp.MAX)
-        return [name for name, differ in zip(facts, extremes.sum(dim=0).tolist(), strict=True) if differ]
+        numbers = [int(sha256(fact.encode()).hexdigest()[:15], 16) for fact in facts.values()]
+        same = torch.eq(*self.extremes(torch.tensor(numbers))).tolist()
+        return [name for name, agreed in zip(facts, same, strict=True) if not agreed]
 
     def check_same(self, number: int, what: str) -> None:
         """Wait for all processes, and refuse to go on where they differ in a number."""
-        extremes = torch.tensor([number, -number])
-        if self.size > 1:
-            dist.all_reduce(extremes, dist.ReduceOp.MAX)
-        largest, smallest = int(extremes[0]), -int(extremes[1])
+        smallest, largest = map(int, self.extremes(torch.tensor(number)))
         if smallest != largest:
             raise ValueError(f"processes differ in {what}: {smallest} to {largest}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from .inputs.alignment import pair
 from .inputs.counts import check_plain, rows_as_samples
 from .inputs.spikes_in import is_spiketrain_list
+from .paths import is_path
 from .readouts.class_weights import check_class_weight
 from .readouts.readout import Readout
 from .readouts.targets import Targets, as_targets
@@ -43,7 +43,7 @@ def holds_spikes(X: Any) -> bool:
         return False
     if isinstance(X, (SpikeSamples, Session, Mapping)) or is_spiketrain_list(X):
         return True
-    if isinstance(X, (str, PathLike)):  # no array either: as_session says what is accepted
+    if is_path(X):  # no array either: as_session says what is accepted
         return True
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and holds_spikes(X[0])
@@ -145,7 +145,12 @@ def check_parameters(decoder: Any) -> None:
         check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
     check_scalar(decoder.alpha, "alpha", number, min_val=0)
     check_class_weight(decoder.class_weight)
-    check_seed_and_file(decoder.random_state, decoder.checkpoint)
+    try:
+        check_random_state(decoder.random_state)
+    except ValueError as error:
+        raise ValueError(f"random_state: {error}") from error
+    if decoder.checkpoint is not None and not (is_path(decoder.checkpoint) and str(decoder.checkpoint)):
+        raise TypeError(f"checkpoint must be the path of a file, or None, got {decoder.checkpoint!r}")
     for name in ("batch_size", "max_iter"):
         if getattr(decoder, name) != "auto":
             check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
@@ -160,13 +165,3 @@ def check_parameters(decoder: Any) -> None:
         raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
     if decoder.causal and decoder.n_latent_steps < 2:
         raise ValueError(f"a causal decoder needs n_latent_steps >= 2, got {decoder.n_latent_steps}")
-
-
-def check_seed_and_file(random_state: Any, checkpoint: Any) -> None:
-    """Whether they are such as scikit-learn and the file system take."""
-    try:
-        check_random_state(random_state)
-    except ValueError as error:
-        raise ValueError(f"random_state: {error}") from error
-    if checkpoint is not None and not (isinstance(checkpoint, (str, PathLike)) and str(checkpoint)):
-        raise TypeError(f"checkpoint must be the path of a file, or None, got {checkpoint!r}")

@@ -27,13 +27,13 @@ def known_unit(unit: str | None, what: str) -> str | None:
     if unit is None or unit.strip().lower() in NO_MEASURE:
         return None
     latin = unit.replace("\u00b5", "u").replace("\u03bc", "u")  # the micro sign and the Greek letter
-    words = re.sub("[A-Za-z]+", lambda word: in_lower_case(word.group()), latin)
-    for spelling in (latin, words) if words.islower() else (latin,):  # the S of "Deg/S" would be siemens
-        name = spelled(spelling)
-        if name is not None:
-            return name
-    warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")
-    return None
+    name = spelled(latin)
+    if name is None:
+        words = re.sub("[A-Za-z]+", lambda word: in_lower_case(word.group()), latin)
+        name = spelled(words) if words.islower() else None  # the S of "Deg/S" would be siemens
+    if name is None:
+        warn(f"the unit {unit!r} of {what} is unknown to quantities: taken as none")
+    return name
 
 
 def spelled(unit: str) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import train_together
+import zarr
 from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import POYODecoder, distributed
@@ -142,6 +143,7 @@ def test_a_folder_without_sessions_or_behaviour_is_refused(sessions, tmp_path):
         read_sessions(tmp_path)
 
 
+@pytest.mark.skipif(zarr.__version__.startswith("3."), reason="SpikeInterface writes no Zarr with zarr 3")
 def test_a_sorting_saved_as_zarr_has_the_name_that_spikeinterface_gives_it(tmp_path):
     place = tmp_path / "monday"
     NumpySorting.from_unit_dict({"a": np.arange(5)}, 1000.0).save(folder=place / "sorting", format="zarr")

@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline
 
 from spikeinterface_poyo import BlockedKFold, POYODecoder, SelectUnits, align, from_counts
 from spikeinterface_poyo.decoder.neo_out import as_neo_signal
-from spikeinterface_poyo.fitted.vocabulary import sample_interval_of
+from spikeinterface_poyo.sessions.intervals import grid_interval
 from spikeinterface_poyo.training import fitting
 
 pytestmark = pytest.mark.usefixtures("brief_training")
@@ -735,7 +735,7 @@ def test_binned_counts_with_times_stand_where_a_sorting_stands(session, small_de
 
 
 def test_duplicated_times_have_the_interval_of_the_others():
-    assert sample_interval_of([[np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]]) == 0.5
+    assert grid_interval([[np.repeat(0.5 * np.arange(9), 2), np.array([3.0])]]) == 0.5
 
 
 RNG = np.random.default_rng(0)
@@ -758,8 +758,8 @@ IN_TRIALS = (STARTS[:, None] + 0.05 * np.arange(8)).ravel()
     ],
 )
 def test_regular_times_of_which_some_are_missing_have_their_interval(times, interval):
-    assert sample_interval_of([[times]]) == (None if interval is None else pytest.approx(interval))
+    assert grid_interval([[times]]) == (None if interval is None else pytest.approx(interval))
 
 
 def test_a_behavior_that_is_regular_goes_before_what_is_so_but_for_gaps():
-    assert sample_interval_of([[IN_TRIALS], [0.2 * np.arange(100)]]) == pytest.approx(0.2)
+    assert grid_interval([[IN_TRIALS], [0.2 * np.arange(100)]]) == pytest.approx(0.2)

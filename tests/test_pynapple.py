@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from spikeinterface.core import NumpySorting
@@ -53,6 +55,12 @@ def test_nothing_is_known_between_trials_however_close_they_are():
     with pytest.warns(UserWarning, match="35 of 72 behaviour samples"):
         X, _ = align(restricted, (times, times))
     np.testing.assert_array_equal(X.times, times[times % 2.5 <= 1])
+
+
+def test_where_nothing_was_recorded_nothing_overlaps():
+    nothing = replace(as_session({"a": [1.0]}).segments[0], observed=np.zeros((0, 2)))
+    with pytest.raises(ValueError, match="do not overlap in time"):
+        align(replace(as_session({"a": [1.0]}), segments=(nothing,)), ([1.0, 2.0], [1.0, 2.0]))
 
 
 def test_extent_is_the_time_support():

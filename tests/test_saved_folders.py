@@ -121,3 +121,13 @@ def test_a_damaged_folder_says_which_it_is(saved, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"empty' is not the folder of a saved sorting"):
         as_session(tmp_path / "empty")
+
+
+def test_spikes_of_segments_that_are_not_there_are_refused(sorting, tmp_path):
+    sorting.save(folder=tmp_path / "sorting")
+    info = tmp_path / "sorting" / "numpysorting_info.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"num_segments": 1}))
+    with pytest.raises(
+        ValueError, match=r"sorting' cannot be read: ValueError: it has 1 segments and spikes of others"
+    ):
+        as_session(tmp_path / "sorting")

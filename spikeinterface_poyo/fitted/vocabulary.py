@@ -22,16 +22,13 @@ from ..readouts.behaviors import (
     target_columns_by_name,
 )
 from ..readouts.readout import Readout
+from ..sessions.intervals import grid_interval
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from ..sessions.session import Session
 from ..sessions.signals import UNNAMED
 from ..sessions.units import units_that_fire, without_units
 from .known_session import KnownSession
 from .same_session import check_places
-
-REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
-LONG_GAP = 5.5  # intervals from which on a gap tells nothing of what is regular
-MOST_MISSING = 10  # points of a regular grid a sample, at most
 
 
 @dataclass
@@ -64,7 +61,7 @@ class Vocabulary:
                     ~np.isnan(y[:, place]).all(axis=1) for _, place in target_columns(X.targets[position], y.shape[1])
                 ]
                 each = [[X.times[order[mine[order]]] for order in samples[position]] for mine in has]
-            interval = sample_interval_of(each)
+            interval = grid_interval(each)
             behaviors = tuple(info.name for info in X.targets[position])
             covered = sum(map(seconds_covered, times))
             known.add(name, X.sessions[position], behaviors, by_name, interval, covered)
@@ -272,44 +269,3 @@ class Vocabulary:
             },
             {name: readout_from_json(readout) for name, readout in data["readouts"].items()},
         )
-
-
-def sample_interval_of(behaviors: Sequence[Sequence[np.ndarray]]) -> float | None:
-    """The shortest interval, in seconds, of behaviours at these ascending times by segment; None if all are irregular.
-
-    Where one is regular as it is, those that are so but for what is missing do not count.
-    """
-    for interval_of in (regular_interval, interval_between_gaps):
-        found = [interval for times in behaviors if (interval := interval_of(positive_intervals(times))) is not None]
-        if found:
-            return min(found)
-    return None
-
-
-def positive_intervals(times: Sequence[np.ndarray]) -> np.ndarray:
-    """Intervals between ascending sample times by segment, without zeros."""
-    intervals = np.concatenate([np.diff(part) for part in times])
-    return intervals[intervals > 0]
-
-
-def regular_interval(intervals: np.ndarray) -> float | None:
-    """Median interval; None where nine in ten are not near it."""
-    if len(intervals) == 0:
-        return None
-    median = float(np.median(intervals))
-    return median if np.mean(np.abs(intervals - median) < REGULAR * median) > 0.9 else None
-
-
-def interval_between_gaps(intervals: np.ndarray) -> float | None:
-    """Interval of regular samples of which some are missing, one by one or between trials; None where there is none.
-
-    Nine in ten intervals, but for long gaps, are whole numbers of it. Pairs and bursts of events are no such samples:
-    most intervals are no long gaps, and on a grid all over, one point in ten would be a sample.
-    """
-    if len(intervals) == 0:
-        return None
-    interval = float(np.median(intervals[intervals < 1.5 * np.quantile(intervals, 0.25)]))
-    steps = intervals[intervals < LONG_GAP * interval] / interval
-    near = np.abs(steps - np.maximum(np.round(steps), 1)) < REGULAR
-    is_sparse = intervals.sum() / interval > MOST_MISSING * len(intervals)
-    return interval if near.mean() > 0.9 and len(steps) > 0.6 * len(intervals) and not is_sparse else None

@@ -251,9 +251,9 @@ def nearly_recorded(periods: np.ndarray, times: np.ndarray) -> np.ndarray:
 
     Between them nothing was recorded: trials are often closer together than twice the slack.
     """
-    ends = periods[[0], 0], periods[[-1], 1]
-    between = within(times, np.column_stack(ends))
-    return within(times, np.column_stack(ends), slack=SLACK) & (~between | within(times, periods, slack=ROUNDING))
+    ends = np.array([[periods[:, 0].min(initial=np.inf), periods[:, 1].max(initial=-np.inf)]])
+    inside = within(times, periods, slack=ROUNDING)
+    return np.where(within(times, ends), inside, within(times, ends, slack=SLACK))
 
 
 def recorded(segment: Segment, signal: Signal, where: str, leave_out: bool) -> np.ndarray:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from ..measures import known_unit
-from ..paths import as_path
+from ..paths import as_path, is_path
 from ..recognition import is_a
 from ..sessions.signals import Signal
 from .epochs_in import as_intervals
@@ -86,7 +85,7 @@ def read_nwb_epochs(source: Any, name: str = "trials") -> np.ndarray:
 @contextmanager
 def opened(source: Any) -> Iterator[Any]:
     """The file at a path, closed again afterwards; a pynwb object as it is."""
-    if not isinstance(source, (str, PathLike)):
+    if not is_path(source):
         yield source
         return
     import pynwb

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from ..paths import as_path
+from ..paths import as_path, is_path
 from ..recognition import is_a, is_list
 from ..sessions.session import Session, from_trains, make_segment
 from ..sessions.stored_spikes import is_stored
@@ -60,7 +59,7 @@ def as_session(sorting: Any) -> Session:
         session = from_tsgroup(sorting)
     elif isinstance(sorting, Mapping):
         session = from_dict(sorting)
-    elif isinstance(sorting, (str, PathLike)):
+    elif is_path(sorting):
         session = from_folder(as_path(sorting))
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")

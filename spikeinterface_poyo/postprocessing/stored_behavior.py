@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ..inputs.alignment import align
 from ..inputs.behavior_files import read_behavior
 from ..inputs.behavior_in import as_signals
-from ..paths import as_path
+from ..paths import as_path, is_path
 from ..readouts.codes import codes_of, decode, in_order, known_labels
 from ..sessions.samples import SpikeSamples
 from ..sessions.signals import Signal
@@ -106,8 +105,3 @@ def signals_of(parameter: Any, series: str | None) -> list[Signal]:
         return parameter.signals
     paths = parameter if isinstance(parameter, list) else [parameter]
     return [read_behavior(path, series) for path in paths]
-
-
-def is_path(behavior: Any) -> bool:
-    """Whether a behaviour is given by path."""
-    return isinstance(behavior, (str, PathLike))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
 
 from sklearn.base import clone
@@ -15,7 +13,7 @@ from ..classifier import POYOClassifier
 from ..decoder.base import BasePOYO
 from ..estimator import POYODecoder
 from ..network.device import find_device
-from ..paths import as_path
+from ..paths import existing, is_path
 from ..weights.files import plain_number, plain_parameters, plain_seed
 from ..weights.pretrained import load_pretrained
 
@@ -31,20 +29,20 @@ def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, Base
     kind = POYOClassifier if labels else POYODecoder
     kept: Any = None
     if given is None:
-        decoder: BasePOYO = kind(random_state=random_state)
-    elif isinstance(given, (str, PathLike)):
+        decoder: BasePOYO = kind()
+    elif is_path(given):
         kept = lasting(given)
-        decoder = kind(pretrained=kept, random_state=random_state)
+        decoder = kind(pretrained=kept)
     elif isinstance(given, BasePOYO) and not isinstance(given, kind):
         raise ValueError(f"the behaviour is labels, which {kind.__name__} decodes; got decoder={type(given).__name__}")
     elif isinstance(given, (BasePOYO, Mapping)):
         decoder = with_parameters(kind, dict(given) if isinstance(given, Mapping) else given.get_params())
         kept = changed_parameters(decoder)
-        if decoder.random_state is None:  # comparisons are of the same decoder
-            decoder.random_state = random_state
     else:
         raise TypeError(f"decoder must be a {kind.__name__}, a dict of its parameters, pretrained weights by name or "
                         f"path, or None; got {type(given).__name__}")  # fmt: skip
+    if decoder.random_state is None:  # comparisons are of the same decoder
+        decoder.random_state = random_state
     door.check_parameters(decoder)
     find_device(decoder.device)
     if decoder.pretrained is not None:
@@ -96,5 +94,5 @@ def changed_parameters(decoder: BasePOYO) -> dict[str, Any]:
 
 def lasting(source: Any) -> str:
     """Pretrained weights by a name that holds in other working directories too."""
-    path = as_path(source)
-    return str(path.absolute()) if os.fspath(source) and os.path.exists(path) else str(source)
+    path = existing(source)
+    return str(source if path is None else path.absolute())

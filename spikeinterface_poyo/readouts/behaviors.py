@@ -19,7 +19,6 @@ from .readout import Readout, names_of
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
 OTHER_SCALE = 5.0  # times the standard deviation that sessions share, or a fifth of it: hardly the same behaviour
-SETTLED = 30.0  # seconds of labels in which behaviour shows its scale
 
 
 def target_columns(infos: Sequence[TargetInfo], width: int) -> Iterator[tuple[TargetInfo, slice]]:
@@ -181,17 +180,6 @@ def warn_of_other_scale(standardised: np.ndarray, behavior: str, session: str, l
                  f"of {centre:.2g} on the scale that sessions share, 1 and 0 for all together: where scales or origins "
                  "differ, give units of measure, or each a behavior_name= of its own")  # fmt: skip
             return
-
-
-def least_spread(readout: Readout, n_sessions: int, seconds: float) -> float:
-    """The smallest standard deviation that numbers of one of so many sessions may have on the scale they share.
-
-    One session that joins or goes on may rest for a while. Only where its labels are many, and no unit of measure says
-    what they are, is next to nothing more likely to be another scale, as metres are where centimetres were learned.
-    """
-    if n_sessions > 1:
-        return 1 / OTHER_SCALE
-    return OTHER_SCALE**-2 if readout.units is None and seconds > SETTLED else 0.0
 
 
 def n_columns(readouts: Iterable[Readout]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .intervals import positive_intervals
 from .session import Session
 from .signals import TargetInfo
 
@@ -147,8 +148,7 @@ class SpikeSamples:
 
 def sample_interval(times: np.ndarray) -> float:
     """Median positive interval between ascending sample times, in seconds; 1 s where there is none."""
-    intervals = np.diff(times)
-    intervals = intervals[intervals > 0]
+    intervals = positive_intervals([times])
     return float(np.median(intervals)) if len(intervals) else 1.0
 
 

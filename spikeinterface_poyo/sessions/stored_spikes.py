@@ -21,32 +21,40 @@ from .session import NO_UNIT, Segment
 RECORDS_AT_ONCE = 200_000  # where many are read, one chunk after the other
 PLACES_TO_COMPARE, RECORDS_A_PLACE = 16, 64  # evenly spaced: each may be a page of the disk to read
 
-_mapped: WeakValueDictionary[tuple[Path, int, int, int], np.ndarray] = WeakValueDictionary()
+
+class MappedFile:
+    """The array in a ``.npy``, mapped into memory."""
+
+    def __init__(self, file: Path) -> None:
+        self.array = np.load(file, mmap_mode="r")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the number and a thousand of the records: it tells most sortings apart without reading them."""
+        first = np.linspace(0, max(len(self.array) - RECORDS_A_PLACE, 0), PLACES_TO_COMPARE).astype(np.int64)
+        index = np.minimum(first[:, None] + np.arange(RECORDS_A_PLACE), len(self.array) - 1)
+        some = self.array[index] if len(self.array) else self.array
+        return sha256(repr((self.array.dtype, len(self.array))).encode() + some.tobytes()).hexdigest()[:12]
 
 
-def mapped_file(file: Path) -> np.ndarray:
-    """The array in a ``.npy``, mapped into memory once for all who read it: each mapping holds a file open."""
+_mapped: WeakValueDictionary[tuple[Path, int, int, int], MappedFile] = WeakValueDictionary()
+
+
+def mapped_file(file: Path) -> MappedFile:
+    """The file as it is now, mapped once for all who read it: each mapping holds it open."""
     status = file.stat()
     version = (file, status.st_ino, status.st_size, status.st_mtime_ns)
-    array = _mapped.get(version)
-    if array is None:
-        array = _mapped[version] = np.load(file, mmap_mode="r")
-    return array
-
-
-def digest_of_records(array: np.ndarray) -> str:
-    """Digest of the number and a thousand of the records: it tells most sortings apart without reading them."""
-    first = np.linspace(0, max(len(array) - RECORDS_A_PLACE, 0), PLACES_TO_COMPARE).astype(np.int64)
-    index = np.minimum(first[:, None] + np.arange(RECORDS_A_PLACE), len(array) - 1)
-    some = array[index] if len(array) else array
-    return sha256(repr((array.dtype, len(array), some.tolist())).encode()).hexdigest()[:12]
+    mapped = _mapped.get(version)
+    if mapped is None:
+        mapped = _mapped[version] = MappedFile(file)
+    return mapped
 
 
 @dataclass(frozen=True)
 class StoredRecords:
     """Records ``first`` to ``past`` of the array in ``file``, a ``.npy``; pickled by name, opened when read.
 
-    ``digest`` is that of the array (`digest_of_records`).
+    ``digest`` is that of the array (`MappedFile.digest`).
 
     Raises
     ------
@@ -60,18 +68,18 @@ class StoredRecords:
     digest: str
 
     @cached_property
-    def whole(self) -> np.ndarray:
-        """The array in the file."""
-        array = mapped_file(self.file)
-        if digest_of_records(array) != self.digest:
+    def whole(self) -> MappedFile:
+        """The file."""
+        mapped = mapped_file(self.file)
+        if mapped.digest != self.digest:
             raise ValueError(f"the spikes in {self.file} are not those that were there when its sorting was given: "
                              "another was saved in their place; give that to align, fit or predict")  # fmt: skip
-        return array
+        return mapped
 
     @cached_property
     def mapped(self) -> np.ndarray:
         """The records, mapped into memory."""
-        return np.asarray(self.whole[self.first : self.past])
+        return np.asarray(self.whole.array[self.first : self.past])
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("whole", "mapped")}
@@ -185,7 +193,8 @@ def sort_together(units: np.ndarray, together: np.ndarray) -> None:
 
 def stored_segment(file: Path, first: int, past: int, rate: float, t_start: float) -> Segment:
     """Segment of the records ``first`` to ``past`` of a saved sorting."""
-    records = StoredRecords(file, first, past, digest_of_records(mapped_file(file)))
+    mapped = mapped_file(file)
+    records = StoredRecords(file, first, past, mapped.digest)
     times = StoredTimes(records, rate, t_start)
     extent = (float(times[0]), float(times[-1])) if len(records) else (np.inf, -np.inf)
     return Segment(times, StoredUnits(records), *extent, clock="frames")  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ from .state import TrainingState
 
 FORMAT_VERSION = 2  # 2: with a digest
 CHECKPOINT_SECONDS = 60.0  # between checkpoints
+NO_CHECKPOINT = (ValueError, KeyError, TypeError, safetensors.SafetensorError)  # what reading another file may raise
 
 
 class Saved(NamedTuple):
@@ -150,10 +151,16 @@ class Checkpoint:
         """Whether another fit, which began at the same time, keeps its state in the file and has not ended."""
         try:
             with safetensors.safe_open(self.file, framework="pt") as opened:
-                there = json.loads((opened.metadata() or {})["checkpoint"])
+                there = contents_of(opened)
             return there["fingerprint"] != self.fingerprint and not there["ended"]
-        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
+        except (OSError, *NO_CHECKPOINT):
             return False  # there is none, or what is there is no checkpoint
+
+
+def contents_of(opened: Any) -> dict[str, Any]:
+    """All but the tensors of a checkpoint whose file is open."""
+    contents: dict[str, Any] = json.loads((opened.metadata() or {})["checkpoint"])
+    return contents
 
 
 def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
@@ -164,14 +171,14 @@ def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
         raise ValueError(f"checkpoint={str(file)!r} is a folder; give the name of a file in it")
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
-            contents = json.loads((opened.metadata() or {})["checkpoint"])
+            contents = contents_of(opened)
             # Copies, so that nothing is read from the file after it was replaced, nor lies where sums round otherwise.
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118
         version, theirs, ended = contents["format_version"], contents["fingerprint"], contents["ended"]
         if version > 1 and contents.pop("digest") != digest_of(contents, tensors):
             raise ValueError("its contents are not those that were saved (their digest differs)")
         saved = Saved(tensors, contents["state"], [TrainingRecord(**record) for record in contents["records"]])
-    except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    except NO_CHECKPOINT as error:
         raise damaged(file, error) from error
     if version <= FORMAT_VERSION and theirs == fingerprint:
         return saved

@@ -11,11 +11,13 @@ import numpy as np
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import NetworkConfig
-from ..readouts.behaviors import behaviors_of, least_spread, n_columns, readout_columns, warn_of_other_scale
+from ..readouts.behaviors import OTHER_SCALE, behaviors_of, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, with_infos
 from ..sessions.samples import SpikeSamples, seconds_covered
 from .data import TrainingData
+
+SETTLED = 30.0  # seconds of labels in which behaviour shows its scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +82,17 @@ class Examples:
         """The targets, NaN where unknown or of weight zero."""
         return np.where(self.weight[:, None] > 0, self.y, np.nan)
 
+    def least_spread(self, readout: Readout, known: np.ndarray) -> float:
+        """The smallest standard deviation that a session's ``known`` numbers may have on the scale that sessions share.
+
+        One session that joins or goes on may rest for a while. Only where its labels are many, and no unit of measure
+        says what they are, is next to nothing more likely to be another scale, as metres are where centimetres were
+        learned.
+        """
+        if len(self.names) > 1:
+            return 1 / OTHER_SCALE
+        return OTHER_SCALE**-2 if readout.units is None and self.seconds(known) > SETTLED else 0.0
+
     def seconds(self, index: np.ndarray) -> float:
         """Seconds that some samples cover; rows of counts, which have no times, cover none."""
         some = self.X[index]
@@ -109,6 +122,6 @@ class Examples:
                 targets[mine, columns] = readout.encode(y[mine, outputs])
                 if readout.kind == "continuous":
                     known = mine[(self.weight[mine] > 0) & ~np.isnan(targets[mine, columns]).all(axis=1)]
-                    least = least_spread(readout, len(self.names), self.seconds(known))
+                    least = self.least_spread(readout, known)
                     warn_of_other_scale(targets[known, columns], readout.name, self.names[position], least)
         return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)

@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from ..paths import as_path
+from ..paths import existing
 from ..warning import warn
 from . import hub, registry
 from .cache import (
@@ -74,8 +74,8 @@ def locate(source: str | os.PathLike[str]) -> Path:
     """
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(f"pretrained must be a string or a path; got {type(source).__name__}: {source!r}")
-    path = as_path(source)
-    if os.fspath(source) and os.path.exists(path):
+    path = existing(source)
+    if path is not None:
         if path.is_file() and not path.name.lower().endswith(SUFFIXES):
             raise ValueError(f"{os.fspath(source)!r} is no file of weights: those end in {', '.join(SUFFIXES)}; of a "
                              "saved decoder give the folder")  # fmt: skip

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from ..paths import as_path
 from .files import DESCRIPTION, weights_file
 
 CARD = "README.md"
@@ -122,7 +121,7 @@ def push(
     ImportError
         Without huggingface_hub.
     """
-    folder = as_path(folder)
+    folder = Path(folder)
     weights = weights_file(folder)
     if weights is None:
         raise FileNotFoundError(f"{folder} is no saved decoder: save_pretrained writes {DESCRIPTION} and its weights")

@@ -1,0 +1,49 @@
+"""Intervals between sample times, and which of them a regular grid may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+REGULAR = 0.1  # intervals that differ by less than this share from their median are regular
+LONG_GAP = 5.5  # intervals from which on a gap tells nothing of what is regular
+MOST_MISSING = 10  # points of a regular grid a sample, at most
+
+
+def positive_intervals(times: Sequence[np.ndarray]) -> np.ndarray:
+    """Intervals between ascending sample times by segment, without zeros."""
+    intervals = np.concatenate([np.diff(part) for part in times])
+    return intervals[intervals > 0]
+
+
+def grid_interval(behaviors: Sequence[Sequence[np.ndarray]]) -> float | None:
+    """The shortest interval, in seconds, of behaviours at these ascending times by segment; None if all are irregular.
+
+    Where one is regular as it is, those that are so but for what is missing do not count.
+    """
+    each = [intervals for times in behaviors if len(intervals := positive_intervals(times))]
+    for interval_of in (regular_interval, interval_between_gaps):
+        found = [interval for interval in map(interval_of, each) if interval is not None]
+        if found:
+            return min(found)
+    return None
+
+
+def regular_interval(intervals: np.ndarray) -> float | None:
+    """Median interval; None where nine in ten are not near it."""
+    median = float(np.median(intervals))
+    return median if np.mean(np.abs(intervals - median) < REGULAR * median) > 0.9 else None
+
+
+def interval_between_gaps(intervals: np.ndarray) -> float | None:
+    """Interval of regular samples of which some are missing, one by one or between trials; None where there is none.
+
+    Nine in ten intervals, but for long gaps, are whole numbers of it. Pairs and bursts of events are no such samples:
+    most intervals are no long gaps, and on a grid all over, one point in ten would be a sample.
+    """
+    interval = float(np.median(intervals[intervals < 1.5 * np.quantile(intervals, 0.25)]))
+    steps = intervals[intervals < LONG_GAP * interval] / interval
+    near = np.abs(steps - np.maximum(np.round(steps), 1)) < REGULAR
+    is_sparse = intervals.sum() / interval > MOST_MISSING * len(intervals)
+    return interval if near.mean() > 0.9 and len(steps) > 0.6 * len(intervals) and not is_sparse else None
