@@ -10,7 +10,7 @@ import torch
 
 from spikeinterface_poyo.network.batch import to_batch
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
-from spikeinterface_poyo.network.prediction import CAUSAL_STEPS, WINDOWS_A_SAMPLE, predict_block
+from spikeinterface_poyo.network.prediction import CAUSAL_STEPS, WINDOW_QUERIES, WINDOWS_A_SAMPLE, predict_block
 from spikeinterface_poyo.network.windows import Block, Windows, tokenize
 from spikeinterface_poyo.sessions.session import Segment
 
@@ -82,6 +82,20 @@ def test_more_windows_than_a_batch_holds(block, causal):
     found = predict_block(network, block, times)
     few = predict_block(network, block, times[500:510])
     np.testing.assert_allclose(found[500:510], few, rtol=0, atol=2e-6)
+
+
+def test_windows_asked_at_very_many_times_are_asked_piece_by_piece(block):
+    network, times = make_network(), 103 + np.arange(0, 4, 1e-4)
+    asked = []
+
+    def read(network, batch):
+        asked.append(batch.query_time.shape[1])
+        return network(batch)
+
+    found = predict_block(network, block, times, read=read)
+    assert max(asked) == WINDOW_QUERIES
+    some = slice(0, None, 997)
+    np.testing.assert_allclose(found[some], predict_block(network, block, times[some]), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("time", 105 + np.linspace(0, 0.5, 8))

@@ -16,12 +16,13 @@ from .batch import WindowBatch, to_batch
 from .crew import crew, side_by_side
 from .parts import GROUP, parts
 from .poyo import POYO
-from .windows import Block, Windows, tokenize
+from .windows import Block, Windows, ranges, tokenize
 
 WINDOWS_A_SAMPLE = 4  # overlapping windows that answer for a sample
 CAUSAL_STEPS = 8  # a causal answer lags by up to this fraction of a latent step
 BATCH_WINDOWS = 64  # windows at once, at most ...
 BATCH_TOKENS = 100_000  # ... and about so many tokens, which bounds memory for large populations
+WINDOW_QUERIES = 2_048  # of a window at once; one asked at more times, as by behaviour at 30 kHz, comes several times
 
 
 def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,8 +36,15 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
     else:
         stride, n_answers, lead = c.window_length / WINDOWS_A_SAMPLE, WINDOWS_A_SAMPLE, 0.0
     latest = np.floor(times / stride)
-    window = np.unique(latest[:, None] - np.arange(n_answers))
+    window = np.unique(np.unique(latest)[:, None] - np.arange(n_answers))
     return window * stride - lead, np.searchsorted(latest, window), np.searchsorted(latest, window + n_answers)
+
+
+def in_pieces(start: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The windows, each as often as its range of samples has pieces of at most `WINDOW_QUERIES`."""
+    n_pieces = -(-(high - low) // WINDOW_QUERIES)
+    low = ranges(np.zeros_like(n_pieces), n_pieces) * WINDOW_QUERIES + low.repeat(n_pieces)
+    return start.repeat(n_pieces), low, np.minimum(low + WINDOW_QUERIES, high.repeat(n_pieces))
 
 
 Read = Callable[[POYO, WindowBatch], Tensor]  # what is asked of windows: (B, Q, n_columns)
@@ -57,7 +65,7 @@ def predict_block(
         first = np.arange(len(times))
         start, low, high = times - length / 2, first, first + 1
     else:
-        start, low, high = grid_windows(network, times)
+        start, low, high = in_pieces(*grid_windows(network, times))
     total: np.ndarray | None = None  # as wide as the first answer
     weight = np.zeros(len(times), dtype=np.float64)
     with crew(network.omega.device, alone=len(start) <= GROUP):
