@@ -22,6 +22,7 @@ from spikeinterface.core import (
 )
 from spikeinterface.core.segmentutils import SplitSegmentSorting
 
+from spikeinterface_poyo.inputs.alignment import align
 from spikeinterface_poyo.inputs.behavior_in import as_signals
 from spikeinterface_poyo.inputs.spikes_in import as_session
 
@@ -184,6 +185,41 @@ def test_segments_of_a_split_sorting_are_on_their_recordings_clocks(how, after):
     segments = as_session(split).segments
     np.testing.assert_allclose([segment.spike_times[0] for segment in segments], [told + 3.005, told + 50.007])
     assert [segment.t_start for segment in segments] == [told + 3.0, told + 50.0]
+
+
+@pytest.fixture
+def paused() -> NumpySorting:
+    """Six seconds of a clock that drifts, with a pause of 20 s after three of them and one of half a second after."""
+    seconds = START + 1.0003 * np.arange(6000) / FS
+    seconds[3001:] += 20
+    seconds[4500:] += 0.5
+    recording = NumpyRecording([np.zeros((6000, 1))], FS)
+    recording.set_times(seconds, with_warning=False)
+    sorting = NumpySorting.from_unit_dict({"a": np.arange(0, 6000, 50), "b": np.array([3000, 3001, 5999])}, FS)
+    sorting.register_recording(recording)
+    return sorting
+
+
+PAUSED = np.array([[START, START + 3.0009 + 1e-3], [START + 23.0019003, START + 26.5017997]])
+
+
+@pytest.mark.parametrize("how", ["itself", "units", "units of a slice"])
+def test_while_a_recording_pauses_nothing_is_known(paused, how):
+    chosen = {"itself": paused, "units": paused.select_units(["a"]), "units of a slice": paused.frame_slice(0, 6000)}
+    (segment,) = as_session(chosen[how]).segments
+    np.testing.assert_allclose(segment.observed, PAUSED, atol=1e-6)
+    times = START + np.arange(0, 27, 0.1)
+    with pytest.warns(UserWarning, match=r"200 of 270 behaviour samples .*, or between their 2 periods, and are left"):
+        X, _ = align(paused, (times, times))
+    assert set(X.times) == set(times[(times < PAUSED[0, 1]) | (times > PAUSED[1, 0])])
+    with pytest.raises(ValueError, match=r"span 100\.000 to 126\.50. s, with pauses between its 2 periods, the behav"):
+        align(paused, (times[50:100], times[50:100]))
+
+
+def test_periods_go_along_with_a_split_and_a_shift(paused):
+    split = split_sorting(NumpySorting.from_unit_dict({"a": np.array([5])}, FS), [paused._recording])
+    split.shift_times(4.0)
+    np.testing.assert_allclose(as_session(split).segments[0].observed, PAUSED + 4, atol=1e-6)
 
 
 def test_an_analyzer_whose_sorting_was_shifted_is_told_of():

@@ -755,6 +755,8 @@ IN_TRIALS = (STARTS[:, None] + 0.05 * np.arange(8)).ravel()
         ((0.1 * np.arange(90)[:, None] + 2e-4 * np.arange(5)).ravel(), None),  # packets
         (np.sort(np.concatenate([IN_TRIALS, IN_TRIALS[::2] + 3e-12])), None),
         (np.array([0.0, 1.0, 8.0]), None),
+        (np.round(np.arange(1201) / 120, 3), 1 / 120),
+        (np.round(np.arange(1201) / 240, 3), 1 / 240),
     ],
 )
 def test_regular_times_of_which_some_are_missing_have_their_interval(times, interval):

@@ -241,9 +241,16 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence:
     if not (inside | late).any():
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
-            f"{segment.t_stop:.3f} s, the {what} {times.min():.3f} to {times.max():.3f} s{SAME_CLOCK}{LOST_CLOCK}"
+            f"{segment.t_stop:.3f} s{pauses(segment)}, the {what} {times.min():.3f} to {times.max():.3f} s"
+            f"{SAME_CLOCK}{LOST_CLOCK}"
         )
     return inside
+
+
+def pauses(segment: Segment) -> str:
+    """Words for the pauses within a segment's extent, for messages."""
+    n_periods = len(segment.periods)
+    return f", with pauses between its {n_periods} periods" if n_periods > 1 else ""
 
 
 def nearly_recorded(periods: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from ..recognition import is_a
 from ..warning import warn
 
+PAUSE = 1.0  # seconds by which a clock must jump for the recording to have paused
 SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # whose segments start as much later as they leave out
 
 
@@ -78,6 +79,24 @@ def check_times(recording: Any) -> None:
                  "made from, so what goes by its clock is off. set_times(...) of that one restores them, or to choose "
                  "channels before a slice; then register the recording again")  # fmt: skip
             return
+
+
+def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
+    """Intervals (n, 2) in seconds between pauses of a recording, during which its time vector jumps.
+
+    Frames a second apart are looked at, and those between only where more than that has gone by: a recording's vector
+    may be larger than memory.
+    """
+    n_frames = clocked.get_num_samples(segment_index=index)
+    marks = np.append(np.arange(0, n_frames - 1, max(int(rate), 1)), n_frames - 1)
+    seconds = np.asarray(clocked.sample_index_to_time(marks, segment_index=index), dtype=np.float64)
+    edges = [seconds[:1]]
+    for i in np.flatnonzero(np.diff(seconds) - np.diff(marks) / rate > PAUSE / 2):
+        frames = np.arange(marks[i], marks[i + 1] + 1)
+        between = np.asarray(clocked.sample_index_to_time(frames, segment_index=index), dtype=np.float64)
+        last = np.flatnonzero(np.diff(between) > PAUSE)
+        edges.append(np.column_stack([between[last] + 1 / rate, between[last + 1]]).ravel())
+    return np.concatenate([*edges, seconds[-1:] + 1 / rate]).reshape(-1, 2)
 
 
 def as_arrays(recording: Any) -> None:

@@ -16,7 +16,7 @@ from ..recognition import is_a
 from ..sessions.session import ClockSource, Segment, Session, from_trains, make_segment
 from ..sessions.stored_spikes import stored_segment
 from ..warning import warn
-from .clocks import check_times, differences, forgets_clock, start_of
+from .clocks import check_times, differences, forgets_clock, recorded_periods, start_of
 from .unit_properties import of_analyzer, of_sorting
 
 N_CHUNKS, CHUNK = 64, 256  # in how many places, of so many spikes each, the order of a saved file is looked at
@@ -124,7 +124,8 @@ def shift_of(segment: Any) -> float:
 def later(segment: Segment, seconds: float) -> Segment:
     """The segment, so much later."""
     times, t_start, t_stop = segment.spike_times + seconds, segment.t_start + seconds, segment.t_stop + seconds
-    return replace(segment, spike_times=times, t_start=t_start, t_stop=t_stop)
+    observed = None if segment.observed is None else segment.observed + seconds
+    return replace(segment, spike_times=times, t_start=t_start, t_stop=t_stop, observed=observed)
 
 
 def from_segments(sorting: Any) -> Session:
@@ -191,25 +192,27 @@ def from_selection(sorting: Any) -> Session:
     for own, segment in zip(sorting.segments, parent.segments, strict=True):
         unit_index = new_index[segment.unit_index]
         kept = unit_index >= 0
-        seconds = start_of(own)
-        extent = (segment.t_start + seconds, segment.t_stop + seconds) if segment.clock == "recording" else None
-        times = segment.spike_times[kept] + seconds
-        segments.append(make_segment(times, unit_index[kept], extent, segment.clock))
+        extent = (segment.t_start, segment.t_stop) if segment.clock == "recording" else None
+        some = make_segment(segment.spike_times[kept], unit_index[kept], extent, segment.clock)
+        segments.append(later(replace(some, observed=segment.observed), start_of(own)))
     return session_of(sorting, segments)
 
 
 def from_recording_clock(clocked: Any, index: int, frames: np.ndarray, units: np.ndarray, rate: float) -> Segment:
-    """Segment on the clock of a recording, or of the one that is registered with a sorting."""
+    """Segment on the clock of a recording, or of the one that is registered with a sorting.
+
+    While the recording paused nothing is known of spikes.
+    """
     n_frames = clocked.get_num_samples(segment_index=index)
     if len(frames) and (frames.max() >= n_frames or frames.min() < 0):
         raise ValueError(
             f"segment {index}: spikes lie at samples {frames.min()}..{frames.max()}, outside the recording's 0.."
             f"{n_frames - 1}; remove them with spikeinterface.curation.remove_excess_spikes(sorting, recording)"
         )
-    ends = np.asarray(clocked.sample_index_to_time(np.array([0, n_frames - 1]), segment_index=index), dtype=np.float64)
-    extent = (float(ends[0]), float(ends[1]) + 1 / rate)
+    periods = recorded_periods(clocked, index, rate)
     times = clocked.sample_index_to_time(frames, segment_index=index)
-    return make_segment(times, units, extent, "recording")
+    segment = make_segment(times, units, (float(periods[0, 0]), float(periods[-1, 1])), "recording")
+    return replace(segment, observed=periods) if len(periods) > 1 else segment
 
 
 # Wrappers that SpikeInterface leaves without the clock of what they wrap.
