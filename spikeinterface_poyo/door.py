@@ -76,6 +76,17 @@ def features_as_before_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
+def aligned(X: Any, y: Any, given: RawInputs, leave_out: bool = True) -> tuple[Any, Any, RawInputs]:
+    """Samples and ``y`` of raw inputs, as `alignment.pair` makes them, and what is still to be told of them.
+
+    Samples and arrays of counts stay as they are.
+    """
+    if isinstance(X, SpikeSamples) or not holds_spikes(X):
+        return X, y, given
+    X, y = pair(X, y, given.session_id, given.behavior_name, given.epochs, leave_out=leave_out)
+    return X, y, RawInputs(behavior_type=given.behavior_type, classes=given.classes)
+
+
 def samples_and_targets(
     X: Any,
     y: Any,
@@ -92,9 +103,8 @@ def samples_and_targets(
     ValueError
         Where lengths differ, targets are infinite or none is known.
     """
-    if not isinstance(X, SpikeSamples):
-        X, y = pair(X, y, given.session_id, given.behavior_name, given.epochs, leave_out=leave_out)
-    elif given.session_id is not None or given.behavior_name is not None:
+    X, y, given = aligned(X, y, given, leave_out)
+    if given.session_id is not None or given.behavior_name is not None:
         raise ValueError("samples have their own session ids and behaviour names, and arrays of counts have none; "
                          "session_id= and behavior_name= are for sortings: give them to align")  # fmt: skip
     elif given.epochs is not None:

@@ -157,6 +157,11 @@ class TestSessions:
         X, _ = align(SPIKES, (TIMES, VALUES), session_id=name)
         assert set(X.session_ids) == {str(name)}
 
+    @pytest.mark.parametrize("name", ["speed", 5, np.int64(5)])
+    def test_one_name_of_the_behavior(self, name):
+        X, _ = align(SPIKES, (TIMES, VALUES), behavior_name=name)
+        assert X.targets[0][0].name == str(name)
+
     @pytest.mark.parametrize("names", ["one", ["one"], ["one", "one"], ["one", "two", "three"]])
     def test_names_that_do_not_fit_are_refused(self, names):
         with pytest.raises(ValueError, match="expected 2 different session ids, one a sorting; got"):

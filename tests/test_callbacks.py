@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
@@ -98,6 +100,18 @@ def test_where_samples_are_held_out_they_see_the_best_so_far(session, samples, s
     decoder = small_decoder(max_iter=3, early_stopping=True).set_callbacks(monitor).fit(*samples)
     scores = {row["task_id_path"]: row["r2"] for row in monitor.get_logs().data}
     assert scores[0, 0, 0] == scores[0, 0, 2] == pytest.approx(decoder.score(*samples))
+
+
+@pytest.mark.parametrize("start", [0.0, 0.9])
+@pytest.mark.parametrize("given", [{}, {"session_id": "monday"}, {"epochs": [(5.0, 40.0)]}])
+def test_what_is_scored_is_what_is_trained_on_whatever_was_given(session, small_decoder, start, given):
+    times, values = session.times + start, session.behavior[1]
+    monitor = callback.ScoringMonitor(scoring="r2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        decoder = small_decoder(max_iter=2).set_callbacks(monitor).fit(session.spikes, (times, values), **given)
+        X, y = align(session.spikes, (times, values), **given)
+    assert monitor.get_logs().data[-1]["r2"] == pytest.approx(r2_score(y, decoder.predict(X)), abs=1e-9)
 
 
 def test_scores_of_labels(session, small_decoder):

@@ -130,6 +130,11 @@ def test_a_decoder_that_is_not_causal_says_so():
     assert ["causal", "no, later spikes are read too"] in rows(model_card(learned(causal=False), **GIVEN))
 
 
+def test_a_score_is_a_number_or_text():
+    with pytest.raises(TypeError, match="metrics must be numbers or text, got None as 'R2'"):
+        model_card(learned(), **GIVEN | {"metrics": {"R2": None}})
+
+
 @pytest.mark.parametrize("name", ["a|b", "two\nlines", "<script>", "back\\slash|", "# title"])
 def test_names_cannot_break_the_tables(name):
     readout = ContinuousReadout(name=name, first_column=0, units=name, output_names=(name,), mean=(0.0,), scale=(1.0,))

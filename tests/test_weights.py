@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -179,6 +180,42 @@ def test_two_writers_do_not_disturb_each_other(session, fitted, small_decoder, t
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(decoder.save_pretrained, tmp_path) for decoder in 20 * [fitted, other]]:
             done.result()
+
+
+def test_a_decoder_that_is_saved_again_while_another_replaces_it_is_whole(
+    session, fitted, small_decoder, tmp_path, monkeypatch
+):
+    other = small_decoder(random_state=1).fit(session.spikes, session.behavior)
+    fitted.save_pretrained(tmp_path)
+    replace_file, calls = files.replace_file, []
+
+    def with_another_between(file, contents):
+        calls.append(file)
+        if len(calls) == 2:  # the weights are written, and not named yet
+            other.save_pretrained(tmp_path)
+        replace_file(file, contents)
+
+    monkeypatch.setattr(files, "replace_file", with_another_between)
+    fitted.save_pretrained(tmp_path)
+    given = session.spikes, session.times
+    np.testing.assert_array_equal(POYODecoder.from_pretrained(tmp_path).predict(*given), fitted.predict(*given))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_weights_of_another_precision_are_saved(session, fitted, tmp_path, dtype):
+    other = copy.deepcopy(fitted)
+    other.network_.to(dtype)
+    other.save_pretrained(tmp_path)
+    loaded = POYODecoder.from_pretrained(tmp_path).network_
+    for name, weight in other.network_.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], weight.float(), rtol=0, atol=0)
+
+
+def test_an_empty_path_is_not_the_working_directory(fitted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="got an empty path"):
+        fitted.save_pretrained("")
+    assert not list(tmp_path.iterdir())
 
 
 def test_loading_never_unpickles(folder, session, monkeypatch):

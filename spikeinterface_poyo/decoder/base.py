@@ -144,6 +144,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
     def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
         door.check_parameters(self)
         base, same = self._base()
+        X, y, raw_inputs = door.aligned(X, y, raw_inputs)  # before callbacks, which score what they are told
         with door.features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, {} if base is None else base.vocabulary.readouts, reset=True)
             warn_if_scattered(given.X)

@@ -287,8 +287,8 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
 
 def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
     """One name a session: the one that all share, or each its own."""
-    if behavior_name is None or isinstance(behavior_name, str):
-        return [UNNAMED if behavior_name is None else behavior_name] * n_sessions
+    if np.ndim(behavior_name) == 0:
+        return [UNNAMED if behavior_name is None else str(behavior_name)] * n_sessions
     names = [str(name) for name in behavior_name]
     if len(names) != n_sessions:
         raise ValueError(f"expected one behavior_name, or {n_sessions}, one a sorting; got {names}")

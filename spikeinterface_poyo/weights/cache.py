@@ -14,7 +14,7 @@ import safetensors
 
 from ..paths import as_path
 from . import files
-from .torch_file import TORCH_SUFFIXES, verify_archive
+from .torch_file import TORCH_SUFFIXES, load_plain
 
 CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)  # by which the loader knows the format
@@ -83,13 +83,14 @@ def is_good(file: Path, sha256: str | None) -> bool:
 def verify_format(file: Path, suffix: str) -> None:
     """Raise ValueError unless a file is whole, as far as it tells, and of the format that ``suffix`` stands for."""
     if suffix.lower() != ".safetensors":
-        verify_archive(file)
+        load_plain(file)
         return
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             is_ours = "description" in (opened.metadata() or {})
     except safetensors.SafetensorError as error:
         raise ValueError(f"expected a safetensors file, found something else or part of one ({error})") from error
-    if is_ours:
-        with suppress(files.NewerFormatError):  # that is for the loader to say
-            files.read(file)  # which compares the contents with their digest
+    if not is_ours:
+        raise ValueError("expected a file that save_pretrained wrote, found one that does not say what its weights are")
+    with suppress(files.NewerFormatError):  # that is for the loader to say
+        files.read(file)  # which compares the contents with their digest

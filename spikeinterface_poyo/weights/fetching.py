@@ -239,7 +239,8 @@ def extent(url: SplitResult, response: HTTPResponse, part: Path) -> tuple[int, i
     if response.status != 206:
         return 0, response.length
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if found is None or int(found[1]) != part.stat().st_size:
+    have = part.stat().st_size if part.is_file() else 0
+    if found is None or int(found[1]) != have:
         discard(part)
         raise ConnectionError(f"the server of {shown(url)} sends another part of the file than asked for; try again")
     return int(found[1]), None if found[2] == "*" else int(found[2])
@@ -275,7 +276,7 @@ def receive(url: SplitResult, response: HTTPResponse, part: Path, start: int, si
         tqdm(total=size, initial=start, desc=name, unit="B", unit_scale=True, unit_divisor=1024, delay=1.0) as bar,
     ):
         try:
-            while block := response.read(BLOCK):
+            while block := response.read1(BLOCK):  # what there is: a stalled server loses nothing
                 file.write(block)
                 done += len(block)
                 bar.update(len(block))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -47,6 +48,8 @@ class NewerFormatError(ValueError):
 def save(decoder: Any, folder: str | PathLike[str]) -> None:
     """Write a fitted decoder. An older one in ``folder`` stays whole until the new one is complete."""
     target = as_path(folder)
+    if not os.fspath(folder):
+        raise ValueError("give the folder to save the decoder in, got an empty path")
     if target.is_file():
         raise ValueError(f"{str(target)!r} is a file; give the folder to save the decoder in")
     description, contents = packed(decoder)
@@ -54,6 +57,8 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     older = weights_file(target)
     replace_file(target / name, contents)
     replace_file(target / DESCRIPTION, json.dumps(description | {"weights": name}, indent=1).encode())
+    if not (target / name).is_file():  # removed by who saved another decoder meanwhile, as what was there before
+        replace_file(target / name, contents)
     for file in target.glob(WEIGHTS):
         if file.name != name and (file == older or is_abandoned(file)):
             file.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from numbers import Real
 
 from ..fitted.known_session import KnownSession
 from ..fitted.learned import Learned
@@ -143,6 +144,9 @@ def session_table(sessions: Mapping[str, KnownSession]) -> list[str]:
 
 def score_table(metrics: Mapping[str, float | str]) -> list[str]:
     """Scores as they were given."""
+    for name, value in metrics.items():
+        if not isinstance(value, (str, Real)):
+            raise TypeError(f"metrics must be numbers or text, got {value!r} as {name!r}")
     rows = [(name, value if isinstance(value, str) else f"{value:.4g}") for name, value in metrics.items()]
     return table(("score", "value"), rows)
 
