@@ -81,6 +81,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     sessions_ : Vocabulary
         Sessions and units with their embedding rows; behaviours with their units of measure, standardisation and
         columns of the readout.
+    origins_ : tuple of Origin
+        Weights that training started from, as far as others may be told of them: `model_card` lists them.
     n_outputs_, n_iter_ : int
         Number of outputs (of the behaviour that has most) and of iterations run.
     loss_, best_loss_, loss_curve_ : float, float or None, list of float

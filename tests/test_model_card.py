@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.metadata import version
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.fitted.known_session import KnownSession
-from spikeinterface_poyo.fitted.learned import Learned
+from spikeinterface_poyo.fitted.learned import Learned, Origin
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
@@ -124,6 +125,20 @@ def test_labelled_time_that_is_not_known_of_all_is_not_summed():
     card = model_card(learned(sessions), **GIVEN)
     assert "labelled time: not given for all." in card
     assert ["tuesday", "1", "not given", "velocity"] in rows(card)
+
+
+def test_little_labelled_time_is_told_in_tenths_of_a_minute():
+    card = model_card(learned({"monday": known(1, 20.0, "velocity")}), **NOTHING)
+    assert "labelled time: 0.3 minutes." in card
+
+
+def test_weights_that_it_started_from_are_told_of():
+    origins = (Origin("poyo_mp", "torch_brain", 100, 9_789, None), Origin(None, "spikeinterface_poyo", 2, 30, 1234.5))
+    card = model_card(replace(learned(), origins=origins), **GIVEN)
+    assert ["poyo_mp", "torch_brain", "100", "9,789", "not given"] in rows(card)
+    assert ["not given", "spikeinterface_poyo", "2", "30", "1,234"] in rows(card)
+    assert "other licences" in card
+    assert "other licences" not in model_card(learned(), **GIVEN)
 
 
 def test_a_decoder_that_is_not_causal_says_so():

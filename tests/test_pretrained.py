@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from spikeinterface_poyo import POYOClassifier, POYODecoder, align
+from spikeinterface_poyo.fitted.learned import Origin
 from spikeinterface_poyo.weights import fetching, files, pretrained
 from spikeinterface_poyo.weights.digests import digest_of
 from spikeinterface_poyo.weights.torch_brain_format import read_checkpoint
@@ -210,6 +211,50 @@ def test_pushing_uploads_the_decoder_and_its_card(fitted, session, monkeypatch):
     monkeypatch.setattr(pretrained.hub, "push", push)
     address = fitted.push_to_hub("lab/decoder", private=True, licence="cc-by-4.0", metrics={"held-out R2": 0.91})
     assert address == "https://example.org/lab/decoder"
+
+
+class TestOrigins:
+    """What is told of weights that training started from, since whoever gets the new ones has those too."""
+
+    def test_of_a_decoder_at_an_address(self, folder, server, fitted, session, small_decoder, tmp_path):
+        name = files.weights_file(folder).name
+        decoder = small_decoder(pretrained=f"{server}/decoder/{name}?token=secret")
+        decoder.fit(session.spikes, session.behavior, session_id="mine")
+        (origin,) = decoder.origins_
+        monday = fitted.sessions_.sessions["monday"]
+        assert origin == Origin(
+            f"{server}/decoder/{name}", "spikeinterface_poyo", 1, len(monday.unit_names), monday.labelled_seconds
+        )
+        assert f"| {origin.source} | spikeinterface_poyo | 1 |" in decoder.model_card()
+
+    def test_they_are_kept(self, folder, session, small_decoder, tmp_path):
+        given = session.spikes, session.behavior
+        decoder = small_decoder(pretrained=str(folder)).partial_fit(*given, session_id="tuesday")
+        origins = decoder.origins_
+        assert [(origin.source, origin.n_sessions) for origin in origins] == [(None, 1)]  # a path may be private
+        decoder.partial_fit(*given, session_id="wednesday").partial_fit(*given, session_id="monday")
+        assert decoder.origins_ == origins
+        decoder.save_pretrained(tmp_path / "next")
+        assert str(folder) not in (tmp_path / "next" / files.DESCRIPTION).read_text()
+        loaded = POYODecoder.from_pretrained(tmp_path / "next")
+        assert loaded.origins_ == origins
+        adapted = small_decoder(pretrained=tmp_path / "next").fit(*given)
+        assert adapted.origins_[:1] == origins
+        assert adapted.origins_[1].n_sessions == 3
+
+    def test_of_a_warm_start(self, session, small_decoder):
+        decoder = small_decoder(warm_start=True)
+        for _ in range(3):
+            decoder.fit(session.spikes, session.behavior)
+        assert len(decoder.origins_) == 1
+        assert decoder.set_params(warm_start=False).fit(session.spikes, session.behavior).origins_ == ()
+
+    def test_of_torch_brains_weights(self, session, small_decoder):
+        loaded = POYODecoder.from_pretrained(FIXTURE)
+        assert [origin.package for origin in loaded.origins_] == ["torch_brain"]
+        assert "trained with spikeinterface_poyo" not in loaded.model_card()
+        adapted = small_decoder(pretrained=FIXTURE).fit(session.spikes, session.behavior)
+        assert adapted.origins_ == loaded.origins_
 
 
 def test_a_name_of_nothing_is_an_error_before_training(session, small_decoder):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .. import door
 from ..fitted.calibration import Calibration
-from ..fitted.learned import Learned, keep, record_of
+from ..fitted.learned import Learned, keep, learned_of, record_of
 from ..inputs.spikes_in import as_sessions, is_one_sorting
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
@@ -161,7 +161,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
     def _base(self) -> tuple[Learned | None, Collection[str] | None]:
         """What `fit` starts from, and the sessions that it is known to know; None where their names must tell."""
         if self.warm_start and hasattr(self, "network_"):
-            return Learned(self.network_, self.sessions_), list(self.sessions_.sessions)
+            return learned_of(self).as_start(None), list(self.sessions_.sessions)
         return None if self.pretrained is None else load_pretrained(self.pretrained), None
 
     def partial_fit(
@@ -216,7 +216,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
         is_first = not hasattr(self, "network_")
         if is_first and self.pretrained is None:
             return self._fit(X, y, raw_inputs, sample_weight)
-        learned = load_pretrained(self.pretrained) if is_first else Learned(self.network_, self.sessions_)
+        learned = load_pretrained(self.pretrained) if is_first else learned_of(self)
         known = list(learned.vocabulary.sessions)
         with door.features_as_before_on_failure(self):
             given = self._enter(X, y, raw_inputs, learned.vocabulary.readouts, reset=is_first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,47 @@ from .record import TrainingRecord
 from .vocabulary import Vocabulary
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Weights that training started from: what whoever gets the new ones should know of them.
+
+    ``source`` is a name, a model hub's id or an address; None for files of the user's own, whose paths may be private.
+    ``package`` is what they were trained with.
+    """
+
+    source: str | None
+    package: str
+    n_sessions: int
+    n_units: int
+    labelled_seconds: float | None
+
+    @classmethod
+    def of(cls, learned: Learned, source: str | None, package: str = "spikeinterface_poyo") -> Origin:
+        """What is known of some weights."""
+        sessions = learned.vocabulary.sessions.values()
+        seconds = [session.labelled_seconds for session in sessions]
+        known = [value for value in seconds if value is not None]
+        n_units = sum(len(session.unit_names) for session in sessions)
+        return cls(source, package, len(seconds), n_units, sum(known) if len(known) == len(seconds) else None)
+
+
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A network, and what the rows and columns of its tables mean."""
+    """A network, what the rows and columns of its tables mean, and the weights it started from, the earliest first."""
 
     network: POYO
     vocabulary: Vocabulary
+    origins: tuple[Origin, ...] = ()
+
+    def as_start(self, source: str | None, package: str = "spikeinterface_poyo") -> Learned:
+        """The same as weights that training starts from; once, however often they are trained anew."""
+        origin = Origin.of(self, source, package)
+        return self if origin in self.origins else replace(self, origins=(*self.origins, origin))
 
 
 def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
     """Set the fitted attributes, under MLPRegressor's names where it has them; other weights are not calibrated."""
-    decoder.network_, decoder.sessions_ = learned.network, learned.vocabulary
+    decoder.network_, decoder.sessions_, decoder.origins_ = learned.network, learned.vocabulary, learned.origins
     decoder.n_outputs_ = learned.vocabulary.n_outputs
     decoder.calibration_ = {}
     losses, scores = record.losses, record.scores
@@ -32,6 +62,11 @@ def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
     decoder.validation_scores_ = scores or None
     decoder.best_validation_score_ = max(scores) if scores else None
     decoder.interrupted_ = record.interrupted
+
+
+def learned_of(decoder: Any) -> Learned:
+    """What a fitted decoder has learned."""
+    return Learned(decoder.network_, decoder.sessions_, decoder.origins_)
 
 
 def record_of(decoder: Any) -> TrainingRecord:

@@ -152,7 +152,7 @@ def identify_units(
     n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
         record = run(decoder, network, data, identification(settings, prior), job)
-    return Identified(Learned(network, vocabulary), n_shared, data, settings, record)
+    return Identified(Learned(network, vocabulary, base.origins), n_shared, data, settings, record)
 
 
 def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, TrainingRecord]:
@@ -166,7 +166,7 @@ def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, Tr
         network = copy.deepcopy(known.network).to(job.device)
         settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
-    return Learned(network, known.vocabulary), record
+    return replace(known, network=network), record
 
 
 def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
@@ -250,4 +250,4 @@ def join(known: Learned, new: Identified) -> Learned:
     config = replace(known.network.config, n_outputs=len(state["readout.bias"]))
     network = POYO.fresh(config, len(state["unit_emb.weight"]), len(state["session_emb.weight"]))
     network.load_state_dict(state)
-    return Learned(network.eval(), known.vocabulary.joined(new.learned.vocabulary))
+    return replace(known, network=network.eval(), vocabulary=known.vocabulary.joined(new.learned.vocabulary))

@@ -94,6 +94,13 @@ def locate(source: str | os.PathLike[str]) -> Path:
     )
 
 
+def public_name(source: str | os.PathLike[str]) -> str | None:
+    """What to call weights that `locate` found for others to know them by; None for a file or folder of the user's."""
+    if existing(source) is not None:
+        return None
+    return shown(urlsplit(str(source))) if "://" in str(source) else str(source)
+
+
 def from_registry(entry: PretrainedEntry) -> Path:
     """File of a named entry; says once what is not known of it."""
     if entry.address is None:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..door import FEATURES
 from ..fitted.calibration import calibration_from_json, calibration_to_json
-from ..fitted.learned import Learned, keep, record_of
+from ..fitted.learned import Learned, Origin, keep, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
@@ -83,7 +83,8 @@ def describe(decoder: Any) -> dict[str, Any]:
         "features": {name: np.asarray(getattr(decoder, name)).tolist() for name in FEATURES if hasattr(decoder, name)},
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
-        "provenance": {name: version(name) for name in VERSIONS},
+        "provenance": {name: version(name) for name in VERSIONS}
+        | {"started_from": [asdict(origin) for origin in decoder.origins_]},
     }
 
 
@@ -184,9 +185,10 @@ def read_learned(source: Path) -> tuple[Learned, dict[str, Any]]:
         config = NetworkConfig(**description["network"])
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
         network.load_state_dict(state)
+        origins = tuple(Origin(**origin) for origin in description.get("provenance", {}).get("started_from", []))
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise damaged(source, error) from error
-    return Learned(network.eval(), vocabulary), description
+    return Learned(network.eval(), vocabulary, origins), description
 
 
 def load(cls: type, source: Path) -> Any:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from numbers import Real
 
 from ..fitted.known_session import KnownSession
-from ..fitted.learned import Learned
+from ..fitted.learned import Learned, Origin
 from ..network.poyo import POYO
 from ..readouts.readout import Readout
 from .registry import POYO_CITATION
@@ -45,7 +45,7 @@ def model_card(
             front_matter(licence),
             f"# {line(name or 'POYO decoder')}",
             "",
-            "A decoder of behaviour from the spikes of neural populations: POYO (Azabou et al. 2023), trained with",
+            "A decoder of behaviour from the spikes of neural populations: POYO (Azabou et al. 2023), for",
             "spikeinterface_poyo.",
             "",
             "## Use",
@@ -60,6 +60,7 @@ def model_card(
             "",
             *session_table(sessions),
             "",
+            *origin_table(learned.origins),
             f"Licence of the recordings: {line(data_licence or NOT_GIVEN)}.",
             "",
             "## Scores",
@@ -136,10 +137,34 @@ def session_table(sessions: Mapping[str, KnownSession]) -> list[str]:
         return ["Not given."]
     seconds = [session.labelled_seconds for session in sessions.values()]
     known = [value for value in seconds if value is not None]
-    total = f"{sum(known) / 60:,.0f} minutes" if len(known) == len(seconds) else f"{NOT_GIVEN} for all"
+    minutes = sum(known) / 60
+    total = f"{minutes:,.{int(minutes < 10)}f} minutes" if len(known) == len(seconds) else f"{NOT_GIVEN} for all"
     n_units = sum(len(session.unit_names) for session in sessions.values())
     summary = f"Sessions: {len(rows):,}; units: {n_units:,}; labelled time: {total}."
     return [summary, "", *table(("session", "units", "labelled time, s", "behaviour"), rows)]
+
+
+def origin_table(origins: Sequence[Origin]) -> list[str]:
+    """Weights that training started from, which have learned from recordings of their own."""
+    if not origins:
+        return []
+    rows = [
+        (
+            origin.source or NOT_GIVEN,
+            origin.package,
+            f"{origin.n_sessions:,}",
+            f"{origin.n_units:,}",
+            NOT_GIVEN if origin.labelled_seconds is None else f"{origin.labelled_seconds:,.0f}",
+        )
+        for origin in origins
+    ]
+    return [
+        "Its weights come from these, which learned from recordings that need not be among those above and may have",
+        "other licences:",
+        "",
+        *table(("weights", "trained with", "sessions", "units", "labelled time, s"), rows),
+        "",
+    ]
 
 
 def score_table(metrics: Mapping[str, float | str]) -> list[str]:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from sklearn.utils.validation import check_is_fitted
 
 from ..fitted.known_session import KnownSession
-from ..fitted.learned import Learned, keep
+from ..fitted.learned import Learned, keep, learned_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
 from ..paths import as_path
 from ..readouts.number_readouts import ContinuousReadout
 from . import files, hub
-from .fetching import locate
+from .fetching import locate, public_name
 from .model_card import model_card
 from .torch_brain_format import TorchBrainCheckpoint, read_checkpoint, write_checkpoint
 from .torch_file import TORCH_SUFFIXES
@@ -38,8 +38,8 @@ def load_pretrained(source: str | os.PathLike[str]) -> Learned:
     """
     path = locate(source)
     if is_torch_file(path):
-        return from_checkpoint(read_checkpoint(path))
-    return files.read_learned(path)[0]
+        return from_checkpoint(read_checkpoint(path), public_name(source))
+    return files.read_learned(path)[0].as_start(public_name(source))
 
 
 def is_torch_file(path: Path) -> bool:
@@ -47,8 +47,8 @@ def is_torch_file(path: Path) -> bool:
     return path.suffix.lower() in TORCH_SUFFIXES and not path.is_dir()
 
 
-def from_checkpoint(checkpoint: TorchBrainCheckpoint) -> Learned:
-    """torch_brain's weights with what is known of their sessions.
+def from_checkpoint(checkpoint: TorchBrainCheckpoint, source: str | None) -> Learned:
+    """torch_brain's weights, of that public name, with what is known of their sessions.
 
     Its checkpoints do not say what was read out; targets are taken to have been used as they are.
     """
@@ -73,7 +73,7 @@ def from_checkpoint(checkpoint: TorchBrainCheckpoint) -> Learned:
             silent_units=[],
             labelled_seconds=None,
         )
-    return Learned(network.eval(), vocabulary)
+    return Learned(network.eval(), vocabulary).as_start(source, "torch_brain")
 
 
 class PretrainedMixin:
@@ -143,7 +143,7 @@ class PretrainedMixin:
         path = locate(source)
         if is_torch_file(path):
             decoder: Any = cls()
-            keep(decoder, from_checkpoint(read_checkpoint(path)), TrainingRecord())
+            keep(decoder, from_checkpoint(read_checkpoint(path), public_name(source)), TrainingRecord())
         else:
             decoder = files.load(cls, path)
         decoder._sessions_of_weights = list(decoder.sessions_.sessions)
@@ -190,8 +190,8 @@ class PretrainedMixin:
         Returns
         -------
         str
-            The card: sessions, units, labelled time, behaviours, network, metrics and licences; "not given" where they
-            were not.
+            The card: sessions, units, labelled time, weights that training started from, behaviours, network, metrics
+            and licences; "not given" where they were not.
 
         Raises
         ------
@@ -199,7 +199,7 @@ class PretrainedMixin:
             Before `fit`.
         """
         check_is_fitted(self, "network_")
-        return model_card(Learned(self.network_, self.sessions_), name, licence, data_licence, metrics or {})
+        return model_card(learned_of(self), name, licence, data_licence, metrics or {})
 
     def push_to_hub(
         self,
