@@ -19,7 +19,7 @@ def test_rotary_time_runs_on_the_cpu():
     assert rotates(torch.device("cpu"))
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", None])
 def test_a_device_that_is_not_there_is_an_error_that_names_the_choices(device):
     with pytest.raises(ValueError, match="Expected 'auto', 'cpu', 'cuda' or 'mps'"):
         find_device(device)

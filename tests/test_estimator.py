@@ -347,6 +347,24 @@ def test_a_constant_target_is_predicted_as_it_is(session, small_decoder):
     np.testing.assert_allclose(decoder.predict(session.spikes), 7.0, atol=0.2)
 
 
+def test_columns_of_a_table_name_the_outputs(session, small_decoder):
+    pd = pytest.importorskip("pandas")
+    y = np.column_stack([session.behavior[1], np.sin(session.times)])
+    X, _ = align(session.spikes, pd.DataFrame(y, index=session.times, columns=["x", "y"]))
+    decoder = small_decoder(max_iter=1).fit(X, pd.DataFrame(y, columns=["x", "y"]))
+    swapped = pd.DataFrame(y[:, ::-1], columns=["y", "x"])
+    for method in (decoder.score, small_decoder(max_iter=1).fit):
+        with pytest.raises(
+            ValueError, match=r"y has the outputs \('y', 'x'\), what it goes with has them as \('x', 'y'"
+        ):
+            method(X, swapped)
+    other = small_decoder(max_iter=1).fit(X, pd.DataFrame(y, columns=["p", "q"]))
+    assert list(other.decode(X).array_annotations["channel_names"]) == ["p", "q"]
+    unnamed, _ = align(session.spikes, (session.times, y))
+    with pytest.raises(ValueError, match="give them in one order"):
+        decoder.score(unnamed, swapped)
+
+
 @pytest.mark.parametrize(
     ("y", "match"),
     [

@@ -10,9 +10,11 @@ from sklearn.base import clone
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.readouts.behaviors import make_readouts, readout_from_json
+from spikeinterface_poyo.readouts.codes import as_label_array
 from spikeinterface_poyo.readouts.encoding import standardisation
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
 from spikeinterface_poyo.readouts.number_readouts import CircularReadout, ContinuousReadout
+from spikeinterface_poyo.readouts.scoring import mean_r2
 from spikeinterface_poyo.sessions.signals import TargetInfo
 
 pq = pytest.importorskip("quantities")
@@ -214,13 +216,31 @@ def test_targets_are_standardised_by_weighted_samples_and_rounding_is_no_scale()
     known = np.repeat(y[:, 0], weight.astype(int))
     np.testing.assert_allclose([mean[0], scale[0]], [known.mean(), known.std()])
     assert mean[1] == pytest.approx(0.1)
-    assert scale[1] == 1.0
+    assert scale[1] == pytest.approx(0.1)
     assert np.isfinite(mean[2])
     assert scale[2] == 1.0
 
 
-def test_constants_that_rounding_blurs_scale_by_one():
-    y = np.full((1000, 1), 0.1)
+@pytest.mark.parametrize(
+    ("labels", "kind"), [([7, 2**63 + 5, 2**63 + 6], "u"), ([-7, 2**63 + 5], "O"), ([7, -8], "i"), ([2**70, 1], "O")]
+)
+def test_large_labels_stay_what_they_are(labels, kind):
+    array = as_label_array(labels)
+    assert array.dtype.kind == kind
+    assert array.tolist() == labels
+
+
+def test_constants_that_rounding_blurs_scale_by_one_or_by_what_they_are():
+    y = np.full((1000, 4), [0.1, -1e-6, 0.0, 33.3])
     weight = np.random.default_rng(0).random(1000)
     _, scale = standardisation(y, weight)
-    assert scale.tolist() == [1.0]
+    assert scale == pytest.approx([0.1, 1e-6, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("constant", [0.1, 1e-4, 33.3])
+@pytest.mark.parametrize("weight", [None, np.linspace(0.1, 1, 3226)])
+def test_a_score_against_a_constant_is_not_of_its_rounding(constant, weight):
+    true = np.full((3226, 1), constant)
+    assert mean_r2(true, true, weight) == 1.0
+    assert mean_r2(true, 1.01 * true, weight) == 0.0
+    assert mean_r2(true + np.arange(3226)[:, None], true + np.arange(3226)[:, None] + 1e-9, weight) > 0.99

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..paths import as_path, is_path
 from ..recognition import is_a, is_list
+from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session, from_trains, make_segment
 from ..sessions.stored_spikes import is_stored
 from ..warning import warn
@@ -61,6 +62,9 @@ def as_session(sorting: Any) -> Session:
         session = from_dict(sorting)
     elif is_path(sorting):
         session = from_folder(as_path(sorting))
+    elif isinstance(sorting, SpikeSamples):
+        raise TypeError("SpikeSamples are given by themselves, not in a list: samples of several sessions are "
+                        "align([a, b], [behavior_a, behavior_b]), and some of them X[index]")  # fmt: skip
     else:
         raise TypeError(f"cannot read spikes from {type(sorting).__name__!r}; expected {ACCEPTED}")
     return check_session(session)

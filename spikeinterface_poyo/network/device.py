@@ -20,12 +20,13 @@ def find_device(device: str) -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() and rotates(torch.device("mps")) else "cpu")
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # an AssertionError where torch was built without CUDA
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, TypeError, AssertionError) as error:  # an AssertionError where torch was built without CUDA
         raise ValueError(
             f"device={device!r} cannot be used here: {error}. Expected 'auto', 'cpu', 'cuda' or 'mps'"
         ) from error
-    return torch.device(device)
+    return found
 
 
 def rotates(device: torch.device) -> bool:

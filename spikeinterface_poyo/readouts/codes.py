@@ -60,4 +60,6 @@ def as_label_array(labels: Any) -> np.ndarray:
     """Labels as an array of their own type: text, truth values, numbers; of objects where types are mixed."""
     array = np.asarray(labels)
     kinds = {type(label) for label in labels}
+    if kinds == {int} and array.dtype.kind == "f":  # NumPy's for some below and some above the largest int64
+        return np.array(labels, dtype=np.uint64 if min(labels) >= 0 else object)
     return array if len(kinds) <= 1 else np.array(labels, dtype=object)

@@ -8,13 +8,17 @@ from ..measures import rescale
 
 
 def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and standard deviation of each output over its known targets; constant outputs scale by one."""
+    """Weighted mean and standard deviation of each output over its known targets.
+
+    Constant outputs scale by one, or by their size where it is less: what a network is off is then a small part of it.
+    """
     known = ~np.isnan(targets) * weight[:, None]
     total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
     mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
     variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
     scale = np.sqrt(variance)
-    return mean, np.where(scale > 1e-12 * np.abs(mean), scale, 1.0)
+    size = np.abs(mean)
+    return mean, np.where(scale > 1e-12 * size, scale, np.where(size > 0, np.minimum(size, 1.0), 1.0))
 
 
 def on_circle(y: np.ndarray, period: float) -> np.ndarray:

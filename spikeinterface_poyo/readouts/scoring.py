@@ -9,6 +9,8 @@ from sklearn.metrics import r2_score
 def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
     """R2, uniform average over the outputs that have two known targets; NaN where none has.
 
+    Where known targets differ by no more than rounding it is 0 unless they are met exactly, as in scikit-learn.
+
     Parameters
     ----------
     y, decoded : ndarray, shape (n_samples, n_outputs)
@@ -21,7 +23,10 @@ def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None
         known = ~np.isnan(true)
         if known.sum() >= 2:
             some = None if weight is None else weight[known]
-            scores.append(r2_score(true[known], answer[known], sample_weight=some))
+            true, answer = true[known], answer[known]
+            if sum_of_squares(true[:, None])[0] == 0:  # whose own rounding would be what errors are compared with
+                true, answer = np.zeros_like(true), answer - true[0]
+            scores.append(r2_score(true, answer, sample_weight=some))
     return float(np.mean(scores)) if scores else np.nan
 
 

@@ -101,6 +101,7 @@ def by_itself(
     if several:
         raise ValueError(f"samples have the behaviours {several[0]}: y must come by name, as align gives it")
     infos = {session[0].name: session[0] for session in X.targets}
+    infos = with_column_names(infos, y)
     infos, y = in_units_of(X, with_kinds(infos, behavior_type), with_one_unit(y))
     if labels:
         return label_codes(X, y, infos, None if classes is None else all_labels(classes, infos, known), known)
@@ -125,6 +126,23 @@ def by_itself(
             raise ValueError(f"y has {flat.shape[1]} output(s), behaviour {name!r} was aligned with {n_outputs}")
         infos[name] = replace(info, n_outputs=n_outputs, one_dimensional=y.ndim == 1)
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
+
+
+def with_column_names(infos: dict[str, TargetInfo], y: Any) -> dict[str, TargetInfo]:
+    """The only behaviour with its outputs named as the columns of a table ``y`` are.
+
+    Raises
+    ------
+    ValueError
+        Where these are the outputs that were aligned, in another order.
+    """
+    columns = tuple(y.columns) if is_a(y, "pandas", "DataFrame") else ()
+    if len(infos) > 1 or len(columns) < 2 or not all(isinstance(column, str) for column in columns):
+        return infos
+    ((name, info),) = infos.items()
+    named = replace(info, names=columns)
+    check_goes_together(named, info, "y")
+    return {name: named}
 
 
 def without_padding(y: np.ndarray, widths: Sequence[int | None], aligned: Iterable[TargetInfo]) -> np.ndarray:
