@@ -24,6 +24,7 @@ from spikeinterface.core.segmentutils import SplitSegmentSorting
 
 from spikeinterface_poyo.inputs.alignment import align
 from spikeinterface_poyo.inputs.behavior_in import as_signals
+from spikeinterface_poyo.inputs.clocks import recorded_periods
 from spikeinterface_poyo.inputs.spikes_in import as_session
 
 FS = 1000.0
@@ -212,8 +213,36 @@ def test_while_a_recording_pauses_nothing_is_known(paused, how):
     with pytest.warns(UserWarning, match=r"200 of 270 behaviour samples .*, or between their 2 periods, and are left"):
         X, _ = align(paused, (times, times))
     assert set(X.times) == set(times[(times < PAUSED[0, 1]) | (times > PAUSED[1, 0])])
-    with pytest.raises(ValueError, match=r"span 100\.000 to 126\.50. s, with pauses between its 2 periods, the behav"):
+    with pytest.raises(
+        ValueError, match=r"span 100\.000 to 126\.50. s, with pauses between their 2 periods, the behav"
+    ):
         align(paused, (times[50:100], times[50:100]))
+
+
+def clock(n_frames: int, rate: float, jumps: dict[int, float], step: float = 1.0) -> NumpyRecording:
+    seconds = step * np.arange(n_frames) / rate
+    for frame, by in jumps.items():
+        seconds[frame:] += by
+    recording = NumpyRecording([np.zeros((n_frames, 1), dtype=np.int8)], rate)
+    recording.set_times(seconds)
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("recording", "n_periods"),
+    [
+        (clock(20_000, 1000.0, {8000: 100.0}), 2),
+        (clock(20_000, 1000.0, {1: 5.0, 19_999: 5.0}), 3),
+        (clock(20_000, 1000.0, {8000: 0.9}), 1),
+        (clock(20_000, 1000.0, {8000: 100.0, 14_000: -95.0}), 1),
+        (clock(20_000, 1000.0, {}, step=1e6), 1),  # microseconds
+        (clock(200, 0.5, {}, step=1.6), 1),
+        (clock(200, 0.5, {100: 60.0}), 2),
+        (clock(1, 1000.0, {}), 1),
+    ],
+)
+def test_what_is_a_pause(recording, n_periods):
+    assert len(recorded_periods(recording, 0, recording.get_sampling_frequency())) == n_periods
 
 
 def test_periods_go_along_with_a_split_and_a_shift(paused):

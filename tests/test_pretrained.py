@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import http.server
 import json
@@ -241,6 +242,12 @@ class TestOrigins:
         adapted = small_decoder(pretrained=tmp_path / "next").fit(*given)
         assert adapted.origins_[:1] == origins
         assert adapted.origins_[1].n_sessions == 3
+
+    def test_a_decoder_pickled_before_there_were_any_is_saved(self, fitted, tmp_path):
+        older = copy.deepcopy(fitted)
+        del older.origins_
+        older.save_pretrained(tmp_path / "older")
+        assert POYODecoder.from_pretrained(tmp_path / "older").origins_ == ()
 
     def test_of_a_warm_start(self, session, small_decoder):
         decoder = small_decoder(warm_start=True)

@@ -28,6 +28,7 @@ from spikeinterface_poyo.training.checkpoints import Checkpoint
 from spikeinterface_poyo.training.identification import frozen_core
 from spikeinterface_poyo.training.loop import (
     CLIP_NORM,
+    SECOND_INTERRUPT,
     set_gradients,
     train,
     training_losses,
@@ -321,18 +322,22 @@ def test_a_loss_that_is_not_finite_is_an_error_that_names_the_cure():
 
 
 class CtrlC(threading.Thread):
-    """Presses Ctrl-C once training runs in the main thread, and again ``pause`` seconds after each press."""
+    """Presses Ctrl-C once training runs in the main thread, and again ``pause`` seconds after each press, until `over`.
 
-    def __init__(self, presses: int = 1, pause: float = 0.3) -> None:
+    Python drops the press that comes while it runs a finaliser.
+    """
+
+    def __init__(self, presses: int, pause: float) -> None:
         super().__init__(daemon=True)
-        self.presses, self.pause = presses, pause
+        self.presses, self.pause, self.over = presses, pause, threading.Event()
 
     def run(self) -> None:
         while not self.is_training():
             time.sleep(0.01)
         for _ in range(self.presses):
             _thread.interrupt_main()
-            time.sleep(self.pause)
+            if self.over.wait(self.pause):
+                return
 
     @staticmethod
     def is_training() -> bool:
@@ -347,10 +352,11 @@ class CtrlC(threading.Thread):
 def test_the_first_ctrl_c_leaves_a_fitted_decoder(simulate, small_decoder):
     session = simulate()
     decoder = small_decoder(max_iter=100_000)
-    presser = CtrlC()
+    presser = CtrlC(presses=5, pause=2 * SECOND_INTERRUPT)  # each of them a first one
     presser.start()
     with pytest.warns(UserWarning, match="interrupted"):
         decoder.fit(session.spikes, session.behavior)
+    presser.over.set()
     presser.join()
     assert decoder.interrupted_ is True
     assert decoder.n_iter_ == len(decoder.loss_curve_) < 100_000
@@ -361,7 +367,7 @@ def test_the_first_ctrl_c_leaves_a_fitted_decoder(simulate, small_decoder):
 def test_a_second_ctrl_c_soon_after_raises(simulate, small_decoder):
     session = simulate()
     X, y = align(session.spikes, session.behavior)
-    presser = CtrlC(presses=2)
+    presser = CtrlC(presses=2, pause=0.3)
     presser.start()
     with pytest.raises(KeyboardInterrupt):
         cross_val_score(small_decoder(max_iter=1000), X, y, cv=BlockedKFold(3))  # the second would hit the second fold

@@ -201,6 +201,23 @@ def test_a_decoder_that_is_saved_again_while_another_replaces_it_is_whole(
     np.testing.assert_array_equal(POYODecoder.from_pretrained(tmp_path).predict(*given), fitted.predict(*given))
 
 
+def test_weights_that_are_named_anew_meanwhile_stay(session, fitted, small_decoder, tmp_path, monkeypatch):
+    other = small_decoder(random_state=1).fit(session.spikes, session.behavior)
+    fitted.save_pretrained(tmp_path)
+    replace_file, calls = files.replace_file, []
+
+    def with_another_after(file, contents):
+        replace_file(file, contents)
+        calls.append(file)
+        if len(calls) == 2:  # the other one is named, and the first is about to be removed
+            fitted.save_pretrained(tmp_path)
+
+    monkeypatch.setattr(files, "replace_file", with_another_after)
+    other.save_pretrained(tmp_path)
+    given = session.spikes, session.times
+    np.testing.assert_array_equal(POYODecoder.from_pretrained(tmp_path).predict(*given), fitted.predict(*given))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_weights_of_another_precision_are_saved(session, fitted, tmp_path, dtype):
     other = copy.deepcopy(fitted)

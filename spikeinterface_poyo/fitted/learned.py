@@ -66,7 +66,8 @@ def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
 
 def learned_of(decoder: Any) -> Learned:
     """What a fitted decoder has learned."""
-    return Learned(decoder.network_, decoder.sessions_, decoder.origins_)
+    origins = getattr(decoder, "origins_", ())  # those that were pickled before there were any have none
+    return Learned(decoder.network_, decoder.sessions_, origins)
 
 
 def record_of(decoder: Any) -> TrainingRecord:

@@ -250,7 +250,7 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence:
 def pauses(segment: Segment) -> str:
     """Words for the pauses within a segment's extent, for messages."""
     n_periods = len(segment.periods)
-    return f", with pauses between its {n_periods} periods" if n_periods > 1 else ""
+    return f", with pauses between their {n_periods} periods" if n_periods > 1 else ""
 
 
 def nearly_recorded(periods: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -287,7 +287,7 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
 
 def name_behaviors(behavior_name: Any, n_sessions: int) -> list[str]:
     """One name a session: the one that all share, or each its own."""
-    if np.ndim(behavior_name) == 0:
+    if behavior_name is None or isinstance(behavior_name, (str, int, np.integer)):
         return [UNNAMED if behavior_name is None else str(behavior_name)] * n_sessions
     names = [str(name) for name in behavior_name]
     if len(names) != n_sessions:

@@ -85,18 +85,24 @@ def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
     """Intervals (n, 2) in seconds between pauses of a recording, during which its time vector jumps.
 
     Frames a second apart are looked at, and those between only where more than that has gone by: a recording's vector
-    may be larger than memory.
+    may be larger than memory. A vector that is off all along, as one in microseconds, or that runs back, tells of none.
     """
     n_frames = clocked.get_num_samples(segment_index=index)
     marks = np.append(np.arange(0, n_frames - 1, max(int(rate), 1)), n_frames - 1)
     seconds = np.asarray(clocked.sample_index_to_time(marks, segment_index=index), dtype=np.float64)
-    edges = [seconds[:1]]
-    for i in np.flatnonzero(np.diff(seconds) - np.diff(marks) / rate > PAUSE / 2):
+    whole = np.array([[seconds[0], seconds[-1] + 1 / rate]])
+    late = np.diff(seconds) - np.diff(marks) / rate
+    if len(late) and np.median(late) > PAUSE / 2:
+        return whole
+    edges = [whole[0, :1]]
+    for i in np.flatnonzero(late > PAUSE / 2):
         frames = np.arange(marks[i], marks[i + 1] + 1)
         between = np.asarray(clocked.sample_index_to_time(frames, segment_index=index), dtype=np.float64)
-        last = np.flatnonzero(np.diff(between) > PAUSE)
+        last = np.flatnonzero(np.diff(between) - 1 / rate > PAUSE)
         edges.append(np.column_stack([between[last] + 1 / rate, between[last + 1]]).ravel())
-    return np.concatenate([*edges, seconds[-1:] + 1 / rate]).reshape(-1, 2)
+    edges.append(whole[0, 1:])
+    periods = np.concatenate(edges)
+    return periods.reshape(-1, 2) if (np.diff(periods) >= 0).all() else whole
 
 
 def as_arrays(recording: Any) -> None:

@@ -26,7 +26,7 @@ def within(times: np.ndarray, intervals: np.ndarray, slack: float = 0.0) -> np.n
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One contiguous stretch of recording.
+    """One stretch of recording, on one clock.
 
     Parameters
     ----------

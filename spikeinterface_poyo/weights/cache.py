@@ -14,7 +14,7 @@ import safetensors
 
 from ..paths import as_path
 from . import files
-from .torch_file import TORCH_SUFFIXES, load_plain
+from .torch_file import TORCH_SUFFIXES, load_plain, verify_archive
 
 CACHE_VARIABLE = "SPIKEINTERFACE_POYO_CACHE"
 SUFFIXES = (".safetensors", *TORCH_SUFFIXES)  # by which the loader knows the format
@@ -74,16 +74,19 @@ def is_good(file: Path, sha256: str | None) -> bool:
     if sha256 is not None:
         return sha256_of(file) == sha256
     try:
-        verify_format(file, file.suffix)
+        verify_format(file, file.suffix, arrived=False)
     except ValueError:
         return False
     return True
 
 
-def verify_format(file: Path, suffix: str) -> None:
-    """Raise ValueError unless a file is whole, as far as it tells, and of the format that ``suffix`` stands for."""
+def verify_format(file: Path, suffix: str, arrived: bool = True) -> None:
+    """Raise ValueError unless a file is whole, as far as it tells, and of the format that ``suffix`` stands for.
+
+    What torch wrote is looked into where it has just ``arrived``.
+    """
     if suffix.lower() != ".safetensors":
-        load_plain(file)
+        (load_plain if arrived else verify_archive)(file)
         return
     try:
         with safetensors.safe_open(file, framework="pt") as opened:

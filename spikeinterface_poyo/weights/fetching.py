@@ -283,7 +283,8 @@ def receive(url: SplitResult, response: HTTPResponse, part: Path, start: int, si
         tqdm(total=size, initial=start, desc=name, unit="B", unit_scale=True, unit_divisor=1024, delay=1.0) as bar,
     ):
         try:
-            while block := response.read1(BLOCK):  # what there is: a stalled server loses nothing
+            # What there is, so that a stalled server loses nothing; not asked for more than all, which it may wait for.
+            while done != size and (block := response.read1(BLOCK)):
                 file.write(block)
                 done += len(block)
                 bar.update(len(block))

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..door import FEATURES
 from ..fitted.calibration import calibration_from_json, calibration_to_json
-from ..fitted.learned import Learned, Origin, keep, record_of
+from ..fitted.learned import Learned, Origin, keep, learned_of, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
@@ -60,7 +60,7 @@ def save(decoder: Any, folder: str | PathLike[str]) -> None:
     if not (target / name).is_file():  # removed by who saved another decoder meanwhile, as what was there before
         replace_file(target / name, contents)
     for file in target.glob(WEIGHTS):
-        if file.name != name and (file == older or is_abandoned(file)):
+        if file not in (target / name, weights_file(target)) and (file == older or is_abandoned(file)):
             file.unlink(missing_ok=True)
 
 
@@ -84,7 +84,7 @@ def describe(decoder: Any) -> dict[str, Any]:
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
         "provenance": {name: version(name) for name in VERSIONS}
-        | {"started_from": [asdict(origin) for origin in decoder.origins_]},
+        | {"started_from": [asdict(origin) for origin in learned_of(decoder).origins]},
     }
 
 

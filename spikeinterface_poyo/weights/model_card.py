@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
-from numbers import Real
 
 from ..fitted.known_session import KnownSession
 from ..fitted.learned import Learned, Origin
@@ -169,10 +168,12 @@ def origin_table(origins: Sequence[Origin]) -> list[str]:
 
 def score_table(metrics: Mapping[str, float | str]) -> list[str]:
     """Scores as they were given."""
+    rows = []
     for name, value in metrics.items():
-        if not isinstance(value, (str, Real)):
-            raise TypeError(f"metrics must be numbers or text, got {value!r} as {name!r}")
-    rows = [(name, value if isinstance(value, str) else f"{value:.4g}") for name, value in metrics.items()]
+        try:
+            rows.append((name, value if isinstance(value, str) else f"{value:.4g}"))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"metrics must be numbers or text, got {value!r} as {name!r}") from error
     return table(("score", "value"), rows)
 
 
