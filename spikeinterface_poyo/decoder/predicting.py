@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .. import door
-from ..fitted.learned import Learned
+from ..fitted.learned import Learned, learned_of
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.spikes_in import as_sessions
 from ..network.device import find_device
@@ -145,4 +145,5 @@ class PredictingMixin:
         return self.sessions_.resolve(X.sessions, np.unique(X.session_index).tolist())
 
     def _learned(self) -> Learned:
-        return Learned(self.network_.to(find_device(self.device)), self.sessions_)
+        self.network_.to(find_device(self.device))
+        return learned_of(self)

@@ -26,15 +26,6 @@ class Origin:
     n_units: int
     labelled_seconds: float | None
 
-    @classmethod
-    def of(cls, learned: Learned, source: str | None, package: str = "spikeinterface_poyo") -> Origin:
-        """What is known of some weights."""
-        sessions = learned.vocabulary.sessions.values()
-        seconds = [session.labelled_seconds for session in sessions]
-        known = [value for value in seconds if value is not None]
-        n_units = sum(len(session.unit_names) for session in sessions)
-        return cls(source, package, len(seconds), n_units, sum(known) if len(known) == len(seconds) else None)
-
 
 @dataclass(frozen=True, eq=False)
 class Learned:
@@ -46,7 +37,8 @@ class Learned:
 
     def as_start(self, source: str | None, package: str = "spikeinterface_poyo") -> Learned:
         """The same as weights that training starts from; once, however often they are trained anew."""
-        origin = Origin.of(self, source, package)
+        known = self.vocabulary
+        origin = Origin(source, package, len(known.sessions), known.n_units, known.labelled_seconds)
         return self if origin in self.origins else replace(self, origins=(*self.origins, origin))
 
 

@@ -68,9 +68,21 @@ class Vocabulary:
         return known
 
     @property
+    def n_units(self) -> int:
+        """Units of all sessions."""
+        return sum(len(known.unit_names) for known in self.sessions.values())
+
+    @property
+    def labelled_seconds(self) -> float | None:
+        """Seconds that the labels of all sessions cover; None where that of one is not known."""
+        each = [known.labelled_seconds for known in self.sessions.values()]
+        told = [seconds for seconds in each if seconds is not None]
+        return sum(told) if len(told) == len(each) else None
+
+    @property
     def n_unit_rows(self) -> int:
         """Rows of the unit table."""
-        return 1 + sum(len(known.unit_names) for known in self.sessions.values())
+        return 1 + self.n_units
 
     @property
     def n_session_rows(self) -> int:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
-from ..fitted.known_session import KnownSession
 from ..fitted.learned import Learned, Origin
+from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
 from ..readouts.readout import Readout
 from .registry import POYO_CITATION
@@ -38,7 +38,7 @@ def model_card(
     metrics : mapping of str to float or str
         Scores by what they are.
     """
-    sessions, readouts = learned.vocabulary.sessions, list(learned.vocabulary.readouts.values())
+    readouts = list(learned.vocabulary.readouts.values())
     return "\n".join(
         [
             front_matter(licence),
@@ -57,7 +57,7 @@ def model_card(
             "",
             "## What it was trained on",
             "",
-            *session_table(sessions),
+            *session_table(learned.vocabulary),
             "",
             *origin_table(learned.origins),
             f"Licence of the recordings: {line(data_licence or NOT_GIVEN)}.",
@@ -121,25 +121,17 @@ def readout_table(readouts: Sequence[Readout]) -> list[str]:
     )
 
 
-def session_table(sessions: Mapping[str, KnownSession]) -> list[str]:
+def session_table(vocabulary: Vocabulary) -> list[str]:
     """Sessions, and what they sum to."""
     rows = [
-        (
-            name,
-            str(len(known.unit_names)),
-            NOT_GIVEN if known.labelled_seconds is None else f"{known.labelled_seconds:,.0f}",
-            ", ".join(known.readouts),
-        )
-        for name, known in sessions.items()
+        (name, str(len(known.unit_names)), whole(known.labelled_seconds), ", ".join(known.readouts))
+        for name, known in vocabulary.sessions.items()
     ]
     if not rows:
         return ["Not given."]
-    seconds = [session.labelled_seconds for session in sessions.values()]
-    known = [value for value in seconds if value is not None]
-    minutes = sum(known) / 60
-    total = f"{minutes:,.{int(minutes < 10)}f} minutes" if len(known) == len(seconds) else f"{NOT_GIVEN} for all"
-    n_units = sum(len(session.unit_names) for session in sessions.values())
-    summary = f"Sessions: {len(rows):,}; units: {n_units:,}; labelled time: {total}."
+    seconds = vocabulary.labelled_seconds
+    total = f"{NOT_GIVEN} for all" if seconds is None else f"{seconds / 60:,.{int(seconds < 600)}f} minutes"
+    summary = f"Sessions: {len(rows):,}; units: {vocabulary.n_units:,}; labelled time: {total}."
     return [summary, "", *table(("session", "units", "labelled time, s", "behaviour"), rows)]
 
 
@@ -148,14 +140,8 @@ def origin_table(origins: Sequence[Origin]) -> list[str]:
     if not origins:
         return []
     rows = [
-        (
-            origin.source or NOT_GIVEN,
-            origin.package,
-            f"{origin.n_sessions:,}",
-            f"{origin.n_units:,}",
-            NOT_GIVEN if origin.labelled_seconds is None else f"{origin.labelled_seconds:,.0f}",
-        )
-        for origin in origins
+        (o.source or NOT_GIVEN, o.package, f"{o.n_sessions:,}", f"{o.n_units:,}", whole(o.labelled_seconds))
+        for o in origins
     ]
     return [
         "Its weights come from these, which learned from recordings that need not be among those above and may have",
@@ -195,6 +181,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A Markdown table; without rows, that its contents are not given."""
     lines = ["| " + " | ".join(line(cell) for cell in row) + " |" for row in rows]
     return [f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *lines] if lines else ["Not given."]
+
+
+def whole(number: float | None) -> str:
+    """A number without its fraction, where it is known."""
+    return NOT_GIVEN if number is None else f"{number:,.0f}"
 
 
 def line(text: str) -> str:
