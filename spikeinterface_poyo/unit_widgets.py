@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,10 @@ from .postprocessing.extension import NAME
 from .postprocessing.unit_metrics import get_unit_metrics, importance_columns
 from .widgets import DECODED_COLOR, DecodingWidget
 
+MOST_TICKS = 80  # units that can be told apart along an axis
+CYCLE = 10  # colours that matplotlib gives in turn
+ROWS_OF_LEGEND = 20
+NO_TEXT = "(none)"
 SIGNIFICANT = 0.05  # adjusted p value below which a unit is drawn in colour
 EFFECTS = {"shifted": "spikes shifted in time", "silenced": "unit silenced"}
 
@@ -52,6 +57,8 @@ class UnitImportanceWidget(DecodingWidget):
         **backend_kwargs: Any,
     ) -> None:
         self.find(sorting_analyzer)
+        if not isinstance(max_units, (int, np.integer)) or max_units < 1:
+            raise ValueError(f"max_units must be a whole number above zero, got {max_units!r}")
         plot_data = importance_data(sorting_analyzer, effect) | {"max_units": max_units}
         BaseWidget.__init__(self, plot_data, backend=backend, **backend_kwargs)
 
@@ -64,7 +71,8 @@ class UnitImportanceWidget(DecodingWidget):
         colors = np.where(dp.p[order] < SIGNIFICANT, DECODED_COLOR, "0.7")
         ax.bar(np.arange(len(order)), dp.drop[order], color=colors)
         ax.axhline(0, color="k", lw=0.8)
-        ax.set_xticks(np.arange(len(order)), [str(dp.unit_ids[i]) for i in order], rotation=90)
+        some = np.arange(0, len(order), -(-len(order) // MOST_TICKS) or 1)
+        ax.set_xticks(some, [str(dp.unit_ids[order[i]]) for i in some], rotation=90)
         ax.set(xlabel="unit", ylabel=dp.label)
         shown = "" if len(order) == len(dp.drop) else f"{len(order)} of {len(dp.drop)} units; "
         ax.set_title(f"{shown}red: adjusted p < {SIGNIFICANT}", fontsize="medium")
@@ -158,11 +166,22 @@ class UnitEmbeddingWidget(DecodingWidget):
             points = ax.scatter(*dp.places.T, c=dp.values.astype(float), cmap="viridis", edgecolors="k", linewidths=0.5)
             self.figure.colorbar(points, ax=ax, label=dp.label)
         else:
-            for value in np.unique(dp.values.astype(str)):
-                ax.scatter(*dp.places[dp.values.astype(str) == value].T, label=value, edgecolors="k", linewidths=0.5)
-            ax.legend(title=dp.label, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+            text = dp.values.astype(str)
+            known = np.unique(text).tolist()
+            colors = colors_of(len(known))
+            points = [ax.scatter(*dp.places[text == value].T, color=color, edgecolors="k", linewidths=0.5)
+                      for value, color in zip(known, colors, strict=True)]  # fmt: skip
+            ax.legend(points, [value or NO_TEXT for value in known], title=dp.label, loc="upper left",
+                      bbox_to_anchor=(1, 1), frameon=False, ncols=-(-len(known) // ROWS_OF_LEGEND))  # fmt: skip
         first, second = (f"{100 * share:.0f} % of variance" for share in dp.shares)
         ax.set(xlabel=f"first component ({first})", ylabel=f"second component ({second})", title="unit embeddings")
+
+
+def colors_of(n: int) -> Sequence[Any]:
+    """Colours of ``n`` groups, no two alike."""
+    from matplotlib import colormaps
+
+    return [f"C{i}" for i in range(n)] if n <= CYCLE else list(colormaps["turbo"](np.linspace(0.05, 0.95, n)))
 
 
 def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tuple[str, np.ndarray]:

@@ -283,7 +283,7 @@ class FewShotWidget(DecodingWidget):
     ----------
     scores : dict of str to dict of float to float or list of float
         For each way (such as "from scratch", "pretrained"): minutes of labels to R2, or to its values over seeds or
-        sessions, whose mean is drawn with their range.
+        sessions, whose mean is drawn with their range. NaN, as of fits that failed, are left out.
     """
 
     def __init__(
@@ -292,16 +292,20 @@ class FewShotWidget(DecodingWidget):
         backend: str | None = None,
         **backend_kwargs: Any,
     ) -> None:
-        if not scores or not all(scores.values()):
-            raise ValueError("scores must map each way of fitting to {minutes of labels: R2}, at least one")
-        BaseWidget.__init__(self, {"scores": scores}, backend=backend, **backend_kwargs)
+        curves = {way: {float(minutes): np.atleast_1d(np.asarray(values, dtype=float))
+                        for minutes, values in curve.items()} for way, curve in scores.items()}  # fmt: skip
+        if not curves or not all(curve and all(map(len, curve.values())) for curve in curves.values()):
+            raise ValueError("scores must map each way of fitting to {minutes of labels: R2, or a list of R2}, each at "
+                             f"least one; got {scores!r:.200}")  # fmt: skip
+        BaseWidget.__init__(self, {"scores": curves}, backend=backend, **backend_kwargs)
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:
         """Draw."""
         (ax,) = self.make_axes(**backend_kwargs)
         for way, curve in data_plot["scores"].items():
-            minutes = sorted(curve)
-            values = [np.atleast_1d(curve[minute]).astype(float) for minute in minutes]
+            known = {minute: curve[minute][~np.isnan(curve[minute])] for minute in sorted(curve)}
+            values = [value for value in known.values() if len(value)]
+            minutes = [minute for minute, value in known.items() if len(value)]
             (line,) = ax.plot(minutes, [value.mean() for value in values], marker="o", label=way)
             low, high = [value.min() for value in values], [value.max() for value in values]
             ax.fill_between(minutes, low, high, color=line.get_color(), alpha=0.2, lw=0)

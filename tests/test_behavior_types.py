@@ -13,21 +13,25 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
-from spikeinterface_poyo.decoder.decoding import to_average
+from spikeinterface_poyo.decoder.decoding import SMALLEST, to_average
+from spikeinterface_poyo.fitted.calibration import Temperature
 from spikeinterface_poyo.network.losses import (
     LOWEST_LEVEL,
     NEAR,
     balance,
     cross_entropy,
     distance,
+    layout_of,
     loss_sums,
     loss_weights,
+    of_windows,
     smoothed,
 )
-from spikeinterface_poyo.network.windows import BehaviorColumns
+from spikeinterface_poyo.network.windows import BehaviorColumns, Block
 from spikeinterface_poyo.readouts.behaviors import n_columns, readout_columns, readout_from_json
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
 from spikeinterface_poyo.readouts.number_readouts import CircularReadout
+from spikeinterface_poyo.sessions.session import Segment
 from spikeinterface_poyo.sessions.signals import TargetInfo, with_kinds
 
 LONG = {"max_iter": 4, "learning_rate_init": 8e-3, "unit_dropout": 0.2, "early_stopping": False}
@@ -141,10 +145,10 @@ class TestAngles:
         y = np.random.default_rng(0).normal(0, 40, (2000, 1))
         common = {"name": "gaze", "first_column": 0, "units": "deg"}
         readout = CircularReadout.of(y, np.ones(2000), TargetInfo("deg", None, "gaze", 1, "circular"), **common)
-        target = torch.from_numpy(readout.encode(y))
-        layout = [(readout.asked_at(0), None)]
-        weight = torch.ones(2000, dtype=torch.float64)
-        centre = loss_sums(target.mean(dim=0).expand_as(target), target, weight, layout) / loss_weights(
+        target = torch.from_numpy(readout.encode(y))[None]
+        layout = [(readout.asked_at(0), torch.ones(1))]
+        weight = torch.ones(1, 2000, dtype=torch.float64)
+        centre = loss_sums(target.mean(dim=1).expand_as(target), target, weight, layout) / loss_weights(
             target, weight, layout
         )
         assert centre == pytest.approx(1, abs=0.15)  # the loss is smooth near zero, and less than the distance
@@ -348,18 +352,19 @@ def test_losses_are_relative_to_chance_and_shared():
     target[..., 2:] = torch.nn.functional.one_hot(target[..., 2:].argmax(-1), 3)
     target[1, :, 2:] = torch.nan
     weight = torch.ones(3, 4)
-    numbers = BehaviorColumns("continuous", 0, 2)
-    labels = BehaviorColumns("categorical", 2, 5, chance_loss=2.0, share=0.5)
+    numbers = BehaviorColumns("velocity", "continuous", 0, 2)
+    labels = BehaviorColumns("state", "categorical", 2, 5, chance_loss=2.0)
+    all_alike, half = torch.ones(3), torch.full((3,), 0.5)
     squared = (predicted - target)[..., :2].square().mean()
     some = [0, 2]
     entropy = torch.nn.functional.cross_entropy(
         predicted[some, :, 2:].reshape(-1, 3), target[some, :, 2:].argmax(-1).reshape(-1), label_smoothing=0.1
     )
-    layout = [(numbers, None), (labels, None)]
+    layout = [(numbers, all_alike), (labels, half)]
     expected = (12 * squared + 0.5 * 8 * entropy / 2) / (12 + 0.5 * 8)
     loss = loss_sums(predicted, target, weight, layout).sum() / loss_weights(target, weight, layout).sum()
     torch.testing.assert_close(loss, expected)
-    by_window = [(numbers, None), (labels, torch.tensor([True, False, True]))]
+    by_window = [(numbers, all_alike), (labels, torch.tensor([0.5, 0, 0.5]))]
     torch.testing.assert_close(loss_sums(predicted, target, weight, by_window),
                                loss_sums(predicted, target, weight, layout))  # fmt: skip
     assert loss_weights(target, weight, by_window).sum() == 16
@@ -414,10 +419,60 @@ def test_a_behaviour_that_is_learned_by_heart_does_not_drown_the_others():
 def test_labels_alone_are_not_smoothed():
     target = torch.eye(3)[None]
     predicted = torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(0))
-    columns = BehaviorColumns("categorical", 0, 3)
-    (alone,) = loss_sums(predicted, target, torch.ones(1, 3), [(columns, None)])
+    columns, ones = BehaviorColumns("state", "categorical", 0, 3), torch.ones(1)
+    (alone,) = loss_sums(predicted, target, torch.ones(1, 3), [(columns, ones)])
     assert alone == pytest.approx(float(cross_entropy(predicted, target).sum()))
-    both = loss_sums(
-        predicted, target, torch.ones(1, 3), [(columns, None), (BehaviorColumns("continuous", 0, 1), None)]
-    )
+    numbers = BehaviorColumns("speed", "continuous", 0, 1)
+    both = loss_sums(predicted, target, torch.ones(1, 3), [(columns, ones), (numbers, ones)])
     assert both[0] == pytest.approx(float(cross_entropy(predicted, smoothed(target)).sum()))
+
+
+def two_in_turn(column: int, share: float) -> Block:
+    """A block of one behaviour, in the first or the second of two columns."""
+    segment = Segment(np.array([1.0]), np.zeros(1, np.int32), 0.0, 2.0)
+    speed = BehaviorColumns("speed", "continuous", column, column + 1)
+    other = BehaviorColumns("height", "continuous", 1 - column, 2 - column)
+    return Block(segment, np.ones(1, np.int64), 1, np.arange(2), (speed, other), (share, 1.0))
+
+
+def test_a_behaviour_is_one_loss_wherever_sessions_have_it_and_however_often():
+    blocks = [two_in_turn(0, 1.0), two_in_turn(1, 1.0), two_in_turn(1, 0.5)]
+    layout = of_windows(layout_of(blocks), torch.tensor([0, 1, 2, 2]))
+    predicted, target, weight = torch.zeros(4, 1, 2), torch.zeros(4, 1, 2), torch.ones(4, 1)
+    target[[0, 1, 2, 3], 0, [0, 1, 1, 1]] = torch.tensor([1.0, 2.0, 4.0, 6.0])  # speeds; heights are 0
+    torch.testing.assert_close(loss_sums(predicted, target, weight, layout), torch.tensor([1 + 4 + 8 + 18.0, 0]))
+    torch.testing.assert_close(loss_weights(target, weight, layout), torch.tensor([3.0, 4.0]))
+
+
+def test_different_behaviours_of_two_sessions_are_two_losses():
+    segment = Segment(np.array([1.0]), np.zeros(1, np.int32), 0.0, 2.0)
+    names = ("speed", "height")
+    blocks = [Block(segment, np.ones(1, np.int64), 1, np.arange(1), (BehaviorColumns(name, "continuous", 0, 1),))
+              for name in names]  # fmt: skip
+    layout = of_windows(layout_of(blocks), torch.tensor([0, 1, 1]))
+    target = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1)
+    torch.testing.assert_close(loss_sums(torch.zeros(3, 1, 1), target, torch.ones(3, 1), layout),
+                               torch.tensor([1.0, 13.0]))  # fmt: skip
+
+
+def test_numbers_have_no_probabilities(session, small_decoder, sides, tmp_path):
+    second = {unit: train + 0.0 for unit, train in session.spikes.items()}
+    behaviors = [{"velocity": session.behavior}, {"side": (session.times, sides)}]
+    both = small_decoder().fit([session.spikes, second], behaviors, session_id=["a", "b"])
+    both.save_pretrained(tmp_path)
+    classifier = POYOClassifier.from_pretrained(tmp_path, device="cpu")
+    with pytest.raises(ValueError, match=r"'velocity' of .*'a'.* is continuous, and only labels have probabilities"):
+        classifier.predict_proba(session.spikes, times=session.times, session_id="a")
+
+
+def test_calibrated_probabilities_have_logarithms():
+    sure = Temperature(0.06).applied(np.array([[1 - 1e-7, 1e-30]]))
+    assert np.isfinite(np.log(np.maximum(sure, SMALLEST))).all()
+
+
+def test_names_in_behavior_type_are_told_like_those_of_behaviours(session):
+    velocity = session.behavior
+    X, _ = align(session.spikes, {1: velocity}, behavior_type={1: "continuous"})
+    assert X.targets[0][0].kind == "continuous"
+    with pytest.raises(ValueError, match=r"names \['1', 'b'\]; the behaviours are \['a'\]"):
+        align(session.spikes, {"a": velocity}, behavior_type={1: "continuous", "b": "circular"})

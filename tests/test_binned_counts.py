@@ -15,9 +15,11 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
+from spikeinterface.core import NumpySorting
 
 from spikeinterface_poyo import BinnedCounts, BlockedKFold, SelectUnits, SpikeSamples, align, from_counts
 from spikeinterface_poyo.sessions.session import Segment, Session
+from spikeinterface_poyo.sessions.stored_spikes import StoredTimes
 
 rules = settings(max_examples=60, deadline=None)
 
@@ -237,3 +239,19 @@ def test_what_has_no_times_is_refused(simulated):
     with pytest.raises(ValueError, match="at least one sample; X has 0"):
         BinnedCounts().fit(simulated[0][:0])
     assert BinnedCounts(lags=0).fit(simulated[0]).transform(simulated[0][:0]).shape == (0, 4)
+
+
+def test_spikes_on_disk_are_counted_without_being_read_through(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    units = {str(u): np.sort(rng.integers(0, 300_000, 2000)) for u in range(3)}
+    sorting = NumpySorting.from_unit_dict([units], 1000.0)
+    sorting.save(folder=tmp_path / "sorting")
+    behavior = (np.arange(10.0, 20.0, 0.1), np.arange(100.0))
+    (X, _), (Y, _) = align(sorting, behavior), align(tmp_path / "sorting", behavior)
+    expected = BinnedCounts().fit(X).transform(X)
+    binned = BinnedCounts().fit(Y)
+    asked = []
+    taken = StoredTimes.__getitem__
+    monkeypatch.setattr(StoredTimes, "__getitem__", lambda self, index: asked.append(index) or taken(self, index))
+    np.testing.assert_array_equal(binned.transform(Y), expected)
+    assert slice(None) not in asked

@@ -161,6 +161,19 @@ def test_a_fit_that_ended_is_read_not_repeated(session, small_decoder, die_at, t
     assert_same(again, decoder)
 
 
+def test_a_fit_that_ended_is_read_where_nothing_can_be_written(session, small_decoder, monkeypatch, tmp_path):
+    decoder = small_decoder(checkpoint=tmp_path / "fit")
+    first = decoder.fit(session.spikes, session.behavior).loss_curve_
+    before = (tmp_path / "fit").stat().st_mtime_ns
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "replace_file", full)
+    assert decoder.fit(session.spikes, session.behavior).loss_curve_ == first
+    assert (tmp_path / "fit").stat().st_mtime_ns == before
+
+
 def test_a_fit_that_ended_makes_place_for_another(session, small_decoder, tmp_path):
     decoder = small_decoder(checkpoint=tmp_path / "state").fit(session.spikes, session.behavior)
     other = decoder.set_params(random_state=1).fit(session.spikes, session.behavior)

@@ -9,6 +9,7 @@ import pytest
 from spikeinterface.core import (
     NumpyRecording,
     NumpySorting,
+    aggregate_channels,
     aggregate_units,
     append_recordings,
     concatenate_recordings,
@@ -21,6 +22,7 @@ from spikeinterface.core import (
     split_sorting,
 )
 from spikeinterface.core.segmentutils import SplitSegmentSorting
+from spikeinterface.preprocessing import decimate
 
 from spikeinterface_poyo.inputs.alignment import align
 from spikeinterface_poyo.inputs.behavior_in import as_signals
@@ -123,6 +125,18 @@ RECORDINGS = {
     "a slice of channels": (lambda recording: recording.select_channels([0]).frame_slice(0, 3000), True),
     "channels of a slice": (lambda recording: recording.frame_slice(0, 3000).select_channels([0]), False),
     "a slice of a slice": (lambda recording: recording.frame_slice(0, 3500).frame_slice(0, 3000), False),
+    "every second sample": (lambda recording: decimate(recording, 2), True),
+    "every second sample of a slice": (
+        lambda recording: decimate(recording.frame_slice(1000, 4000), 2),
+        False,
+    ),
+    "groups": (lambda recording: aggregate_channels([recording.select_channels([i]) for i in range(2)]), True),
+    "groups of slices": (
+        lambda recording: aggregate_channels(
+            [recording.select_channels([i]).frame_slice(1000, 4000) for i in range(2)]
+        ),
+        False,
+    ),
 }
 
 
@@ -130,7 +144,8 @@ RECORDINGS = {
 def test_times_that_a_recording_loses_are_told_of(drifting, how):
     make, keeps = RECORDINGS[how]
     recording = make(drifting)
-    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    frames = {unit: train[train < recording.get_num_samples()] for unit, train in FRAMES.items()}
+    sorting = NumpySorting.from_unit_dict(frames, recording.get_sampling_frequency())
     sorting.register_recording(recording)
     given = {"spikes": lambda: as_session(sorting), "behaviour": lambda: as_signals(recording)}
     for what, read in given.items():
@@ -139,7 +154,7 @@ def test_times_that_a_recording_loses_are_told_of(drifting, how):
             read()
         assert any("does not hand on the times" in str(one.message) for one in told) != keeps, what
     if keeps:
-        times = drifting.get_times()[FRAMES["b"]]
+        times = recording.get_times()[FRAMES["b"]]
         assert set(times) <= set(as_session(sorting).segments[0].spike_times)
 
 
@@ -241,8 +256,16 @@ def clock(n_frames: int, rate: float, jumps: dict[int, float], step: float = 1.0
         (clock(1, 1000.0, {}), 1),
     ],
 )
+@pytest.mark.filterwarnings("ignore:by a recording's time vector")
 def test_what_is_a_pause(recording, n_periods):
     assert len(recorded_periods(recording, 0, recording.get_sampling_frequency())) == n_periods
+
+
+def test_a_time_vector_in_milliseconds_is_told_of():
+    sorting = NumpySorting.from_unit_dict(FRAMES, FS)
+    sorting.register_recording(clock(20_000, FS, {}, step=1e3))
+    with pytest.warns(UserWarning, match=r"1000 s go by in a second of its samples: are its times in seconds\?"):
+        as_session(sorting)
 
 
 def test_periods_go_along_with_a_split_and_a_shift(paused):

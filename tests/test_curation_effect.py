@@ -103,7 +103,9 @@ def test_samples_are_on_the_clock_of_a_recording_that_began_at_zero(now, same):
     session = Session(np.array(["a"]), (segment,))
     clocks = [{"source": "recording", "t_start": 0.0, "t_stop": 24.0}]
     with nullcontext() if same else pytest.raises(ValueError, match="segment 0 lies from"):
-        assert as_it_was(session, clocks).segments[0].t_stop == 24.0
+        assert as_it_was(session, clocks, [24.0]).segments[0].t_stop == 24.0
+    with pytest.raises(ValueError, match="segment 0 lies from"):
+        as_it_was(session, clocks, [23.5])  # it paused or drifted
 
 
 def test_without_its_recording_a_silent_beginning_is_decoded_too(simulate, tmp_path):

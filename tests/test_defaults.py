@@ -18,6 +18,7 @@ from spikeinterface_poyo.training.defaults import (
     choose_network,
     choose_token_bin,
     choose_training,
+    tokens_a_window,
 )
 
 DURATION = 100.0
@@ -90,9 +91,21 @@ def test_a_recording_of_one_moment_is_an_error():
 )
 def test_labels_alone_are_learned_slower_and_from_fewer_units(kinds, rate, unit_dropout):
     X, decoder = population(15, 6.0), POYODecoder()
-    behaviors = [BehaviorColumns(kind, i, i + 1, 1.0) for i, kind in enumerate(kinds)]
+    behaviors = [BehaviorColumns(str(i), kind, i, i + 1) for i, kind in enumerate(kinds)]
     times = np.arange(0, DURATION, 0.1)
     sampler = SimpleNamespace(times=times, duration=np.array([DURATION]))
     data = SimpleNamespace(blocks=[SimpleNamespace(behaviors=behaviors)], centred=False, sampler=lambda config: sampler)
     settings = choose_training(decoder, X, data, choose_network(decoder, X, 1), torch.device("cpu"))
     assert (settings.learning_rate, settings.unit_dropout) == (rate, unit_dropout)
+
+
+def test_pauses_do_not_thin_out_windows(simulate):
+    def tokens(pause: float) -> float:
+        rng = np.random.default_rng(0)
+        periods = np.array([[0.0, 60.0], [60.0 + pause, 120.0 + pause]])
+        times = np.sort(np.concatenate([rng.uniform(*period, 3000) for period in periods]))
+        segment = Segment(times, np.zeros(len(times), np.int32), 0.0, periods[1, 1], observed=periods)
+        session = Session(np.array(["a"]), (segment,))
+        return tokens_a_window(SpikeSamples([session], [0], [0], [1.0]), 3.0, 0.0)
+
+    assert tokens(3600.0) == pytest.approx(tokens(1.0)) == pytest.approx(150, rel=0.01)

@@ -52,3 +52,8 @@ def test_torch_is_deterministic_for_cuda_and_then_as_before(monkeypatch, mode):
         torch.set_deterministic_debug_mode("default")
     assert torch.utils.deterministic.fill_uninitialized_memory
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+def test_devices_that_decoders_do_not_run_on_are_refused():
+    with pytest.raises(ValueError, match=r"'meta' is not among those .* Expected 'auto', 'cpu'"):
+        find_device("meta")

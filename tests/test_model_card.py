@@ -9,7 +9,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 
-from spikeinterface_poyo import align
+from spikeinterface_poyo import SpikeSamples, align
 from spikeinterface_poyo.fitted.known_session import KnownSession
 from spikeinterface_poyo.fitted.learned import Learned, Origin
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
@@ -18,6 +18,7 @@ from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
 from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
 from spikeinterface_poyo.readouts.readout import Readout
 from spikeinterface_poyo.sessions.session import Segment, Session
+from spikeinterface_poyo.training.examples import Examples
 from spikeinterface_poyo.weights.model_card import model_card
 
 VELOCITY = ContinuousReadout(
@@ -177,5 +178,26 @@ def test_labels_of_all_segments_count(simulate):
         tuple(Segment(one.spikes["u0"], np.zeros(len(one.spikes["u0"]), np.int32), 0.0, 20.0) for _ in range(2)),
     )
     X, y = align(segments, [one.behavior, one.behavior])
-    vocabulary = Vocabulary.of(X, y[:, None], {0: "session_0"}, {}, False)
-    assert vocabulary.sessions["session_0"].labelled_seconds == pytest.approx(40, abs=0.5)
+    y[len(y) // 4 : len(y) // 2] = np.nan
+    weight = np.ones(len(y))
+    assert seconds_of(X, y, weight) == pytest.approx(30, abs=0.5)
+    weight[: len(y) // 8] = 0
+    assert seconds_of(X, y, weight) == pytest.approx(25, abs=0.5)
+
+
+def seconds_of(X: SpikeSamples, y: np.ndarray, weight: np.ndarray) -> float | None:
+    """Labelled time of the only session of samples."""
+    return Examples(X, y[:, None], weight, {0: "session_0"}, False).vocabulary({}).labelled_seconds
+
+
+def test_labelled_time_is_not_known_of_rows_nor_after_more_training(simulate, small_decoder):
+    session = simulate(duration=20.0)
+    counts = np.random.default_rng(0).poisson(2, (60, 4)).astype(float)
+    assert small_decoder().fit(counts, counts.sum(axis=1)).sessions_.labelled_seconds is None
+    X, y = align(session.spikes, session.behavior, session_id="monday")
+    decoder = small_decoder().fit(X, y)
+    assert decoder.sessions_.labelled_seconds is not None
+    before = decoder.sessions_
+    decoder.partial_fit(X, y)
+    assert decoder.sessions_.labelled_seconds is None
+    assert before.labelled_seconds is not None

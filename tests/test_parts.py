@@ -51,7 +51,7 @@ def make_batch() -> tuple[WindowBatch, torch.Tensor, torch.Tensor, Layout]:
     target = torch.randn((N_WINDOWS, N_QUERIES, 2), generator=generator)
     target[torch.rand(target.shape, generator=generator) < 0.3] = torch.nan
     target[3] = torch.nan
-    layout: Layout = [(BehaviorColumns("continuous", 0, 2), None)]
+    layout: Layout = [(BehaviorColumns("velocity", "continuous", 0, 2), torch.ones(N_WINDOWS))]
     return batch, target, torch.rand((N_WINDOWS, N_QUERIES), generator=generator), layout
 
 

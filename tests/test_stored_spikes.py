@@ -16,7 +16,7 @@ from spikeinterface_poyo.inputs.spikes_in import as_session
 from spikeinterface_poyo.network.merging import merge_spikes
 from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
 from spikeinterface_poyo.sessions.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
-from spikeinterface_poyo.sessions.units import firing_rates, units_that_fire, without_units
+from spikeinterface_poyo.sessions.units import firing_rates, keep_in_segment, units_that_fire, without_units
 
 RATE = 997.3  # Hz, which rounds badly
 N_UNITS = 7  # the last one silent
@@ -239,3 +239,14 @@ def test_spikes_by_unit_in_memory_keep_their_segments(folder):
     spikes = spikes[np.lexsort((spikes["sample_index"], -spikes["segment_index"], spikes["unit_index"]))]
     sorting = NumpySorting(spikes[::-1], RATE, given.unit_ids)
     assert [len(segment.spike_times) for segment in as_session(sorting).segments] == [4000, 2000]
+
+
+def test_units_can_be_left_out_of_units_that_were_left_out(tmp_path):
+    units = {"a": np.arange(0, 50, 5), "b": np.arange(1, 50, 5), "c": np.arange(2, 50, 5)}
+    NumpySorting.from_unit_dict([units], 10.0).save(folder=tmp_path / "sorting")
+    (stored,) = align(tmp_path / "sorting", (np.arange(5.0), np.arange(5.0)))[0].sessions
+    (segment,) = stored.segments
+    fewer = without_units(without_units(segment, np.array([False, True, True])), np.array([False, True]))
+    assert sorted(set(np.asarray(fewer.unit_index[:]).tolist())) == [NO_UNIT, 0]
+    assert (np.asarray(fewer.unit_index[:]) == 0).sum() == 10
+    assert len(keep_in_segment(fewer, np.array([True])).spike_times) == 10

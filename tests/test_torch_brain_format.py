@@ -256,7 +256,8 @@ def test_times_that_are_not_in_the_file_are_assumed_aloud(state, tmp_path):
     path = saved(state, tmp_path)
     with pytest.warns(UserWarning, match="does not say its") as caught:
         config = read_checkpoint(path).config
-    assert ["sequence_length; assuming 1.0 s" in str(caught[0].message), "latent_step" in str(caught[1].message)]
+    assert "sequence_length; assuming 1.0 s" in str(caught[0].message)
+    assert "latent_step" in str(caught[1].message)
     assert [Path(warning.filename) for warning in caught] == 2 * [Path(__file__)]
     assert (config.window_length, config.latent_step) == (1.0, 0.125)
 

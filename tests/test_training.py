@@ -71,9 +71,8 @@ def make_source() -> BatchSource:
     spikes, units = spikes[fires], units[fires]
     times = np.arange(0, 20, 0.05)
     targets = torch.from_numpy(np.column_stack([np.sin(times), np.cos(times)]).astype(np.float32))
-    block = Block(
-        Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1, np.arange(2), (BehaviorColumns("continuous", 0, 2),)
-    )
+    behaviors = (BehaviorColumns("velocity", "continuous", 0, 2),)
+    block = Block(Segment(spikes, units, 0.0, 20.0), np.arange(1, 7), 1, np.arange(2), behaviors)
     return BatchSource([block], WindowSampler([times], [1], 1.0), targets, torch.ones(len(times)))
 
 
@@ -83,7 +82,7 @@ def weights_of(network: POYO) -> list[torch.Tensor]:
 
 def continuous_loss(predicted, target, weight) -> torch.Tensor:
     """Loss of numbers that all windows are asked for."""
-    layout = [(BehaviorColumns("continuous", 0, predicted.shape[-1]), None)]
+    layout = [(BehaviorColumns("velocity", "continuous", 0, predicted.shape[-1]), torch.ones(len(predicted)))]
     return loss_sums(predicted, target, weight, layout).sum() / loss_weights(target, weight, layout).sum().clamp_min(
         1e-12
     )
@@ -489,3 +488,24 @@ def test_readouts_that_are_known_learn_nothing_while_the_core_is_frozen():
     for gradient in (network.readout.weight.grad, network.readout.bias.grad):
         assert not gradient[0].any()
         assert gradient[1].any()
+
+
+def test_weights_that_validate_better_before_training_than_after_are_kept():
+    network, seen = make_network(), []
+    scores = iter([0.9, 0.2, 0.885, 0.1])
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(scores)
+
+    settings = TrainingSettings(3, 3, 4, 6, 3e-3, 0.01, 0.0, patience=4, share=0.5)
+    start = weights_of(network)
+    record = train(network, make_source(), settings, np.random.default_rng(0), validate)
+    assert same(seen[0], start)
+    assert record.scores == [0.2, 0.885, 0.1]
+    assert record.best_score == 0.9
+    assert same(weights_of(network), seen[2])  # as good as at the start, but for chance
+    scores = iter([0.9, 0.2, 0.3, 0.1])
+    start = weights_of(network)
+    train(network, make_source(), settings, np.random.default_rng(0), validate)
+    assert same(weights_of(network), start)

@@ -20,7 +20,7 @@ def vocabulary(X: SpikeSamples, y: np.ndarray, names: dict[int, str]) -> Vocabul
     """Vocabulary of samples whose targets (n_samples, n_outputs) are read out as they are."""
     scale = {"mean": (0.0,) * y.shape[1], "scale": (1.0,) * y.shape[1]}
     readouts = {"behavior": ContinuousReadout(name="behavior", first_column=0, **scale)}
-    return Vocabulary.of(X, y, names, readouts, False)
+    return Vocabulary.of(X, y, names, readouts, False, dict.fromkeys(names))
 
 
 @given(
@@ -87,10 +87,10 @@ def test_of_short_segments_a_sample_is_held_out_and_some_are_left(n, n_held):
 
 
 def test_behaviours_of_a_session_count_alike_however_often_each_is_known():
-    often, rarely = BehaviorColumns("continuous", 0, 2), BehaviorColumns("continuous", 2, 3)
+    often, rarely = BehaviorColumns("gaze", "continuous", 0, 2), BehaviorColumns("pupil", "continuous", 2, 3)
     segment = Segment(np.array([1.0]), np.zeros(1, np.int32), 0.0, 2.0)
     blocks = [Block(segment, np.ones(1, np.int64), row, np.arange(3), (often, rarely)) for row in (1, 1, 2)]
     targets = [np.zeros((n, 3)) for n in (6, 2, 4)]
     targets[0][:, 2], targets[1][0, 0] = np.nan, np.nan  # session 1: 8 samples of one, 2 of the other
-    shares = [[behavior.share for behavior in block.behaviors] for block in equal_shares(blocks, targets)]
-    assert shares == [pytest.approx([10 / 16, 10 / 4])] * 2 + [[1.0, 1.0]]
+    shares = [block.shares for block in equal_shares(blocks, targets)]
+    assert shares == [pytest.approx((10 / 16, 10 / 4))] * 2 + [(1.0, 1.0)]

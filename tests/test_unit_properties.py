@@ -19,7 +19,7 @@ from spikeinterface.core import (
 
 from spikeinterface_poyo import BlockedKFold, SelectUnits, align
 from spikeinterface_poyo.inputs.spikes_in import as_session
-from spikeinterface_poyo.inputs.unit_properties import of_sorting, of_table, plain_array
+from spikeinterface_poyo.inputs.unit_properties import of_sorting, of_table, plain_array, plain_columns
 
 pd = pytest.importorskip("pandas")
 
@@ -220,3 +220,11 @@ class TestAnalyzer:
         here, there = (as_session(one).properties for one in (made, load_sorting_analyzer(tmp_path / "ids")))
         np.testing.assert_array_equal(there["num_spikes"], here["num_spikes"])
         assert np.isfinite(here["num_spikes"]).all()
+
+
+def test_text_of_digits_stays_text():
+    label = np.array(["001", None, "002"], dtype=object)
+    np.testing.assert_array_equal(plain_columns({"label": label})["label"], ["001", "", "002"])
+    np.testing.assert_array_equal(
+        plain_columns({"snr": np.array([1, None, 2.5], dtype=object)})["snr"], [1, np.nan, 2.5]
+    )

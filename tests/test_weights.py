@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ import torch
 from safetensors.torch import save_file
 from sklearn.exceptions import NotFittedError
 
+import spikeinterface_poyo
 from spikeinterface_poyo import POYOClassifier, POYODecoder
+from spikeinterface_poyo import versions as versions_module
 from spikeinterface_poyo.inputs.behavior_files import read_behavior
 from spikeinterface_poyo.weights import files, older_formats
 from spikeinterface_poyo.weights.digests import digest_of
@@ -180,6 +183,8 @@ def test_two_writers_do_not_disturb_each_other(session, fitted, small_decoder, t
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(decoder.save_pretrained, tmp_path) for decoder in 20 * [fitted, other]]:
             done.result()
+    last = POYODecoder.from_pretrained(tmp_path).predict(session.spikes)
+    assert any(np.array_equal(last, decoder.predict(session.spikes)) for decoder in (fitted, other))
 
 
 def test_a_decoder_that_is_saved_again_while_another_replaces_it_is_whole(
@@ -424,3 +429,16 @@ def test_a_file_of_version_5_has_its_digest_beside_the_description(fitted, tmp_p
         else:
             with pytest.raises(ValueError, match="digest differs"):
                 POYODecoder.from_pretrained(tmp_path / "five.safetensors")
+
+
+def test_a_package_that_was_copied_and_not_installed_saves(session, fitted, monkeypatch, tmp_path):
+    def unknown(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(versions_module, "version", unknown)
+    fitted.save_pretrained(tmp_path)
+    versions = json.loads((tmp_path / "decoder.json").read_text())["provenance"]
+    assert (versions["spikeinterface_poyo"], versions["torch"]) == (spikeinterface_poyo.__version__, "unknown")
+    np.testing.assert_array_equal(
+        POYODecoder.from_pretrained(tmp_path, device="cpu").predict(session.spikes), fitted.predict(session.spikes)
+    )

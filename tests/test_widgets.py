@@ -132,3 +132,30 @@ def test_few_shot():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "5"]
     with pytest.raises(ValueError, match="at least one"):
         widgets.plot_few_shot({})
+
+
+def test_few_shot_leaves_out_fits_that_failed():
+    ax = widgets.plot_few_shot({"a": {1: [np.nan, 0.2], 2: [np.nan], 5: 0.3}}).ax
+    np.testing.assert_allclose(ax.get_lines()[0].get_xydata(), [[1, 0.2], [5, 0.3]])
+    with pytest.raises(ValueError, match=r"each at least one; got \{'a': \{1: \[\]"):
+        widgets.plot_few_shot({"a": {1: [], 2: 0.3}})
+
+
+def test_groups_have_colours_of_their_own():
+    for n in (3, 10, 12, 40):
+        assert len({to_rgba(color) for color in unit_widgets.colors_of(n)}) == n
+
+
+def test_units_without_text_are_in_the_legend(analyzer):
+    shank = np.array(["", *"abcdefghijklmnopqrstuvwxyz"])[: len(analyzer.unit_ids)]
+    analyzer.sorting.set_property("shank", shank)
+    legend = unit_widgets.plot_unit_embeddings(analyzer, color_by="shank").ax.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["(none)", *shank[1:]]
+
+
+def test_so_many_bars_that_their_names_would_overlap(analyzer, monkeypatch):
+    monkeypatch.setattr(unit_widgets, "MOST_TICKS", 2)
+    ax = unit_widgets.plot_unit_importance(analyzer).ax
+    assert len(ax.get_xticks()) == 2
+    with pytest.raises(ValueError, match="max_units must be a whole number above zero, got 0"):
+        unit_widgets.plot_unit_importance(analyzer, max_units=0)

@@ -94,7 +94,7 @@ class Ours:
     def __init__(self, session: Session, size: str, device: torch.device, muon: bool = False) -> None:
         self.network = new_network(size, session.n_units, device)
         segment = Segment(session.spike_times, session.unit_index, session.start, session.stop)
-        behaviors = (BehaviorColumns("continuous", 0, 2),)
+        behaviors = (BehaviorColumns("velocity", "continuous", 0, 2),)
         block = Block(segment, np.arange(1, 1 + session.n_units), 1, np.arange(2), behaviors)
         sampler = WindowSampler([session.times], [1], WINDOW)
         targets = torch.from_numpy(session.behavior).to(device)
@@ -241,7 +241,8 @@ class TorchBrain:
             query_time=batch["output_timestamps"],
             columns=torch.arange(2, device=target.device).repeat(n_windows, 1),
         )
-        layout: Layout = [(BehaviorColumns("continuous", 0, 2), None)]
+        shares = torch.ones(n_windows, device=target.device)
+        layout: Layout = [(BehaviorColumns("velocity", "continuous", 0, 2), shares)]
         return Batch(converted, target, batch["output_mask"].float(), layout, np.arange(n_windows))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -150,7 +151,9 @@ def cross_fitted(decoder: Any, examples: Examples, cv: Any) -> Calibration:
     folds = list(cv.split(examples.X, examples.y[:, 0] if examples.y.shape[1] == 1 else examples.y))
     check_folds_train_on_all(examples, folds)
     for train, test in tqdm(folds, desc="calibration", unit="fold", disable=not decoder.verbose):
-        learned, record = adaptation.learn(again, base, examples.take(train))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "training was interrupted")  # told of as an error
+            learned, record = adaptation.learn(again, base, examples.take(train))
         if record.interrupted:
             raise KeyboardInterrupt("calibration was interrupted; the decoder is as it was")
         found += evidence(learned, examples.take(test))

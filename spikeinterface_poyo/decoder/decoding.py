@@ -131,7 +131,7 @@ def predict_probabilities(
     Raises
     ------
     ValueError
-        Where sessions have labels of their own, or a session has units that were not there at fit.
+        Where sessions have labels of their own or none, or a session has units that were not there at fit.
     """
     check_sessions(learned.vocabulary, X, names)
     used = used_sessions(learned.vocabulary, names)
@@ -139,10 +139,14 @@ def predict_probabilities(
     if len(readouts) > 1:
         raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
     (readout,) = readouts.values()
+    if not isinstance(readout, CategoricalReadout):
+        raise ValueError(f"behaviour {readout.name!r} of {used} is {readout.kind}, and only labels have probabilities; "
+                         "predict gives its values")  # fmt: skip
     out = np.empty((len(X), readout.n_columns))
     for name, order, columns in answers(learned, X, names):
         temperature = calibration.get(name, {}).get(readout.name)
         out[order] = temperature.applied(columns) if isinstance(temperature, Temperature) else columns
+    out = np.maximum(out, SMALLEST)  # a temperature below 1 makes small ones smaller
     return out / out.sum(axis=1, keepdims=True)  # the network's are of float32
 
 

@@ -28,7 +28,7 @@ class KnownSession:
     silent_units : list of str
         Units without a spike at fit: known, but without a row, and not read.
     labelled_seconds : float or None
-        Time that its samples covered at fit; None where it was not recorded.
+        Time that its labels cover; None where that is not known, as of rows of counts and after further training.
     """
 
     unit_names: list[str]

@@ -52,7 +52,7 @@ def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
     decoder.loss_ = losses[-1] if losses else np.nan
     decoder.best_loss_ = None if scores else min(losses, default=np.nan)
     decoder.validation_scores_ = scores or None
-    decoder.best_validation_score_ = max(scores) if scores else None
+    decoder.best_validation_score_ = record.best_score
     decoder.interrupted_ = record.interrupted
 
 

@@ -23,7 +23,7 @@ from ..readouts.behaviors import (
 )
 from ..readouts.readout import Readout
 from ..sessions.intervals import grid_interval
-from ..sessions.samples import SpikeSamples, readable, seconds_covered
+from ..sessions.samples import SpikeSamples, readable
 from ..sessions.session import Session
 from ..sessions.signals import UNNAMED
 from ..sessions.units import units_that_fire, without_units
@@ -43,11 +43,18 @@ class Vocabulary:
 
     @classmethod
     def of(
-        cls, X: SpikeSamples, y: np.ndarray, names: Mapping[int, str], readouts: Mapping[str, Readout], by_name: bool
+        cls,
+        X: SpikeSamples,
+        y: np.ndarray,
+        names: Mapping[int, str],
+        readouts: Mapping[str, Readout],
+        by_name: bool,
+        labelled_seconds: Mapping[int, float | None],
     ) -> Vocabulary:
         """Vocabulary of the sessions that samples use.
 
-        ``y`` (n_samples, most outputs) are their targets, ``names`` the sessions' ids by position.
+        ``y`` (n_samples, most outputs) are their targets; ``names``, and the seconds that their labels cover, are by
+        the sessions' positions.
         """
         known = cls(readouts=dict(readouts))
         samples: dict[int, list[np.ndarray]] = {position: [] for position in names}
@@ -63,8 +70,7 @@ class Vocabulary:
                 each = [[X.times[order[mine[order]]] for order in samples[position]] for mine in has]
             interval = grid_interval(each)
             behaviors = tuple(info.name for info in X.targets[position])
-            covered = sum(map(seconds_covered, times))
-            known.add(name, X.sessions[position], behaviors, by_name, interval, covered)
+            known.add(name, X.sessions[position], behaviors, by_name, interval, labelled_seconds[position])
         return known
 
     @property
@@ -134,6 +140,11 @@ class Vocabulary:
             silent_units=[unit for unit, fired in zip(session.unit_names, fires, strict=True) if not fired],
             labelled_seconds=labelled_seconds,
         )
+
+    def with_more_labels(self, names: Iterable[str]) -> Vocabulary:
+        """The same once these sessions have learned from further labels, which may be those that they had or others."""
+        more = {name: replace(self.sessions[name], labelled_seconds=None) for name in names}
+        return replace(self, sessions=self.sessions | more)
 
     def joined(self, other: Vocabulary) -> Vocabulary:
         """A vocabulary of these sessions and another's, which take the rows and columns that follow.

@@ -86,6 +86,11 @@ def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
 
     Frames a second apart are looked at, and those between only where more than that has gone by: a recording's vector
     may be larger than memory. A vector that is off all along, as one in microseconds, or that runs back, tells of none.
+
+    Warns
+    -----
+    UserWarning
+        Of a vector that is off all along.
     """
     n_frames = clocked.get_num_samples(segment_index=index)
     marks = np.append(np.arange(0, n_frames - 1, max(int(rate), 1)), n_frames - 1)
@@ -93,6 +98,8 @@ def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
     whole = np.array([[seconds[0], seconds[-1] + 1 / rate]])
     late = np.diff(seconds) - np.diff(marks) / rate
     if len(late) and np.median(late) > PAUSE / 2:
+        speed = np.median(np.diff(seconds) * rate / np.diff(marks))
+        warn(f"by a recording's time vector {speed:.4g} s go by in a second of its samples: are its times in seconds?")
         return whole
     edges = [whole[0, :1]]
     for i in np.flatnonzero(late > PAUSE / 2):
@@ -145,28 +152,36 @@ def lost_times(child: Any) -> bool:
     """
     parents = made_from(child, "BaseRecording")
     n_segments = child.get_num_segments()
+    if is_a(child, "spikeinterface", "ChannelsAggregationRecording"):
+        parents = parents[:1]  # others are of the same samples
     if len(parents) != 1 or parents[0].get_num_segments() != n_segments:
         return False
     (parent,) = parents
     if not any(map(has_vector, lineage(parent))):
         return False
     first = child._kwargs["start_frame"] if is_a(child, "spikeinterface", "FrameSliceRecording") else None
-    if child.get_sampling_frequency() != parent.get_sampling_frequency():
-        return False
+    rates = child.get_sampling_frequency(), parent.get_sampling_frequency()
+    faster = rates[1] / rates[0]
     for index in range(n_segments):
         n_samples = child.get_num_samples(index)
-        if child.has_time_vector(index) or (first is None and n_samples != parent.get_num_samples(index)):
+        missing = parent.get_num_samples(index) - n_samples * faster
+        if child.has_time_vector(index) or (first is None and abs(missing) > (2 * faster if faster > 1 else 0.5)):
             continue  # times of its own, or samples of its own
-        off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0)
+        off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0, faster)
         if start_of(child.segments[index]):  # its own, or that of a slice: only what lies between can be lost
             off -= off[0]
-        if np.abs(off).max() > 1 / child.get_sampling_frequency():
+        if np.abs(off).max() > 1 / min(rates):
             return True
     return False
 
 
-def differences(one: Any, other: Any, index: int, samples: np.ndarray, later: int = 0) -> np.ndarray:
-    """Seconds between times of samples of one recording, or sorting, and of those ``later`` of another one."""
+def differences(
+    one: Any, other: Any, index: int, samples: np.ndarray, later: int = 0, faster: float = 1.0
+) -> np.ndarray:
+    """Seconds between times of samples of one recording, or sorting, and of those ``later`` of another one.
+
+    The other has ``faster`` times as many samples a second.
+    """
     own = [one.sample_index_to_time(int(sample), segment_index=index) for sample in samples]
-    its = [other.sample_index_to_time(int(sample) + later, segment_index=index) for sample in samples]
+    its = [other.sample_index_to_time(round(sample * faster) + later, segment_index=index) for sample in samples]
     return np.subtract(own, its)

@@ -30,7 +30,8 @@ def from_analyzer(analyzer: Any) -> Session:
     session = from_spikeinterface(analyzer.sorting, recording)
     if recording is None and any(segment.clock == "frames" for segment in session.segments):
         warn("the SortingAnalyzer has no recording, so spike times count from its first sample; where the recording's "
-             "clock does not start there, give it with analyzer.set_temporary_recording(recording)")  # fmt: skip
+             "clock does not start there, pauses or drifts, give it with "
+             "analyzer.set_temporary_recording(recording)")  # fmt: skip
     return replace(session, properties=of_analyzer(analyzer))
 
 

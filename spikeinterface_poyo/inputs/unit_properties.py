@@ -72,6 +72,8 @@ def plain_array(values: np.ndarray) -> np.ndarray | None:
         return None  # such as references to an electrode group
     if not missing.any() and all(isinstance(value, (bool, np.bool_)) for value in values):
         return values.astype(bool)
+    if any(isinstance(value, str) for value in values[~missing]):  # "001" is a name
+        return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
     try:
         return np.where(missing, np.nan, values).astype(np.float64)
     except (TypeError, ValueError):

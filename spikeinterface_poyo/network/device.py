@@ -21,6 +21,8 @@ def find_device(device: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() and rotates(torch.device("mps")) else "cpu")
     try:
         found = torch.device(device)
+        if found.type not in ("cpu", "cuda", "mps"):
+            raise TypeError(f"{found.type!r} is not among those that decoders run on")
         torch.empty(0, device=found)
     except (RuntimeError, TypeError, AssertionError) as error:  # an AssertionError where torch was built without CUDA
         raise ValueError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..sessions.signals import Kind
-from .windows import BehaviorColumns
+from .windows import BehaviorColumns, Block
 
 NEAR = 0.1  # of standardised points: about 4 degrees
 SMOOTHING = 0.1  # share of a label's probability that is spread over all classes
@@ -55,7 +56,16 @@ LOSSES: Mapping[Kind, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-Layout = list[tuple[BehaviorColumns, Tensor | None]]
+Layout = list[tuple[BehaviorColumns, Tensor]]  # what columns are, and their share in the loss of each window, (B,)
+
+
+def layout_of(blocks: Sequence[Block], device: torch.device | str = "cpu") -> Layout:
+    """The layout of windows, one of each of these blocks; shares are 0 where a block does not have the behaviour."""
+    shares: dict[BehaviorColumns, np.ndarray] = {}
+    for i, block in enumerate(blocks):
+        for behavior, share in zip(block.behaviors, block.shares or [1.0] * len(block.behaviors), strict=True):
+            shares.setdefault(behavior, np.zeros(len(blocks), dtype=np.float32))[i] = share
+    return [(behavior, torch.from_numpy(share).to(device)) for behavior, share in shares.items()]
 
 
 def loss_sums(predicted: Tensor, target: Tensor, weight: Tensor, layout: Layout) -> Tensor:
@@ -67,34 +77,41 @@ def loss_sums(predicted: Tensor, target: Tensor, weight: Tensor, layout: Layout)
         Answers, and what they should be, NaN where unknown.
     weight : Tensor, shape (B, Q)
         Weights of the samples.
-    layout : list of (BehaviorColumns, Tensor or None)
-        What the columns are, and in which windows, bool, shape (B,); None where in all.
+    layout : list of (BehaviorColumns, Tensor)
+        What the columns are, and their share in the loss of each window, shape (B,).
 
     Returns
     -------
     Tensor, shape (n_behaviors,)
-        In the order of the layout.
+        In the order in which the layout first has them.
     """
-    sums = []
-    for behavior, windows in layout:
+    several = len({behavior.name for behavior, _ in layout}) > 1
+    losses = []
+    for behavior, share in layout:
         columns = slice(behavior.start, behavior.stop)
-        answer, wanted, counts = (part if windows is None else part[windows] for part in (predicted, target, weight))
-        truth = wanted[..., columns]
-        if behavior.kind == "categorical" and len(layout) > 1:
+        truth = target[..., columns]
+        if behavior.kind == "categorical" and several:
             truth = smoothed(truth)
-        loss = LOSSES[behavior.kind](answer[..., columns], truth)
-        sums.append((loss * counts).sum() * (behavior.share / behavior.chance_loss))
-    return torch.stack(sums)
+        loss = LOSSES[behavior.kind](predicted[..., columns], truth)
+        losses.append((loss * weight * share[:, None]).sum() * (1 / behavior.chance_loss))
+    return by_behavior(layout, losses)
 
 
 def loss_weights(target: Tensor, weight: Tensor, layout: Layout) -> Tensor:
     """Sum of the weights of all known targets of each behaviour, (n_behaviors,)."""
     sums = []
-    for behavior, windows in layout:
-        wanted, counts = (part if windows is None else part[windows] for part in (target, weight))
-        known = (~wanted[..., behavior.start : behavior.stop].isnan()).any(dim=-1)
-        sums.append((counts * known).sum() * behavior.share)
-    return torch.stack(sums)
+    for behavior, share in layout:
+        known = (~target[..., behavior.start : behavior.stop].isnan()).any(dim=-1)
+        sums.append((weight * known * share[:, None]).sum())
+    return by_behavior(layout, sums)
+
+
+def by_behavior(layout: Layout, sums: Sequence[Tensor]) -> Tensor:
+    """Sums of each entry of a layout, added up by behaviour: sessions may have one in different columns."""
+    totals: dict[str, Tensor] = {}
+    for (behavior, _), value in zip(layout, sums, strict=True):
+        totals[behavior.name] = totals[behavior.name] + value if behavior.name in totals else value
+    return torch.stack(list(totals.values()))
 
 
 def balance(levels: Tensor) -> Tensor:
@@ -109,4 +126,4 @@ def balance(levels: Tensor) -> Tensor:
 
 def of_windows(layout: Layout, rows: Tensor) -> Layout:
     """The layout of some of the windows."""
-    return [(behavior, None if windows is None else windows[rows]) for behavior, windows in layout]
+    return [(behavior, share[rows]) for behavior, share in layout]

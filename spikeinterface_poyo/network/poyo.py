@@ -62,13 +62,17 @@ class NetworkConfig:
         return max(1, round(self.window_length / self.latent_step))
 
 
+HIDDEN = 4  # times as wide as the network are feed-forward layers
+
+
 class FeedForward(nn.Module):
     """Linear -> GEGLU -> dropout -> linear (Shazeer 2020, arXiv 2002.05202)."""
 
-    def __init__(self, dim: int, dropout: float, mult: int = 4) -> None:
+    def __init__(self, dim: int, dropout: float) -> None:
         super().__init__()
+        hidden = HIDDEN * dim
         # Indices 0 and 3 are what torch_brain's checkpoints call these two layers.
-        self.net = nn.ModuleDict({"0": nn.Linear(dim, 2 * mult * dim), "3": nn.Linear(mult * dim, dim)})
+        self.net = nn.ModuleDict({"0": nn.Linear(dim, 2 * hidden), "3": nn.Linear(hidden, dim)})
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:

@@ -50,20 +50,21 @@ class Tokens:
 
 
 class BehaviorColumns(NamedTuple):
-    """Columns [start, stop) of what a block is asked for that are one behaviour, and how their loss counts."""
+    """Columns [start, stop) of what a block is asked for that are one behaviour, in which its loss is taken."""
 
+    name: str  # of the behaviour
     kind: Kind
     start: int
     stop: int
     chance_loss: float = 1.0  # what losses are divided by
-    share: float = 1.0  # of a sample in the loss, against those of other behaviours of the session
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
     """One segment of one session as the network sees it: rows in the embedding tables, columns of the readout.
 
-    ``behaviors`` tell what the columns are to whoever trains on the block.
+    ``behaviors`` tell what the columns are to whoever trains on the block, and ``shares`` what a sample of each counts
+    against those of others, all alike where there are none.
     """
 
     segment: Segment
@@ -71,6 +72,7 @@ class Block:
     session_row: int
     columns: np.ndarray
     behaviors: tuple[BehaviorColumns, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 def tokenize(

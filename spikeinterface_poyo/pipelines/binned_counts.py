@@ -192,7 +192,7 @@ class BinnedCounts(TransformerMixin, BaseEstimator):
         edges = times[:, None] + (number - (1.0 if self.causal else 0.5) + EDGE) * self.bin_size
         if self.causal:
             edges = np.minimum(edges, times[:, None])
-        past = np.searchsorted(spikes.spike_times, edges, side="right")
+        past = spikes.spike_times.searchsorted(np.nextafter(edges, np.inf))  # spikes that are not later than an edge
         first, last = np.searchsorted(number, bins), np.searchsorted(number, bins + 1)
         out = np.empty((len(times), n_units, len(self.lags_)))
         lowest, highest = past.min(initial=len(spikes.spike_times)), past.max(initial=0)

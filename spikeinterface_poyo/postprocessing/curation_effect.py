@@ -88,7 +88,7 @@ def compare_curation(
     session = as_session(sorting_analyzer)
     if session.unit_names != extension.data["provenance"]["unit_names"]:
         raise ValueError("the units are not those that poyo_decoding was computed on; compute it again")
-    session = as_it_was(session, extension.data["provenance"]["clocks"])
+    session = as_it_was(session, extension.data["provenance"]["clocks"], durations_of(sorting_analyzer))
     changed = merge_units(session, merge_unit_groups or [])
     changed = split_session(changed, split_units or {})
     if changed is session:
@@ -114,24 +114,32 @@ def compare_curation(
     return CurationEffect(before, after.score, min(1.0, 2 * one_sided), by_block.shape[1])
 
 
-def as_it_was(session: Session, clocks: Sequence[Mapping[str, Any]]) -> Session:
+def as_it_was(session: Session, clocks: Sequence[Mapping[str, Any]], durations: Sequence[float]) -> Session:
     """The session with the extent that it had when it was decoded, as provenance keeps it; another clock is refused.
 
-    Without its recording an analyzer knows no more than samples, which count from zero: as before where it began there.
+    Without its recording an analyzer knows no more than samples, which count from zero: as before where the recording
+    began there, and lasted as long as its number of samples says, in ``durations`` (s) of the segments.
     """
     segments = []
-    for index, (segment, clock) in enumerate(zip(session.segments, clocks, strict=True)):
+    for index, (segment, clock, lasts) in enumerate(zip(session.segments, clocks, durations, strict=True)):
         now, then = (segment.t_start, segment.t_stop), (clock["t_start"], clock["t_stop"])
         if segment.clock == clock["source"]:
             same = np.allclose(now, then, rtol=0, atol=ROUNDING)
         else:
-            same = abs(then[0]) < ROUNDING and now[0] > -ROUNDING and now[1] < then[1] + ROUNDING
+            steady = clock["source"] != "recording" or abs(then[1] - then[0] - lasts) < ROUNDING
+            same = steady and abs(then[0]) < ROUNDING and now[0] > -ROUNDING and now[1] < then[1] + ROUNDING
         if not same:
             raise ValueError(f"segment {index} lies from {now[0]:.3f} to {now[1]:.3f} s, and lay from {then[0]:.3f} to "
                              f"{then[1]:.3f} s when poyo_decoding was computed; where the analyzer lost its recording, "
                              "give it with analyzer.set_temporary_recording(recording)")  # fmt: skip
         segments.append(replace(segment, t_start=then[0], t_stop=then[1]))
     return replace(session, segments=tuple(segments))
+
+
+def durations_of(analyzer: Any) -> list[float]:
+    """Seconds of each segment by its number of samples, which an analyzer knows without its recording too."""
+    rate = analyzer.sampling_frequency
+    return [analyzer.get_num_samples(index) / rate for index in range(analyzer.get_num_segments())]
 
 
 def blocks_of(times: np.ndarray, segment: np.ndarray, fold: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from ..readouts.number_readouts import CircularReadout
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
-from ..weights.files import VERSIONS, to_bytes
+from ..versions import versions
+from ..weights.files import to_bytes
 from .cross_decoding import check_folds, cross_decode, fit_or_interrupt, only_readout
 from .importance import unit_importance
 from .stored_behavior import StoredBehavior, align_parameter, as_parameter
@@ -133,8 +133,7 @@ class Task:
         """Versions, units, and each segment's clock with its extent in seconds."""
         session = self.X.sessions[0]
         clocks = [{"source": s.clock, "t_start": s.t_start, "t_stop": s.t_stop} for s in session.segments]
-        versions = {name: version(name) for name in VERSIONS}
-        return {"format_version": 1, "versions": versions, "clocks": clocks, "unit_names": session.unit_names}
+        return {"format_version": 1, "versions": versions(), "clocks": clocks, "unit_names": session.unit_names}
 
 
 def are_labels(X: SpikeSamples, y: np.ndarray, decoder: Any) -> bool:
@@ -168,9 +167,10 @@ def unit_embeddings(decoder: BasePOYO, unit_names: list[str]) -> np.ndarray:
     (known,) = decoder.sessions_.sessions.values()
     table = decoder.network_.unit_emb.weight.detach().cpu().double().numpy()
     out = np.full((len(unit_names), table.shape[1]), np.nan)
+    rows = known.unit_rows
     for i, name in enumerate(unit_names):
-        if name in known.unit_rows:
-            out[i] = table[known.unit_rows[name]]
+        if name in rows:
+            out[i] = table[rows[name]]
     return out
 
 

@@ -110,7 +110,7 @@ class HeldOutWindows:
         if not self.has(unit):
             return batch
         local = self.unit_names.index(unit)
-        row = int(np.searchsorted(np.unique(self.block.unit_rows), self.block.unit_rows[local]))
+        row = int((batch.unit_rows == int(self.block.unit_rows[local])).nonzero())  # where the batch has the unit
         gone = batch.token // N_TOKEN_TYPES == row
         if isinstance(change, Shift) or len(self.unit_names) == 1:  # markers stay; somebody must be there to be read
             gone &= batch.token % N_TOKEN_TYPES == SPIKE

@@ -111,7 +111,7 @@ class Readout(ABC):
 
     def asked_at(self, start: int) -> BehaviorColumns:
         """What these columns are where they begin at ``start`` in what a session is asked for."""
-        return BehaviorColumns(self.kind, start, start + self.n_columns, self.chance_loss)
+        return BehaviorColumns(self.name, self.kind, start, start + self.n_columns, self.chance_loss)
 
     def unknown_labels(self, info: TargetInfo) -> list[Any]:
         """Labels among such targets that the readout cannot learn."""

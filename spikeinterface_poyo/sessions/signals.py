@@ -95,6 +95,7 @@ def with_kinds(targets: Mapping[str, TargetInfo], behavior_type: Any) -> dict[st
     if behavior_type is None:
         return dict(targets)
     by_name = behavior_type if isinstance(behavior_type, Mapping) else dict.fromkeys(targets, behavior_type)
+    by_name = {str(name): given for name, given in by_name.items()}  # as behaviours are called
     strange = sorted(set(by_name) - set(targets))
     if strange:
         raise ValueError(f"behavior_type= names {strange}; the behaviours are {sorted(targets)}")

@@ -169,7 +169,10 @@ class StoredUnits(StoredArray):
 
     def renumbered(self, keep: np.ndarray) -> StoredUnits:
         """The same without the units where ``keep`` is False, whose spikes become those of `NO_UNIT`."""
-        return replace(self, numbers=np.where(keep, np.cumsum(keep) - 1, NO_UNIT).astype(np.int32))
+        numbers = np.where(keep, np.cumsum(keep) - 1, NO_UNIT).astype(np.int32)
+        if self.numbers is not None:
+            numbers = np.where(self.numbers == NO_UNIT, NO_UNIT, numbers[self.numbers])
+        return replace(self, numbers=numbers)
 
 
 def neighbours(index: Any) -> Any:

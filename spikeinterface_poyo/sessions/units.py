@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .session import Segment, Session
+from .session import NO_UNIT, Segment, Session
 from .stored_spikes import StoredUnits, unit_chunks
 
 
@@ -42,7 +42,7 @@ def keep_units(session: Session, keep: np.ndarray) -> Session:
 
 def keep_in_segment(segment: Segment, keep: np.ndarray) -> Segment:
     """One segment's spikes of the kept units, renumbered; in memory."""
-    kept, new_index = keep[segment.unit_index], np.cumsum(keep) - 1
+    kept, new_index = keep[segment.unit_index] & (segment.unit_index != NO_UNIT), np.cumsum(keep) - 1
     return replace(
         segment,
         spike_times=segment.spike_times[kept],

@@ -166,7 +166,8 @@ def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, Tr
         network = copy.deepcopy(known.network).to(job.device)
         settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
-    return replace(known, network=network), record
+    vocabulary = known.vocabulary.with_more_labels(examples.names.values())
+    return replace(known, network=network, vocabulary=vocabulary), record
 
 
 def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..network.batch import WindowBatch, to_batch
-from ..network.losses import Layout
-from ..network.windows import BehaviorColumns, Block, tokenize
+from ..network.losses import Layout, layout_of, of_windows
+from ..network.windows import Block, tokenize
 from ..sessions.stored_spikes import is_stored
 from .sampling import WindowSampler
 from .state import TrainingSettings
@@ -63,19 +63,13 @@ class BatchSource:
         batch = to_batch(tokens, session, query_time, columns, self.targets.device)
         seeds = rng.integers(2**63, size=settings.batch_size)[mine]
         noise = UnitNoise(settings.unit_noise, int(rng.integers(2**63))) if settings.unit_noise else None
-        return Batch(batch, self.targets[position], self.weights[position], self.layout(block), seeds, noise)
-
-    def layout(self, block: np.ndarray) -> Layout:
-        """What the columns are of windows of these blocks; behaviours that none of them has are there too."""
-        asked = ((behavior, has[block]) for behavior, has in self.behaviors.items())
-        return [(behavior, None if mine.all() else torch.from_numpy(mine).to(self.targets.device))
-                for behavior, mine in asked]  # fmt: skip
+        layout = of_windows(self.layout, torch.from_numpy(block).to(self.targets.device))
+        return Batch(batch, self.targets[position], self.weights[position], layout, seeds, noise)
 
     @cached_property
-    def behaviors(self) -> dict[BehaviorColumns, np.ndarray]:
-        """What blocks are asked for, and which of them are, bool, shape (n_blocks,)."""
-        asked = dict.fromkeys(behavior for block in self.blocks for behavior in block.behaviors)
-        return {behavior: np.array([behavior in block.behaviors for block in self.blocks]) for behavior in asked}
+    def layout(self) -> Layout:
+        """What the columns are of windows, one of each block."""
+        return layout_of(self.blocks, self.targets.device)
 
     @property
     def is_slow(self) -> bool:

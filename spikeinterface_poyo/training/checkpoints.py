@@ -30,11 +30,15 @@ NO_CHECKPOINT = (ValueError, KeyError, TypeError, safetensors.SafetensorError)  
 
 
 class Saved(NamedTuple):
-    """Contents of a checkpoint: tensors and facts of a `TrainingState`, and the records of the stages before it."""
+    """Contents of a checkpoint: tensors and facts of a `TrainingState`, and the records of the stages before it.
+
+    ``ended`` tells whether the fit has come to its end.
+    """
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
     records: list[TrainingRecord]
+    ended: bool
 
 
 class Checkpoint:
@@ -63,6 +67,7 @@ class Checkpoint:
         self.records: list[TrainingRecord] = []  # of the stages that ended
         self.state: TrainingState | None = None  # of the stage under way, or that ended last
         self.last_write: float | None = None
+        self.is_complete = self.saved is not None and self.saved.ended  # nothing is to be written any more
 
     @property
     def step(self) -> int:
@@ -116,7 +121,7 @@ class Checkpoint:
             Where losses or weights are not finite; the former file stays. The first time, where another fit's state is
             there by now; later this is a warning.
         """
-        if not self.writes:
+        if not self.writes or self.is_complete:
             return
         if self.is_taken():
             problem = f"another fit, which has not ended, keeps its state in {self.file}"
@@ -177,7 +182,7 @@ def read(file: Path, fingerprint: Mapping[str, Any]) -> Saved | None:
         version, theirs, ended = contents["format_version"], contents["fingerprint"], contents["ended"]
         if version > 1 and contents.pop("digest") != digest_of(contents, tensors):
             raise ValueError("its contents are not those that were saved (their digest differs)")
-        saved = Saved(tensors, contents["state"], [TrainingRecord(**record) for record in contents["records"]])
+        saved = Saved(tensors, contents["state"], [TrainingRecord(**record) for record in contents["records"]], ended)
     except NO_CHECKPOINT as error:
         raise damaged(file, error) from error
     if version <= FORMAT_VERSION and theirs == fingerprint:

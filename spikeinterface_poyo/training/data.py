@@ -10,14 +10,15 @@ import torch
 
 from ..distributed import ALONE, Team
 from ..fitted.vocabulary import Vocabulary
-from ..network.losses import Layout, loss_sums, loss_weights
+from ..network.losses import layout_of, loss_sums, loss_weights
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
-from ..network.windows import BehaviorColumns, Block
+from ..network.windows import Block
 from ..sessions.samples import SpikeSamples, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
 
+ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
 MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 
@@ -69,8 +70,8 @@ class TrainingData:
 
     @property
     def seconds(self) -> float:
-        """Time that the samples cover, in s."""
-        return sum(map(seconds_covered, self.times))
+        """Time that the samples cover, in s; what rows of counts would, one after the other."""
+        return ROW_BIN * sum(map(len, self.times)) if self.centred else sum(map(seconds_covered, self.times))
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""
@@ -114,9 +115,9 @@ class TrainingData:
         sums = torch.zeros(2, dtype=torch.float64, device="cpu")
         rows = list(zip(self.blocks, self.times, self.targets, self.weights, strict=True))
         for block, times, *labels in rows[team.rank :: team.size]:
-            predicted = torch.from_numpy(predict_block(network, block, times, self.centred))
-            target, weight = (torch.from_numpy(array).double() for array in labels)
-            layout: Layout = [(behavior, None) for behavior in block.behaviors]
+            predicted = torch.from_numpy(predict_block(network, block, times, self.centred))[None]
+            target, weight = (torch.from_numpy(array).double()[None] for array in labels)
+            layout = layout_of([block])
             error, total = loss_sums(predicted, target, weight, layout), loss_weights(target, weight, layout)
             sums += torch.stack([error.sum(), total.sum()])
         error, total = team.total(sums)
@@ -125,18 +126,17 @@ class TrainingData:
 
 def equal_shares(blocks: Sequence[Block], targets: Sequence[np.ndarray]) -> list[Block]:
     """The blocks, such that the behaviours of a session count alike in the loss, however often each is known."""
-    n_known: dict[tuple[int, BehaviorColumns], int] = {}
+    n_known: dict[tuple[int, str], int] = {}
     for block, rows in zip(blocks, targets, strict=True):
         for behavior in block.behaviors:
-            key = (block.session_row, behavior)
+            key = (block.session_row, behavior.name)
             n = int((~np.isnan(rows[:, behavior.start : behavior.stop])).any(axis=1).sum())
             n_known[key] = n_known.get(key, 0) + n
     shared = []
     for block in blocks:
-        mine = [n_known[block.session_row, behavior] for behavior in block.behaviors]
-        shares = [sum(mine) / (len(mine) * n) if n else 0.0 for n in mine]
-        behaviors = tuple(b._replace(share=share) for b, share in zip(block.behaviors, shares, strict=True))
-        shared.append(replace(block, behaviors=behaviors))
+        mine = [n_known[block.session_row, behavior.name] for behavior in block.behaviors]
+        shares = tuple(sum(mine) / (len(mine) * n) if n else 0.0 for n in mine)
+        shared.append(replace(block, shares=shares))
     return shared
 
 

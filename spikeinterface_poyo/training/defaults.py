@@ -13,10 +13,9 @@ from ..network.poyo import NetworkConfig
 from ..network.prediction import BATCH_TOKENS
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
-from .data import TrainingData
+from .data import ROW_BIN, TrainingData
 from .state import TrainingSettings
 
-ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
 SPIKES_A_UNIT = 5.5  # a window is long enough for an average unit to fire about so often ...
 SHORTEST_WINDOW, LONGEST_WINDOW = 2.0, 4.0  # ... within these bounds, in seconds
 DENSE_RATE, DENSE_WINDOW = 1000.0, 3.0  # a population of more spikes a second gets at least so many seconds
@@ -86,7 +85,8 @@ def tokens_a_window(X: SpikeSamples, window_length: float, token_bin: float) -> 
         for segment in session.segments:
             part = first_spikes(segment)
             merged = merge_spikes(part, token_bin) if token_bin else part
-            counts.append(len(merged.spike_times) / max(part.t_stop - part.t_start, window_length) * window_length)
+            recorded = np.diff(np.clip(part.periods, part.t_start, part.t_stop)).sum()
+            counts.append(len(merged.spike_times) / max(recorded, window_length) * window_length)
     return max(counts)
 
 

@@ -104,7 +104,11 @@ class Examples:
 
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
-        return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name)
+        labelled: dict[int, float | None] = {}
+        for position, mine in self.X.by_session():
+            known = mine[~np.isnan(self.weighty[mine]).all(axis=1)]
+            labelled[position] = None if self.X.sessions[position].isolated_rows else self.seconds(known)
+        return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
 
     def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
         """The same, standardised and laid out for training.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..fitted.learned import Learned
 from ..recognition import as_python
 from ..sessions.session import Segment
@@ -25,7 +25,7 @@ def fingerprint(decoder: Any, examples: Examples, base: Learned | None) -> dict[
     """Parameters as text, and digests of the examples and of what training starts from; None where that is drawn."""
     parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
     return {name: value for name, value in parameters.items() if name not in FREE} | {
-        "version": version("spikeinterface_poyo"),
+        "version": __version__,
         "data": digest_of_examples(examples),
         "weights": "" if base is None else digest_of_base(base),
     }

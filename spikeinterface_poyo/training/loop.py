@@ -64,7 +64,8 @@ def train(
     rng : Generator
         Source of windows and dropped units; torch's own generator is left to the caller.
     validate : callable, optional
-        Score of the network as it stands, higher is better; asked after each iteration.
+        Score of the network as it stands, higher is better; asked after each iteration, and before the first where
+        training ends partway from the weights at its start.
     checkpoint : Checkpoint, optional
         Where the state is kept, and gone on from. Where it is in a later stage, nothing is trained.
     team : Team, optional
@@ -97,6 +98,7 @@ def train(
              disable=not (settings.verbose and team.leads)) as bar,
         interruptible(state.record) if team.size == 1 else nullcontext(),
     ):  # fmt: skip
+        state.judge_start(validate)
         while not state.is_over:
             if watch is not None:
                 watch.begin()

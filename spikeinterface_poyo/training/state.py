@@ -96,6 +96,14 @@ class TrainingState:
         self.average.update(self.network)
         self.step += 1
 
+    def judge_start(self, validate: Callable[[], float] | None) -> None:
+        """Keep the weights at the start, where they count, until others validate as well; once."""
+        if validate is None or self.start is None or self.kept is not None:
+            return
+        with having(self.network, self.start):
+            self.record.score_at_start = validate()
+        self.kept = [weight.clone() for weight in self.start]
+
     def end_iteration(self, validate: Callable[[], float] | None) -> None:
         """Take note of the loss, and keep the averaged weights if they validate well.
 
@@ -112,7 +120,8 @@ class TrainingState:
         with having(self.network, present):
             self.record.scores.append(validate())
         self.since_kept += 1
-        if self.record.scores[-1] >= max(self.record.scores) - SCORE_TOLERANCE:
+        best = self.record.best_score
+        if best is None or self.record.scores[-1] >= best - SCORE_TOLERANCE:
             self.kept, self.since_kept = [weight.clone() for weight in present], 0
         patience = self.settings.patience
         self.record.stopped_early = patience is not None and self.since_kept >= patience

@@ -11,7 +11,6 @@ import errno
 import os
 import re
 from http.client import HTTPException, HTTPResponse
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 from urllib.error import HTTPError
@@ -21,6 +20,7 @@ from urllib.request import Request, urlopen
 from filelock import FileLock
 from tqdm.auto import tqdm
 
+from .. import __version__
 from ..paths import existing
 from ..warning import warn
 from . import hub, registry
@@ -198,7 +198,7 @@ def download(url: SplitResult, final: Path, sha256: str | None) -> None:
 
 def respond(url: SplitResult, part: Path) -> HTTPResponse:
     """The server's response: the rest of the file where it is known to be the same file still, or all of it."""
-    headers = {"User-Agent": f"spikeinterface_poyo/{version('spikeinterface_poyo')}"}
+    headers = {"User-Agent": f"spikeinterface_poyo/{__version__}"}
     resuming = part.is_file() and part.stat().st_size > 0 and validator_file(part).is_file()
     if resuming:
         headers["Range"] = f"bytes={part.stat().st_size}-"

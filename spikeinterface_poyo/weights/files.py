@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
 from ..paths import as_path
+from ..versions import versions
 from .digests import digest_of
 from .older_formats import upgraded
 from .replacing import is_abandoned, replace_file
@@ -37,7 +37,6 @@ from .replacing import is_abandoned, replace_file
 FORMAT_VERSION = 6  # 6: the digest is in the description, so that a decoder has the same bytes whenever it is saved
 DESCRIPTION = "decoder.json"
 ATTEMPTS = 3  # to read two files that belong together
-VERSIONS = ("spikeinterface_poyo", "torch", "spikeinterface", "numpy")  # that results may depend on
 WEIGHTS = f"model-{12 * '[0-9a-f]'}.safetensors"  # twelve digits of a hash
 
 
@@ -83,8 +82,7 @@ def describe(decoder: Any) -> dict[str, Any]:
         "features": {name: np.asarray(getattr(decoder, name)).tolist() for name in FEATURES if hasattr(decoder, name)},
         "calibration": calibration_to_json(decoder.calibration_),
         "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
-        "provenance": {name: version(name) for name in VERSIONS}
-        | {"started_from": [asdict(origin) for origin in learned_of(decoder).origins]},
+        "provenance": versions() | {"started_from": [asdict(origin) for origin in learned_of(decoder).origins]},
     }
 
 

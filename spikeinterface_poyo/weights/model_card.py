@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import version
 
+from .. import __version__
 from ..fitted.learned import Learned, Origin
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
@@ -172,7 +172,7 @@ def network_table(network: POYO) -> list[str]:
             ("weights", f"{n_weights:,}"),
             ("window of spikes, s", f"{network.config.window_length:g}"),
             ("causal", "yes" if network.config.causal else "no, later spikes are read too"),
-            ("written by spikeinterface_poyo", version("spikeinterface_poyo")),
+            ("written by spikeinterface_poyo", __version__),
         ],
     )
 
