@@ -53,6 +53,10 @@ def holds_spikes(X: Any) -> bool:
 def rows_of_counts(estimator: Any, X: Any, reset: bool = True) -> SpikeSamples:
     """Rows of an array of counts, whose columns the estimator takes note of, or compares with those that it knows."""
     check_plain(X)
+    if isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind in "fiu":
+        raise ValueError(f"Expected 2D array, got 1D array instead, of shape {X.shape}. Counts have shape (n_samples, "
+                         "n_units); times go with a sorting, as in predict(sorting, times=...). Reshape your data "
+                         "using array.reshape(-1, 1) if it has a single unit")  # fmt: skip
     counts = validate_data(estimator, X, reset=reset, dtype=np.float64)
     return rows_as_samples(counts, getattr(estimator, "feature_names_in_", None))
 

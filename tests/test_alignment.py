@@ -197,7 +197,7 @@ class TestUnitsOfMeasure:
 
 class TestOverlap:
     def test_none_is_an_error_that_names_both_ranges(self):
-        with pytest.raises(ValueError, match=r"0\.000 to 9\.900 s.*100\.000 to 108\.500 s.*register_recording"):
+        with pytest.raises(ValueError, match=r"0\.000 to 9\.900 s.*100\.000 to 108\.500 s.*same clock"):
             align(SPIKES, (TIMES + 100, VALUES))
 
     def test_none_in_one_segment_names_the_segment(self):

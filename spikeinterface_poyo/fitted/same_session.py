@@ -44,8 +44,9 @@ def check_same(session: Session, name: str, known: KnownSession) -> None:
         Where units are missing, or the sorting has lost the recording whose clock it was fitted on.
     """
     if session.isolated_rows != known.isolated_rows:
+        what = "rows of an array" if known.isolated_rows else "a sorting, or from_counts(...) of binned spikes"
         raise ValueError(f"session {name!r} was {kind_of(known.isolated_rows)} at fit, and "
-                         f"{kind_of(session.isolated_rows)} were given now")  # fmt: skip
+                         f"{kind_of(session.isolated_rows)} were given now: give {what}")  # fmt: skip
     all_known = [*known.unit_names, *known.silent_units]
     unknown = sorted(set(session.unit_names).difference(all_known))
     if unknown:
@@ -55,6 +56,10 @@ def check_same(session: Session, name: str, known: KnownSession) -> None:
             "session_id"
         )
     missing = sorted(set(known.unit_names) - set(session.unit_names))
+    if session.units_by_place and missing:
+        raise ValueError(f"session {name!r} had {len(all_known)} spike trains at fit and has {len(session.unit_ids)} "
+                         "now; they have no names, so units are known by their places, which are others now: give "
+                         "each a train.name, at fit too")  # fmt: skip
     if len(missing) == len(known.unit_names):
         raise ValueError(f"session {name!r} has none of the units that fired at fit: {known.unit_names}")
     if missing:

@@ -18,14 +18,13 @@ from ..warning import warn
 from .behavior_in import as_signals
 from .epochs_in import as_segment_intervals
 from .seconds import as_seconds
-from .spikes_in import as_sessions, check_spikes, is_one_sorting
+from .spikes_in import as_sessions, check_spikes, is_one_sorting, warn_of_rare_spikes
 
+MOST_EPOCHS = 0.9  # share of epochs beside the behaviour from which their times are hardly in seconds
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
 SILENCE = 60.0  # seconds after the last spike at which a live decoder may still be asked
 SLACK = 1.0  # seconds; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
 SAME_CLOCK = ". Are both on the same clock, in seconds?"
-LOST_CLOCK = (" A sorting loses its recording's clock when it is saved or pickled: "
-              "sorting.register_recording(recording) restores it")  # fmt: skip
 
 
 def align(
@@ -109,6 +108,8 @@ def pair(
     """`align`, or, without ``leave_out``, with no sample left out that lies outside the recording: for scoring."""
     sessions = as_sessions(sorting, session_id)
     check_spikes(sessions, leave_out)
+    if leave_out:
+        warn_of_rare_spikes(sessions)
     signals = match_signals(sorting, behavior, sessions, name_behaviors(behavior_name, len(sessions)))
     intervals = match_epochs(sorting, epochs, sessions)
     targets: dict[str, TargetInfo] = {}
@@ -212,12 +213,19 @@ def inside_epochs(signal: Signal, intervals: np.ndarray | None, where: str) -> S
     if intervals is None:
         return signal
     inside = within(signal.times, intervals, slack=ROUNDING)
-    if len(intervals) and not inside.any():
+    if len(intervals) == 0 or len(signal.times) == 0:
+        return replace(signal, times=signal.times[inside], values=signal.values[inside])
+    if not inside.any():
         raise ValueError(
             f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {signal.times.min():.3f} to "
             f"{signal.times.max():.3f} s, the {len(intervals)} epoch(s) {intervals[0, 0]:.3f} to "
             f"{intervals[-1, 1]:.3f} s{SAME_CLOCK}"
         )
+    first, last = signal.times.min(), signal.times.max()
+    beside = (intervals[:, 1] < first) | (intervals[:, 0] > last)
+    if beside.mean() > MOST_EPOCHS:
+        warn(f"{beside.sum()} of {len(beside)} epochs, which span {intervals[0, 0]:.3f} to {intervals[-1, 1]:.3f} s, "
+             f"lie outside the behaviour of {where}, {first:.3f} to {last:.3f} s{SAME_CLOCK}")  # fmt: skip
     return replace(signal, times=signal.times[inside], values=signal.values[inside])
 
 
@@ -242,9 +250,15 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence:
         raise ValueError(
             f"spikes and {what} of {where} do not overlap in time: the spikes span {segment.t_start:.3f} to "
             f"{segment.t_stop:.3f} s{pauses(segment)}, the {what} {times.min():.3f} to {times.max():.3f} s"
-            f"{SAME_CLOCK}{LOST_CLOCK}"
+            f"{SAME_CLOCK}{lost_clock(segment)}"
         )
     return inside
+
+
+def lost_clock(segment: Segment) -> str:
+    """What may have happened to the clock of a sorting that goes by sample indices, for messages."""
+    return "" if segment.clock != "frames" else (" A sorting loses its recording's clock when it is saved or pickled: "
+                                                 "sorting.register_recording(recording) restores it")  # fmt: skip
 
 
 def pauses(segment: Segment) -> str:
@@ -280,7 +294,7 @@ def warn_of_outside(segment: Segment, times: np.ndarray, inside: np.ndarray, wha
     n_periods = len(segment.periods)
     gaps = f", or between their {n_periods} periods" + "," * bool(then) if n_periods > 1 else ""
     most = SAME_CLOCK if 2 * inside.sum() < len(inside) else ""
-    most += "" if inside.any() else LOST_CLOCK
+    most += "" if inside.any() else lost_clock(segment)
     warn(f"{np.sum(~inside)} of {len(inside)} {what} ({times.min():.3f} to {times.max():.3f} s) lie more than a second "
          f"outside the spikes' {segment.t_start:.3f} to {segment.t_stop:.3f} s{gaps}{then}{most}")  # fmt: skip
 

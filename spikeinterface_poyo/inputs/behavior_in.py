@@ -9,12 +9,14 @@ import numpy as np
 
 from ..measures import magnitude_and_unit
 from ..recognition import is_a, is_list
-from ..sessions.signals import Signal
+from ..sessions.signals import Signal, n_outputs_of
+from ..warning import warn
 from .nwb_in import from_series, read_nwb_behavior
 from .recording_in import from_recording
 from .seconds import as_seconds, in_seconds
 from .values import as_values, with_one_unit
 
+MANY_OUTPUTS = 10  # more of them than samples are hardly meant
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
     "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
@@ -67,14 +69,20 @@ def as_signal(behavior: Any) -> Signal:
         raise TypeError("an NWB table of intervals, as of trials, has several columns: give (times, values) of two, as "
                         "in (trials['start_time'].data[:], trials['choice'].data[:]), or all as epochs=")  # fmt: skip
     else:
-        raise TypeError(f"cannot read behaviour from {type(behavior).__name__!r}; expected {ACCEPTED}")
+        raise TypeError(f"cannot read behaviour from {type(behavior).__name__!r}, which does not tell its times; "
+                        f"expected {ACCEPTED}")  # fmt: skip
     return check_signal(signal)
 
 
 def check_signal(signal: Signal) -> Signal:
-    """Refuse signals without samples or with times that are not finite."""
-    if len(signal.times) == 0:
-        raise ValueError("the behaviour signal is empty")
+    """Refuse signals without samples or with times that are not finite, and tell of what look like transposed ones."""
+    n_samples, n_outputs = len(signal.times), n_outputs_of(signal.values)
+    if n_samples == 0:
+        raise ValueError("the behaviour signal is empty. Of a segment without behaviour, give one sample of NaN, or "
+                         "leave the segment out: select_segment_sorting(sorting, [...])")  # fmt: skip
+    if n_outputs > max(n_samples, MANY_OUTPUTS):
+        warn(f"a behaviour signal has {n_samples} samples of {n_outputs} outputs: is it transposed? Its shape is to be "
+             "(n_samples, n_outputs)")  # fmt: skip
     if not np.all(np.isfinite(signal.times)):
         raise ValueError(f"behaviour times must be finite; {np.sum(~np.isfinite(signal.times))} are NaN or infinite")
     return signal
@@ -91,7 +99,15 @@ def from_pair(times: Any, values: Any) -> Signal:
         raise ValueError(
             f"(times, values) must have shapes (n,) and (n,) or (n, n_outputs); got {seconds.shape} and {array.shape}"
         )
+    if array.ndim == 1 and array.dtype.kind in "fiu" and ascends(array) and not ascends(seconds):
+        warn("of a pair given as behaviour the second rises all along, as times do, and the first does not: (times, "
+             "values) is expected")  # fmt: skip
     return Signal(seconds, array, units)
+
+
+def ascends(values: np.ndarray) -> bool:
+    """Whether values (n,) rise from each to the next."""
+    return bool((np.diff(values) > 0).all())
 
 
 def from_labels(marks: Any) -> Signal:
@@ -139,6 +155,9 @@ def from_pandas(frame: Any) -> Signal:
         among = f", set_index(...) one of the columns {list(map(str, columns))}" if len(columns) else ""
         raise ValueError("the index must be times in seconds; it has row numbers: set_axis(seconds) makes times the "
                          f"index{among}")  # fmt: skip
+    if frame.index.dtype.kind in "iu" and frame.index.name is None:
+        warn("the index of the behaviour holds whole numbers, which count as seconds. Where they are row or frame "
+             "numbers, set_axis(seconds) makes times the index; seconds are told from them as floats")  # fmt: skip
     names = tuple(map(str, columns)) if frame.ndim == 2 else None
     return Signal(as_seconds(frame.index.to_numpy()), as_values(frame.to_numpy()), None, names)
 

@@ -12,7 +12,7 @@ from .seconds import as_seconds, in_seconds
 ACCEPTED = (
     "a pynapple IntervalSet, a neo Epoch, an NWB TimeIntervals table such as nwbfile.trials, a pandas DataFrame with "
     "the columns start_time and stop_time, a SpikeInterface event object with durations or (event, channel_id), or an "
-    "array of shape (n, 2): start and stop in seconds"
+    "array of shape (n, 2) or list of pairs, start and stop in seconds, as in [(0, 60)]"
 )
 
 

@@ -17,6 +17,7 @@ from ..recognition import is_a, is_list
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session, from_trains, make_segment
 from ..sessions.stored_spikes import is_stored
+from ..sessions.units import units_that_fire
 from ..warning import warn
 from .epochs_in import tidy
 from .saved_folders import from_folder
@@ -24,6 +25,7 @@ from .seconds import as_seconds, in_seconds
 from .spikeinterface_in import from_analyzer, from_spikeinterface
 from .unit_properties import of_nwb_units, of_table
 
+RARE = 0.02  # spikes a second; times in milliseconds make 20 Hz of it, those in samples less
 ACCEPTED = (
     "a SpikeInterface sorting, the folder it was saved in, a SortingAnalyzer, neo SpikeTrains, Segment or Block, an "
     "NWB Units table or NWBFile, a pynapple TsGroup, a dict {unit_id: spike times in seconds}, or from_counts(...)"
@@ -115,6 +117,19 @@ def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
             warn(message)
 
 
+def warn_of_rare_spikes(sessions: Sequence[Session]) -> None:
+    """Tell of sessions whose units hardly ever fire, as those do whose times are in other units than seconds."""
+    for position, session in enumerate(sessions):
+        n_spikes = sum(len(segment.spike_times) for segment in session.segments)
+        if session.isolated_rows or not 0 < n_spikes < RARE * session.duration * len(session.unit_ids):
+            continue
+        fires = units_that_fire(session).sum()
+        rate = n_spikes / session.duration / fires
+        if rate < RARE:
+            warn(f"the {fires} units of {session.name(position)} that fire do so {rate:.2g} times a second on average, "
+                 f"in {session.duration:.4g} s: are their spike times in seconds?")  # fmt: skip
+
+
 def check_session(session: Session) -> Session:
     """Refuse sessions that cannot be decoded. Silence is information: of a unit, and in prediction of all."""
     if len(session.unit_ids) == 0:
@@ -168,7 +183,7 @@ def from_neo(segments: Sequence[Any]) -> Session:
         Where places do not tell which units of two segments are one, as their numbers differ.
     """
     segments = [list(trains) for trains in segments]
-    ids = neo_unit_ids(segments)
+    ids, by_place = neo_unit_ids(segments)
     unit_ids = list(dict.fromkeys(unit for segment in ids for unit in segment))
     parts = []
     for trains, names in zip(segments, ids, strict=True):
@@ -180,21 +195,25 @@ def from_neo(segments: Sequence[Any]) -> Session:
                 max(float(in_seconds(train.t_stop)) for train in trains),
             )
         parts.append(from_trains([by_unit.get(unit, np.empty(0)) for unit in unit_ids], extent, "seconds"))
-    return Session(np.array(unit_ids), tuple(parts))
+    return Session(np.array(unit_ids), tuple(parts), units_by_place=by_place)
 
 
-def neo_unit_ids(segments: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Unit ids of each segment's trains."""
+def neo_unit_ids(segments: Sequence[Sequence[Any]]) -> tuple[list[list[Any]], bool]:
+    """Unit ids of each segment's trains, and whether they are no more than places."""
     names = [[train.name or None for train in trains] for trains in segments]
     annotations = [[train.annotations.get("unit_id") for train in trains] for trains in segments]
     for ids in (names, annotations):
         if all(None not in units and len(set(map(str, units))) == len(units) for units in ids):
-            return ids
+            return ids, False
     counts = [len(trains) for trains in segments]
     if len(set(filter(None, counts))) > 1:
         raise ValueError(f"neo segments have {counts} spike trains, and neither their names nor the annotation unit_id "
                          "tell which of them are of one unit: give each in a segment another train.name")  # fmt: skip
-    return [list(range(n)) for n in counts]
+    some = [name for units in names for name in units if name is not None]
+    if some:
+        warn(f"{len(some)} of {sum(counts)} neo spike trains have a name, and {len(set(some))} different ones: units "
+             "are known by their place in the list. train.name tells them where each has another")  # fmt: skip
+    return [list(range(n)) for n in counts], True
 
 
 def from_tsgroup(group: Any) -> Session:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
 ALL_AROUND, ROUNDING = 0.95, 1e-6  # of a turn
+JUMPS = 3  # of which one may be chance
 SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
 
@@ -40,6 +41,8 @@ class ContinuousReadout(MeasuredReadout):
         """
         if info.kind is None and info.units in ANGLES:
             warn_of_full_turn(y, info)
+        elif info.kind is None and info.units is None:
+            warn_of_jumps(y, info.name)
         mean, scale = standardisation(y, weight)
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
 
@@ -85,6 +88,17 @@ def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
     if ((turns > ALL_AROUND) & (turns < 1 + ROUNDING)).any():
         warn(f"behaviour {info.name!r}, in {info.units!r}, spans a full turn and is decoded as plain numbers, which "
              "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
+
+
+def warn_of_jumps(y: np.ndarray, name: str) -> None:
+    """Tell of numbers (n, n_outputs) without a unit that span a full turn, and jump between its ends."""
+    span, steps = np.nanmax(y, axis=0) - np.nanmin(y, axis=0), np.abs(np.diff(y, axis=0))
+    for turn, unit, told in ((2 * np.pi, "radians", "'circular'"), (360.0, "degrees", "('circular', 360.0)")):
+        around = (span > ALL_AROUND * turn) & (span < (1 + ROUNDING) * turn)
+        if (around & ((steps > ALL_AROUND * turn).sum(axis=0) >= JUMPS)).any():
+            warn(f"behaviour {name!r} has no unit of measure, spans {turn:.4g} and jumps from one end to the other, as "
+                 f"angles in {unit} do, and is decoded as plain numbers; of an angle, say behavior_type={told}, else "
+                 "'continuous'")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,7 +196,11 @@ def label_codes(
     readouts: Mapping[str, Readout],
 ) -> Targets:
     """Labels that come by themselves, as scikit-learn's classifiers take them; ``classes`` are all that there are."""
-    y = column_or_1d(without_missing(y), warn=True)
+    y = without_missing(y)
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(f"y should be a 1d array of labels, got an array of shape {np.shape(y)}: POYOClassifier "
+                         "learns one label a sample, POYODecoder numbers and several behaviours")  # fmt: skip
+    y = column_or_1d(y, warn=True)
     check_length(X, y, "y")
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity")

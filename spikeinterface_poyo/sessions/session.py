@@ -86,6 +86,8 @@ class Session:
         True where each sample is a row of counts that must be read by itself.
     properties : dict of ndarray, each of shape (n_units,)
         What is known of the units, by name: quality metrics and the like.
+    units_by_place : bool
+        True where units have no names, so that their ids are places in a list.
     """
 
     unit_ids: np.ndarray
@@ -93,6 +95,7 @@ class Session:
     session_id: str | None = None
     isolated_rows: bool = False
     properties: Mapping[str, np.ndarray] = field(default_factory=dict)
+    units_by_place: bool = False
 
     def name(self, position: int) -> str:
         """Id of the session, ``session_<position>`` where it has none."""

@@ -37,6 +37,7 @@ def keep_units(session: Session, keep: np.ndarray) -> Session:
         unit_ids=session.unit_ids[keep],
         properties={name: values[keep] for name, values in session.properties.items()},
         segments=tuple(keep_in_segment(segment, keep) for segment in session.segments),
+        units_by_place=False,  # which places these had is known
     )
 
 
