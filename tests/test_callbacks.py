@@ -170,3 +170,17 @@ def test_decoders_with_them_are_cloned_and_pickled(samples, small_decoder):
     again: POYODecoder = pickle.loads(pickle.dumps(decoder))
     np.testing.assert_array_equal(again.predict(samples[0]), decoder.predict(samples[0]))
     assert clone(decoder).fit(*samples).n_iter_ == 1
+
+
+def test_they_see_what_a_decoder_started_from(samples, small_decoder, tmp_path):
+    small_decoder().fit(*samples).save_pretrained(tmp_path)
+    seen = []
+
+    class Look(Diary):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "iteration":
+                seen.append(fitted_estimator.origins_)
+
+    decoder = small_decoder(pretrained=tmp_path).set_callbacks(Look()).fit(*samples)
+    assert len(decoder.origins_) == 1
+    assert set(seen) == {decoder.origins_}

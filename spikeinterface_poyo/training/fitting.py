@@ -9,7 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from ..fitted.learned import Learned, keep
+from ..fitted.learned import Learned, Origin, keep
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.initialisation import attend_to_near_times
@@ -88,17 +88,19 @@ def train_stage(
     source = data.source(network.config, job.device)
     watched: AbstractContextManager[StageWatch | None] = nullcontext()
     if job.watch is not None and job.team.size == 1:  # a process cannot end a stage for all
-        watched = job.watch.stage(settings.stage, settings.n_iterations, partial(as_if_ended, data.vocabulary))
+        watched = job.watch.stage(
+            settings.stage, settings.n_iterations, partial(as_if_ended, data.vocabulary, job.origins)
+        )
     with watched as watch:
         record = train(network, source, settings, job.rng, validate, job.checkpoint, job.team, watch)
     job.interrupted = record.interrupted
     return record
 
 
-def as_if_ended(vocabulary: Vocabulary, state: TrainingState) -> dict[str, Any]:
+def as_if_ended(vocabulary: Vocabulary, origins: tuple[Origin, ...], state: TrainingState) -> dict[str, Any]:
     """Fitted attributes of a decoder whose training would end now."""
     network = copy.deepcopy(state.network)
     set_weights(network, state.best_weights())
     attributes = SimpleNamespace()
-    keep(attributes, Learned(network.eval(), vocabulary), state.record)
+    keep(attributes, Learned(network.eval(), vocabulary, origins), state.record)
     return vars(attributes)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..distributed import Team, present_team
-from ..fitted.learned import Learned
+from ..fitted.learned import Learned, Origin
 from ..network.device import find_device
 from ..network.random_numbers import device_restored
 from ..paths import as_path
@@ -32,6 +32,7 @@ class Job:
     checkpoint: Checkpoint | None
     team: Team
     watch: FitWatch | None
+    origins: tuple[Origin, ...]  # of the weights that it starts from
     interrupted: bool = False
 
 
@@ -55,7 +56,8 @@ def training_job(
         checkpoint = Checkpoint(as_path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
         team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
     device, rng = find_device(decoder.device), generator(decoder.random_state)
-    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch)
+    origins = () if base is None else base.origins
+    job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch, origins)
     with device_restored(device), deterministic(device):
         yield job
     if checkpoint is not None and not job.interrupted:
