@@ -57,8 +57,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         "auto" takes 2 to 30, more for more spikes. Unit identification and the start of several sessions come on top.
     early_stopping : bool or "auto", default: "auto"
         Hold out blocks of the samples, keep the latest weights that score within 0.02 of the best on them, and stop
-        when scores have been worse than that for long. "auto" does so from 15 minutes of labels on: with fewer, what is
-        held out is missed more.
+        when scores have been worse than that for long. "auto" does so from 15 minutes of labels on, or 9,000 rows of
+        counts: with fewer, what is held out is missed more.
     validation_fraction : float, default: 0.1
         Share of the samples' time that is held out, in contiguous blocks.
     n_iter_no_change : int, default: 8
@@ -88,7 +88,9 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
     loss_, best_loss_, loss_curve_ : float, float or None, list of float
         Training loss, standardised, one an iteration. ``best_loss_`` is None with early stopping.
     validation_scores_, best_validation_score_ : list of float or None, float or None
-        One minus the loss relative to chance on the held-out blocks, which for numbers is R2; one an iteration.
+        One minus the loss relative to chance on the held-out blocks, of each iteration that was validated. For numbers
+        that is one minus the squared error over the variance of all targets of the fit: R2 where the blocks vary as
+        much.
     interrupted_ : bool
         Whether Ctrl-C ended training.
     calibration_ : dict
@@ -168,7 +170,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         -------
         lower, upper : ndarray
             Ends of the intervals, each as `predict` gives behaviour; None for labels. Those of angles are up to half a
-            turn below and above the decoded one: an angle lies inside if it does so after adding full turns.
+            turn below and above the decoded one: an angle lies inside if it does so after adding full turns. Infinite
+            where ``calibrate`` had so few samples, n, that none tells of such a coverage: above n / (n + 1).
 
         Raises
         ------

@@ -292,11 +292,13 @@ class FewShotWidget(DecodingWidget):
         backend: str | None = None,
         **backend_kwargs: Any,
     ) -> None:
+        problem = "scores must map each way of fitting to {minutes of labels: R2, or a list of R2}, each at least one"
+        if not hasattr(scores, "items") or not all(hasattr(curve, "items") for _, curve in scores.items()):
+            raise ValueError(f"{problem}; got {scores!r:.200}")
         curves = {way: {float(minutes): np.atleast_1d(np.asarray(values, dtype=float))
                         for minutes, values in curve.items()} for way, curve in scores.items()}  # fmt: skip
         if not curves or not all(curve and all(map(len, curve.values())) for curve in curves.values()):
-            raise ValueError("scores must map each way of fitting to {minutes of labels: R2, or a list of R2}, each at "
-                             f"least one; got {scores!r:.200}")  # fmt: skip
+            raise ValueError(f"{problem}; got {scores!r:.200}")
         BaseWidget.__init__(self, {"scores": curves}, backend=backend, **backend_kwargs)
 
     def plot_matplotlib(self, data_plot: dict[str, Any], **backend_kwargs: Any) -> None:

@@ -254,6 +254,8 @@ def clock(n_frames: int, rate: float, jumps: dict[int, float], step: float = 1.0
         (clock(200, 0.5, {}, step=1.6), 1),
         (clock(200, 0.5, {100: 60.0}), 2),
         (clock(1, 1000.0, {}), 1),
+        (clock(20_000, 1000.0, dict.fromkeys(range(800, 20000, 800), 4.0)), 25),  # sweeps
+        (clock(1500, 1000.0, {1000: 20.0}), 2),
     ],
 )
 @pytest.mark.filterwarnings("ignore:by a recording's time vector")

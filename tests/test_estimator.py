@@ -775,10 +775,13 @@ IN_TRIALS = (STARTS[:, None] + 0.05 * np.arange(8)).ravel()
         (np.array([0.0, 1.0, 8.0]), None),
         (np.round(np.arange(1201) / 120, 3), 1 / 120),
         (np.round(np.arange(1201) / 240, 3), 1 / 240),
+        *((np.round(np.arange(1, 3000) / rate, 3), 1 / rate) for rate in (30, 59.94, 95)),
+        (np.round(np.flatnonzero(RNG.random(3000) < 0.97) / 30, 3), 1 / 30),
+        *((1.7e9 + np.arange(6000) / rate, 1 / rate) for rate in (120, 1000)),
     ],
 )
 def test_regular_times_of_which_some_are_missing_have_their_interval(times, interval):
-    assert grid_interval([[times]]) == (None if interval is None else pytest.approx(interval))
+    assert grid_interval([[times]]) == (None if interval is None else pytest.approx(interval, rel=1e-4))
 
 
 def test_a_behavior_that_is_regular_goes_before_what_is_so_but_for_gaps():

@@ -14,7 +14,9 @@ from analyzers import QUICK, SMALL, T_START, make_analyzer, make_recording
 from sklearn.metrics import r2_score
 from spikeinterface.core import load_sorting_analyzer
 
-from spikeinterface_poyo import POYODecoder, compare_curation
+from spikeinterface_poyo import BlockedKFold, POYODecoder, align, compare_curation
+from spikeinterface_poyo.postprocessing.cross_decoding import cross_decode
+from spikeinterface_poyo.readouts.number_readouts import in_one_turn
 from spikeinterface_poyo.widgets import cut_at_jumps, plot_decoded_behavior
 
 pytestmark = [
@@ -115,3 +117,18 @@ def test_weights_that_learned_radians_answer_in_degrees(recorded, tmp_path):
     assert np.ptp(data["decoded"]) > 180
     assert again.r2 == pytest.approx(r2_score(on_circle(data["targets"]), on_circle(data["decoded"])))
     assert again.r2 > 0.9
+
+
+def test_all_folds_answer_in_one_range(simulate, small_decoder):
+    simulated = simulate(duration=40.0, n_outputs=2)
+    angle = np.where(simulated.times < 30, 10.0, -10.0) + np.arange(len(simulated.times)) % 5
+    X, y = align(simulated.spikes, (simulated.times, angle), behavior_type=("circular", 360.0))
+    held_out = cross_decode(small_decoder(), X, y, BlockedKFold(4))
+    assert {decoder.sessions_.readouts["behavior"].first for decoder in held_out.decoders} == {0.0, -180.0}
+    assert ((held_out.decoded >= -180) & (held_out.decoded < 180)).all()
+
+
+def test_angles_are_moved_by_whole_turns_only_where_they_are_outside():
+    angles = np.array([-170.0, -1.0, 0.0, 170.0, 190.0, 359.0, np.nan])
+    np.testing.assert_array_equal(in_one_turn(angles, -5.0, 360.0), [-170, -1, 0, 170, -170, -1, np.nan])
+    np.testing.assert_array_equal(in_one_turn(angles, 5.0, 360.0), [190, 359, 0, 170, 190, 359, np.nan])

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import quantities as pq
 
-from spikeinterface_poyo import POYOClassifier, align
+from spikeinterface_poyo import POYOClassifier, align, from_counts
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -70,6 +70,20 @@ def test_transposed_signal(session):
         align(session.spikes, signal)
 
 
+def test_few_samples_of_many_outputs_are_meant_so(session):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        align(session.spikes, ([0.0], np.full((1, 14), np.nan)))
+
+
+def test_distance_run_at_times_that_repeat_or_run_back(session):
+    run, times = np.arange(len(session.times)) + 0.5, np.round(session.times / 0.1) * 0.1
+    times[[50, 60]] = times[[60, 50]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        align(session.spikes, (times, run))
+
+
 def test_values_and_times_in_turn(session):
     with pytest.warns(UserWarning, match=r"\(times, values\) is expected"):
         align(session.spikes, (20 + 10 * np.sin(session.times), session.times))
@@ -87,6 +101,18 @@ def test_angles_without_a_unit(session, small_decoder, turn, told):
         warnings.simplefilter("error")
         small_decoder().fit(session.spikes, (session.times, smooth))
         small_decoder().fit(session.spikes, (session.times, angle), behavior_type="continuous")
+        X, y = align(session.spikes, (session.times, smooth))
+        order = np.random.default_rng(0).permutation(len(X))
+        small_decoder().fit(X[order], y[order])
+        counts = np.random.default_rng(0).poisson(2.0, (50, 3)).astype(float)
+        small_decoder().fit(counts, np.linspace(0, turn, 50)[np.random.default_rng(0).permutation(50)])
+
+
+def test_large_counts_in_long_bins_are_not_rare(session):
+    counts = from_counts(np.full((50, 10), 5), 60.0 * np.arange(50), 60.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        align(counts, (60.0 * np.arange(50), np.arange(50.0)))
 
 
 class TestUnitsWithoutNames:

@@ -64,7 +64,7 @@ class PredictingMixin:
         return self._answer(predict_targets, X, times, session_id)
 
     def decode(self, X: Any, times: Any = None, *, session_id: Any = None) -> Any:
-        """`predict`, as neo objects that carry the target's unit of measure and channel names.
+        """`predict` in order of time, as neo objects that carry the target's unit of measure and channel names.
 
         Parameters
         ----------

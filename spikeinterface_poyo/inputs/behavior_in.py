@@ -16,7 +16,8 @@ from .recording_in import from_recording
 from .seconds import as_seconds, in_seconds
 from .values import as_values, with_one_unit
 
-MANY_OUTPUTS = 10  # more of them than samples are hardly meant
+MANY_OUTPUTS = 10  # times as many as samples are hardly meant
+FALLING = 0.1  # share of steps back that times hardly have
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
     "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
@@ -80,7 +81,7 @@ def check_signal(signal: Signal) -> Signal:
     if n_samples == 0:
         raise ValueError("the behaviour signal is empty. Of a segment without behaviour, give one sample of NaN, or "
                          "leave the segment out: select_segment_sorting(sorting, [...])")  # fmt: skip
-    if n_outputs > max(n_samples, MANY_OUTPUTS):
+    if n_outputs > MANY_OUTPUTS * max(n_samples, 10):
         warn(f"a behaviour signal has {n_samples} samples of {n_outputs} outputs: is it transposed? Its shape is to be "
              "(n_samples, n_outputs)")  # fmt: skip
     if not np.all(np.isfinite(signal.times)):
@@ -99,15 +100,11 @@ def from_pair(times: Any, values: Any) -> Signal:
         raise ValueError(
             f"(times, values) must have shapes (n,) and (n,) or (n, n_outputs); got {seconds.shape} and {array.shape}"
         )
-    if array.ndim == 1 and array.dtype.kind in "fiu" and ascends(array) and not ascends(seconds):
+    rises = array.ndim == 1 and array.dtype.kind in "fiu" and (np.diff(array) > 0).all()
+    if rises and len(array) > 1 and (np.diff(seconds) < 0).mean() > FALLING:
         warn("of a pair given as behaviour the second rises all along, as times do, and the first does not: (times, "
              "values) is expected")  # fmt: skip
     return Signal(seconds, array, units)
-
-
-def ascends(values: np.ndarray) -> bool:
-    """Whether values (n,) rise from each to the next."""
-    return bool((np.diff(values) > 0).all())
 
 
 def from_labels(marks: Any) -> Signal:

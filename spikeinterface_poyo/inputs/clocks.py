@@ -9,6 +9,7 @@ import numpy as np
 from ..recognition import is_a
 from ..warning import warn
 
+OFF = 1.5  # times as fast as the sampling rate says a clock must be to be off all along
 PAUSE = 1.0  # seconds by which a clock must jump for the recording to have paused
 SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # whose segments start as much later as they leave out
 
@@ -97,14 +98,15 @@ def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
     seconds = np.asarray(clocked.sample_index_to_time(marks, segment_index=index), dtype=np.float64)
     whole = np.array([[seconds[0], seconds[-1] + 1 / rate]])
     late = np.diff(seconds) - np.diff(marks) / rate
-    if len(late) and np.median(late) > PAUSE / 2:
-        speed = np.median(np.diff(seconds) * rate / np.diff(marks))
-        warn(f"by a recording's time vector {speed:.4g} s go by in a second of its samples: are its times in seconds?")
-        return whole
     edges = [whole[0, :1]]
     for i in np.flatnonzero(late > PAUSE / 2):
         frames = np.arange(marks[i], marks[i + 1] + 1)
         between = np.asarray(clocked.sample_index_to_time(frames, segment_index=index), dtype=np.float64)
+        speed = np.median(np.diff(between)) * rate
+        if speed > OFF and np.median(late) > PAUSE / 2:
+            warn(f"by a recording's time vector {speed:.4g} s go by in a second of its samples: are its times in "
+                 "seconds?")  # fmt: skip
+            return whole
         last = np.flatnonzero(np.diff(between) - 1 / rate > PAUSE)
         edges.append(np.column_stack([between[last] + 1 / rate, between[last + 1]]).ravel())
     edges.append(whole[0, 1:])

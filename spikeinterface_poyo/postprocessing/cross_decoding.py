@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from ..decoder.base import BasePOYO
 from ..pipelines.splitters import BlockedKFold
+from ..readouts.number_readouts import CircularReadout, in_one_turn
 from ..readouts.readout import Readout
 from ..readouts.targets import as_columns
 from ..sessions.samples import SpikeSamples
@@ -89,6 +90,8 @@ def cross_decode(
         if after_fit is not None:
             after_fit()
     targets = as_columns(readout, y)
+    if isinstance(readout, CircularReadout):  # some folds may have had no negative angles to learn from
+        decoded = in_one_turn(decoded, np.nanmin(targets), readout.period)
     return HeldOut(targets, decoded, fold, np.array(scores), readout.score(targets, decoded), decoders)
 
 

@@ -14,7 +14,7 @@ from ..sessions.samples import SpikeSamples
 from ..sessions.signals import UNNAMED, TargetInfo
 from ..warning import warn
 from .label_readout import CategoricalReadout
-from .number_readouts import ANGLES, CircularReadout, ContinuousReadout
+from .number_readouts import ANGLES, CircularReadout, ContinuousReadout, warn_of_jumps
 from .readout import Readout, names_of
 
 KINDS: Mapping[str, type[Readout]] = {cls.kind: cls for cls in (ContinuousReadout, CircularReadout, CategoricalReadout)}
@@ -126,6 +126,11 @@ def make_readouts(
         Those that a pretrained decoder has.
     class_weight : None, "balanced" or mapping, optional
         Weights of the classes of labels.
+
+    Warns
+    -----
+    UserWarning
+        Where numbers look like angles, and nobody said what they are.
     """
     readouts: dict[str, Readout] = {}
     behaviors = behaviors_of(X, y)
@@ -140,6 +145,8 @@ def make_readouts(
                   "output_names": names_of(info, values.shape[1]), "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
+        if info.kind is None and info.units is None and not any(session.isolated_rows for session in X.sessions):
+            warn_of_jumps([values[order] for _, _, order in X.blocks()], name)
     check_weighed_labels(class_weight, readouts.values())
     return readouts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,8 +42,6 @@ class ContinuousReadout(MeasuredReadout):
         """
         if info.kind is None and info.units in ANGLES:
             warn_of_full_turn(y, info)
-        elif info.kind is None and info.units is None:
-            warn_of_jumps(y, info.name)
         mean, scale = standardisation(y, weight)
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
 
@@ -90,9 +89,10 @@ def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
              "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
 
 
-def warn_of_jumps(y: np.ndarray, name: str) -> None:
-    """Tell of numbers (n, n_outputs) without a unit that span a full turn, and jump between its ends."""
-    span, steps = np.nanmax(y, axis=0) - np.nanmin(y, axis=0), np.abs(np.diff(y, axis=0))
+def warn_of_jumps(parts: Sequence[np.ndarray], name: str) -> None:
+    """Tell of numbers without a unit, (n, n_outputs) in order of time, that span a turn and jump between its ends."""
+    y, steps = np.concatenate(parts), np.concatenate([np.abs(np.diff(part, axis=0)) for part in parts])
+    span = np.nanmax(y, axis=0) - np.nanmin(y, axis=0)
     for turn, unit, told in ((2 * np.pi, "radians", "'circular'"), (360.0, "degrees", "('circular', 360.0)")):
         around = (span > ALL_AROUND * turn) & (span < (1 + ROUNDING) * turn)
         if (around & ((steps > ALL_AROUND * turn).sum(axis=0) >= JUMPS)).any():
@@ -230,6 +230,12 @@ class CircularReadout(MeasuredReadout):
         They may lie beyond the range of decoded angles, so that the lower end is always the smaller number.
         """
         return super().around(decoded, np.minimum(distance, self.period / 2))
+
+
+def in_one_turn(angles: np.ndarray, lowest: float, period: float) -> np.ndarray:
+    """Angles of the range around zero or from zero on, in the one of targets whose smallest is ``lowest``."""
+    first = smallest_answer(lowest, period)
+    return np.where(angles < first, angles + period, np.where(angles >= first + period, angles - period, angles))
 
 
 def smallest_answer(lowest: float, period: float) -> float:

@@ -107,14 +107,20 @@ class Session:
         return float(sum(np.diff(segment.periods).clip(0).sum() for segment in self.segments))
 
     @property
+    def n_spikes(self) -> float:
+        """Spikes of all segments, weights counted."""
+        return float(
+            sum(len(s.spike_times) if s.weights is None else s.weights.sum(dtype=float) for s in self.segments)
+        )
+
+    @property
     def unit_names(self) -> list[str]:
         """Unit ids as strings, by which embeddings are found again."""
         return [str(unit) for unit in self.unit_ids]
 
     def __repr__(self) -> str:
-        n_spikes = sum(len(s.spike_times) if s.weights is None else s.weights.sum(dtype=float) for s in self.segments)
         name = "" if self.session_id is None else f"{self.session_id!r}, "
-        return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {n_spikes:.0f} spikes)"
+        return f"Session({name}{len(self.unit_ids)} units, {len(self.segments)} segments, {self.n_spikes:.0f} spikes)"
 
 
 def make_segment(

@@ -108,7 +108,7 @@ class TrainingData:
         return self.select([np.full(len(times), lead) for times, lead in zip(self.times, leads, strict=True)])
 
     def score(self, network: POYO, team: Team = ALONE) -> float:
-        """One minus the loss: of numbers, R2 by the training part's variance; 0 is chance.
+        """One minus the loss: of numbers, R2 if these varied as much as all of the fit's samples do; 0 is chance.
 
         Each process of a team predicts some of the blocks.
         """

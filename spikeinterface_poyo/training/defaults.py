@@ -12,7 +12,7 @@ from ..network.merging import merge_spikes
 from ..network.poyo import NetworkConfig
 from ..network.prediction import BATCH_TOKENS
 from ..sessions.samples import SpikeSamples
-from ..sessions.session import Segment, Session
+from ..sessions.session import Segment
 from .data import ROW_BIN, TrainingData
 from .state import TrainingSettings
 
@@ -44,15 +44,10 @@ def choose_window_length(X: SpikeSamples) -> float:
     in all (motor cortex, 96 channels) 3 s.
     """
     sessions = X.used_sessions()
-    population = float(np.mean([n_spikes(session) / (session.duration + 1e-9) for session in sessions]))
+    population = float(np.mean([session.n_spikes / (session.duration + 1e-9) for session in sessions]))
     unit = population / float(np.mean([len(session.unit_ids) for session in sessions]))
     shortest = DENSE_WINDOW if population > DENSE_RATE else SHORTEST_WINDOW
     return float(np.clip(SPIKES_A_UNIT / max(unit, 1e-9), shortest, LONGEST_WINDOW))
-
-
-def n_spikes(session: Session) -> float:
-    """Spikes of all segments, weights counted."""
-    return float(sum(len(s.spike_times) if s.weights is None else s.weights.sum() for s in session.segments))
 
 
 def choose_n_steps(X: SpikeSamples, covered: float) -> int:
@@ -62,7 +57,7 @@ def choose_n_steps(X: SpikeSamples, covered: float) -> int:
     times as many 1,500.
     """
     sessions = X.used_sessions()
-    rate = sum(map(n_spikes, sessions)) / max(sum(session.duration for session in sessions), 1e-9)
+    rate = sum(session.n_spikes for session in sessions) / max(sum(session.duration for session in sessions), 1e-9)
     spikes = rate * covered
     n_steps = np.clip(STEPS * (spikes / STEPS_SPIKES) ** STEPS_POWER, FEW_STEPS, MOST_STEPS)
     return max(FEWEST_STEPS, int(n_steps * min(1, spikes / FEW_SPIKES) ** FEW_SPIKES_POWER))

@@ -105,9 +105,10 @@ class Examples:
     def vocabulary(self, readouts: Mapping[str, Readout]) -> Vocabulary:
         """Vocabulary of these sessions, whose behaviours have these readouts."""
         labelled: dict[int, float | None] = {}
+        known = ~np.isnan(self.weighty).all(axis=1)
         for position, mine in self.X.by_session():
-            known = mine[~np.isnan(self.weighty[mine]).all(axis=1)]
-            labelled[position] = None if self.X.sessions[position].isolated_rows else self.seconds(known)
+            rows = self.X.sessions[position].isolated_rows
+            labelled[position] = None if rows else self.seconds(mine[known[mine]])
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
 
     def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:

@@ -142,7 +142,7 @@ def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
     """One gradient step."""
     network, settings = state.network, state.settings
     weights = team.total(loss_weights(batch.target, batch.weight, batch.layout))
-    if state.levels is None:
+    if state.levels is None or len(state.levels) != len(weights):  # as in checkpoints of earlier versions
         state.levels = torch.ones_like(weights)
     factors = balance(state.levels) / weights.sum().clamp_min(1e-12)
     sums = set_gradients(network, batch, factors, settings.autocast, team)
