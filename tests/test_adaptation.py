@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.fitted.learned import Learned
@@ -339,3 +340,24 @@ def test_identification_has_settings_of_its_own():
     assert (settings.learning_rate, settings.unit_prior) == (identification.IDENTIFICATION_RATE, prior)
     assert settings.n_iterations == 5  # 300 steps, rounded up
     assert settings.n_steps >= identification.IDENTIFICATION_STEPS
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "pretrained"])
+def test_a_session_may_lack_an_output_that_is_known_already(simulate, small_decoder, tmp_path, how):
+    monday, tuesday = simulate(0, n_outputs=2), simulate(1, n_outputs=2)
+    X, y = align(monday.spikes, monday.behavior, session_id="monday")
+    decoder = small_decoder().fit(X, y)
+    Z, z = align(tuesday.spikes, tuesday.behavior, session_id="tuesday")
+    z[:, 1] = np.nan
+    if how == "partial_fit":
+        decoder.partial_fit(Z, z)
+    else:
+        decoder.save_pretrained(tmp_path)
+        decoder = small_decoder(pretrained=tmp_path).fit(Z, z)
+    decoded = decoder.predict(Z)
+    assert np.isfinite(decoded).all()
+    assert decoder.score(Z, z) == pytest.approx(r2_score(z[:, 0], decoded[:, 0]))
+    with pytest.raises(ValueError, match="all NaN"):
+        decoder.partial_fit(Z, np.full_like(z, np.nan))
+    with pytest.raises(ValueError, match="all NaN"):
+        small_decoder().fit(Z, z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -72,9 +73,7 @@ def plain_array(values: np.ndarray) -> np.ndarray | None:
         return None  # such as references to an electrode group
     if not missing.any() and all(isinstance(value, (bool, np.bool_)) for value in values):
         return values.astype(bool)
-    if any(isinstance(value, str) for value in values[~missing]):  # "001" is a name
-        return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
-    try:
-        return np.where(missing, np.nan, values).astype(np.float64)
-    except (TypeError, ValueError):
-        return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])
+    if not any(isinstance(value, str) for value in values[~missing]):  # "001" is a name
+        with suppress(TypeError, ValueError):
+            return np.where(missing, np.nan, values).astype(np.float64)
+    return np.array(["" if gap else str(value) for value, gap in zip(values, missing, strict=True)])

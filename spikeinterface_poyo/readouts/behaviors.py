@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +62,9 @@ def asked_for(readouts: Sequence[Readout]) -> tuple[np.ndarray, tuple[BehaviorCo
     return np.concatenate([readout.columns for readout in readouts]), behaviors
 
 
-def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, np.ndarray]]:
+def behaviors_of(
+    X: SpikeSamples, y: np.ndarray, known: Collection[str] = ()
+) -> dict[str, tuple[TargetInfo, np.ndarray]]:
     """By name, the behaviours that samples have: what they measure, and targets (n_samples, n_outputs).
 
     ``y`` has shape (n_samples, most outputs); a session of fewer outputs has them in the first columns. Targets are NaN
@@ -71,7 +73,7 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
     Raises
     ------
     ValueError
-        Where an output of a behaviour is nowhere known.
+        Where a behaviour is nowhere known, or an output of one that is not read out already, as the ``known`` ones are.
     """
     behaviors: dict[str, tuple[TargetInfo, np.ndarray]] = {}
     for position, mine in X.by_session():
@@ -82,7 +84,7 @@ def behaviors_of(X: SpikeSamples, y: np.ndarray) -> dict[str, tuple[TargetInfo, 
             behaviors[info.name][1][mine] = values
     for name, (_, values) in behaviors.items():
         unknown = np.isnan(values).all(axis=0)
-        if unknown.any():
+        if unknown.all() or (unknown.any() and name not in known):
             raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN")
     return behaviors
 
@@ -95,7 +97,7 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
     UserWarning
         Where numbers are taken for angles, or for angles of that full turn, because they were under that name.
     """
-    behaviors = behaviors_of(X, y)
+    behaviors = behaviors_of(X, y, known)
     shared = {name: known[name] for name, (info, values) in behaviors.items()
               if name in known and known[name].mismatch(info, values.shape[1]) is None
               and not known[name].unknown_labels(info)}  # fmt: skip
@@ -133,7 +135,7 @@ def make_readouts(
         Where numbers look like angles, and nobody said what they are.
     """
     readouts: dict[str, Readout] = {}
-    behaviors = behaviors_of(X, y)
+    behaviors = behaviors_of(X, y, shared)
     for name, readout in shared.items():
         info, values = behaviors[name]
         adapted = readout.adapted(values, weight, info, class_weight)

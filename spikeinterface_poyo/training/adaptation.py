@@ -100,7 +100,7 @@ def add_sessions(
         Where a behaviour is not what it was under its name.
     """
     readouts = known.vocabulary.readouts
-    for name, (info, values) in behaviors_of(examples.X, examples.y).items():
+    for name, (info, values) in behaviors_of(examples.X, examples.y, readouts).items():
         if name not in readouts:
             continue
         why = readouts[name].mismatch(info, values.shape[1])

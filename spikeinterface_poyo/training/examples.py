@@ -11,7 +11,7 @@ import numpy as np
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import NetworkConfig
-from ..readouts.behaviors import OTHER_SCALE, behaviors_of, n_columns, readout_columns, warn_of_other_scale
+from ..readouts.behaviors import OTHER_SCALE, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, with_infos
 from ..sessions.samples import SpikeSamples, seconds_covered
@@ -57,7 +57,6 @@ class Examples:
             raise ValueError(f"sessions must have different ids, got {list(names.values())}; name them with "
                              "session_id=")  # fmt: skip
         weight = check_sample_weight(sample_weight, len(given.X))
-        behaviors_of(given.X, given.y)  # each is known somewhere
         for position, mine in given.X.by_session():
             if np.isnan(given.y[mine][weight[mine] > 0]).all():
                 raise ValueError(f"session {names[position]!r} has nothing to learn from: none of its targets is known "
