@@ -232,7 +232,7 @@ def test_sortings_keep_the_chosen_units(both):
         step.transform(ONE)
 
 
-@pytest.mark.parametrize("ids", [0, "a"])
+@pytest.mark.parametrize("ids", [0, "a", iter(["a"])])
 def test_ids_are_a_list(one, ids):
     with pytest.raises(ValueError, match="ids must be a list of unit ids"):
         SelectUnits(ids=ids).fit(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -230,7 +230,7 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         else:
             pairs = [] if self.ids is None else [(self.ids, [u for s in sessions.values() for u in s.unit_names])]
         for ids, known in pairs:
-            if isinstance(ids, str) or not isinstance(ids, Iterable):
+            if isinstance(ids, str) or not isinstance(ids, Collection):  # a generator would be used up by one look
                 raise ValueError(f"ids must be a list of unit ids, or a dict of them by session; got {self.ids!r}")
             unknown = sorted({str(unit) for unit in ids} - set(known))
             if unknown:
