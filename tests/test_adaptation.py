@@ -361,3 +361,6 @@ def test_a_session_may_lack_an_output_that_is_known_already(simulate, small_deco
         decoder.partial_fit(Z, np.full_like(z, np.nan))
     with pytest.raises(ValueError, match="all NaN"):
         small_decoder().fit(Z, z)
+    decoder.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"all NaN, and it is not what the weights know by that name: 3 output\(s\)"):
+        small_decoder(pretrained=tmp_path).fit(Z, np.column_stack([z, z[:, 0]]))

@@ -268,6 +268,10 @@ def test_a_time_vector_in_milliseconds_is_told_of():
     sorting.register_recording(clock(20_000, FS, {}, step=1e3))
     with pytest.warns(UserWarning, match=r"1000 s go by in a second of its samples: are its times in seconds\?"):
         as_session(sorting)
+    whole = clock(20_000, FS, {})
+    whole.set_times(1e3 * (np.arange(20_000) // 10 * 0.01), with_warning=False)  # in steps of 10 samples
+    with pytest.warns(UserWarning, match="s go by in a second of its samples"):
+        assert len(recorded_periods(whole, 0, FS)) == 1
 
 
 def test_periods_go_along_with_a_split_and_a_shift(paused):

@@ -773,9 +773,10 @@ IN_TRIALS = (STARTS[:, None] + 0.05 * np.arange(8)).ravel()
         ((0.1 * np.arange(90)[:, None] + 2e-4 * np.arange(5)).ravel(), None),  # packets
         (np.sort(np.concatenate([IN_TRIALS, IN_TRIALS[::2] + 3e-12])), None),
         (np.array([0.0, 1.0, 8.0]), None),
+        (np.array([0.0, 1.0, 2.4]), None),
         (np.round(np.arange(1201) / 120, 3), 1 / 120),
         (np.round(np.arange(1201) / 240, 3), 1 / 240),
-        *((np.round(np.arange(1, 3000) / rate, 3), 1 / rate) for rate in (30, 59.94, 95)),
+        *((np.round(np.arange(1, 6000) / rate, 3), 1 / rate) for rate in (30, 59.94, 95, 110, 165, 333)),
         (np.round(np.flatnonzero(RNG.random(3000) < 0.97) / 30, 3), 1 / 30),
         *((1.7e9 + np.arange(6000) / rate, 1 / rate) for rate in (120, 1000)),
     ],

@@ -84,9 +84,17 @@ def test_distance_run_at_times_that_repeat_or_run_back(session):
         align(session.spikes, (times, run))
 
 
-def test_values_and_times_in_turn(session):
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        lambda times: 20 + 10 * np.sin(times),
+        lambda times: 10 * times % 35,  # lap after lap
+        lambda times: times // 3 % 2,  # a state
+    ],
+)
+def test_values_and_times_in_turn(session, behaviour):
     with pytest.warns(UserWarning, match=r"\(times, values\) is expected"):
-        align(session.spikes, (20 + 10 * np.sin(session.times), session.times))
+        align(session.spikes, (behaviour(session.times), session.times))
 
 
 @pytest.mark.parametrize(
@@ -106,13 +114,17 @@ def test_angles_without_a_unit(session, small_decoder, turn, told):
         small_decoder().fit(X[order], y[order])
         counts = np.random.default_rng(0).poisson(2.0, (50, 3)).astype(float)
         small_decoder().fit(counts, np.linspace(0, turn, 50)[np.random.default_rng(0).permutation(50)])
+        ramps, trials = np.tile(np.linspace(0, turn, 40), 8), (np.arange(8)[:, None] * 5 + np.arange(40) / 20).ravel()
+        small_decoder().fit(session.spikes, (trials, ramps))
 
 
-def test_large_counts_in_long_bins_are_not_rare(session):
-    counts = from_counts(np.full((50, 10), 5), 60.0 * np.arange(50), 60.0)
+@pytest.mark.parametrize("count", [5, 0.06])  # spikes, or calcium events
+def test_counts_that_are_large_or_many_are_not_rare(session, count):
+    bin_size = 60.0 if count > 1 else 1.0
+    counts = from_counts(np.full((50, 10), count), bin_size * np.arange(50), bin_size)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        align(counts, (60.0 * np.arange(50), np.arange(50.0)))
+        align(counts, (bin_size * np.arange(50), np.arange(50.0)))
 
 
 class TestUnitsWithoutNames:

@@ -17,7 +17,7 @@ from .seconds import as_seconds, in_seconds
 from .values import as_values, with_one_unit
 
 MANY_OUTPUTS = 10  # times as many as samples are hardly meant
-FALLING = 0.1  # share of steps back that times hardly have
+FALLING = 1.5  # times the span of times by which these hardly run back in all
 ACCEPTED = (
     "a neo AnalogSignal or IrregularlySampledSignal, a tuple (times in seconds, values), a pandas Series or DataFrame "
     "with a time index, a pynapple Tsd or TsdFrame, an NWB TimeSeries or read_nwb_behavior(...), or a SpikeInterface "
@@ -101,7 +101,7 @@ def from_pair(times: Any, values: Any) -> Signal:
             f"(times, values) must have shapes (n,) and (n,) or (n, n_outputs); got {seconds.shape} and {array.shape}"
         )
     rises = array.ndim == 1 and array.dtype.kind in "fiu" and (np.diff(array) > 0).all()
-    if rises and len(array) > 1 and (np.diff(seconds) < 0).mean() > FALLING:
+    if rises and len(array) and np.diff(seconds).clip(max=0).sum() < -FALLING * np.ptp(seconds):
         warn("of a pair given as behaviour the second rises all along, as times do, and the first does not: (times, "
              "values) is expected")  # fmt: skip
     return Signal(seconds, array, units)

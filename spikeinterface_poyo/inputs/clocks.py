@@ -10,6 +10,7 @@ from ..recognition import is_a
 from ..warning import warn
 
 OFF = 1.5  # times as fast as the sampling rate says a clock must be to be off all along
+STEP = 0.05  # seconds, longer than the steps that clocks count in
 PAUSE = 1.0  # seconds by which a clock must jump for the recording to have paused
 SLICES = ("FrameSliceSorting", "SplitSegmentSorting")  # whose segments start as much later as they leave out
 
@@ -102,7 +103,8 @@ def recorded_periods(clocked: Any, index: int, rate: float) -> np.ndarray:
     for i in np.flatnonzero(late > PAUSE / 2):
         frames = np.arange(marks[i], marks[i + 1] + 1)
         between = np.asarray(clocked.sample_index_to_time(frames, segment_index=index), dtype=np.float64)
-        speed = np.median(np.diff(between)) * rate
+        apart = max(1, min(int(STEP * rate), len(between) - 1))
+        speed = np.median(between[apart:] - between[:-apart]) * rate / apart
         if speed > OFF and np.median(late) > PAUSE / 2:
             warn(f"by a recording's time vector {speed:.4g} s go by in a second of its samples: are its times in "
                  "seconds?")  # fmt: skip

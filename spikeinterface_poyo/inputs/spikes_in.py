@@ -120,10 +120,12 @@ def check_spikes(sessions: Sequence[Session], refuse: bool) -> None:
 def warn_of_rare_spikes(sessions: Sequence[Session]) -> None:
     """Tell of sessions whose units hardly ever fire, as those do whose times are in other units than seconds."""
     for position, session in enumerate(sessions):
-        if not 0 < session.n_spikes < RARE * session.duration * len(session.unit_ids):
+        # Of counts those that are not zero, too, as of calcium events, whose sizes are in no unit.
+        n_spikes = max(session.n_spikes, sum(len(segment.spike_times) for segment in session.segments))
+        if not 0 < n_spikes < RARE * session.duration * len(session.unit_ids):
             continue
         fires = units_that_fire(session).sum()
-        rate = session.n_spikes / session.duration / fires
+        rate = n_spikes / session.duration / fires
         if rate < RARE:
             warn(f"the {fires} units of {session.name(position)} that fire do so {rate:.2g} times a second on average, "
                  f"in {session.duration:.4g} s: are their spike times in seconds?")  # fmt: skip

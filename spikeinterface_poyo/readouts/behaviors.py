@@ -10,7 +10,7 @@ import numpy as np
 
 from ..measures import rescale
 from ..network.windows import BehaviorColumns
-from ..sessions.samples import SpikeSamples
+from ..sessions.samples import SpikeSamples, stretches
 from ..sessions.signals import UNNAMED, TargetInfo
 from ..warning import warn
 from .label_readout import CategoricalReadout
@@ -92,6 +92,11 @@ def behaviors_of(
 def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]) -> dict[str, Readout]:
     """Those of the ``known`` readouts that read out what these samples have under the same name.
 
+    Raises
+    ------
+    ValueError
+        Where an output is nowhere known of a behaviour that is another than that of its name.
+
     Warns
     -----
     UserWarning
@@ -101,6 +106,13 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
     shared = {name: known[name] for name, (info, values) in behaviors.items()
               if name in known and known[name].mismatch(info, values.shape[1]) is None
               and not known[name].unknown_labels(info)}  # fmt: skip
+    for name, (info, values) in behaviors.items():
+        unknown = np.isnan(values).all(axis=0)
+        if name in known and name not in shared and unknown.any():
+            why = known[name].mismatch(info, values.shape[1])
+            why = why or f"the labels {known[name].unknown_labels(info)} are new"
+            raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN, and it "
+                             f"is not what the weights know by that name: {why}")  # fmt: skip
     for name, readout in shared.items():
         if isinstance(readout, CircularReadout) and not readout.is_told(behaviors[name][0]):
             units = behaviors[name][0].units
@@ -135,7 +147,7 @@ def make_readouts(
         Where numbers look like angles, and nobody said what they are.
     """
     readouts: dict[str, Readout] = {}
-    behaviors = behaviors_of(X, y, shared)
+    behaviors, blocks = behaviors_of(X, y, shared), list(X.blocks())
     for name, readout in shared.items():
         info, values = behaviors[name]
         adapted = readout.adapted(values, weight, info, class_weight)
@@ -147,8 +159,10 @@ def make_readouts(
                   "output_names": names_of(info, values.shape[1]), "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
-        if info.kind is None and info.units is None and not any(session.isolated_rows for session in X.sessions):
-            warn_of_jumps([values[order] for _, _, order in X.blocks()], name)
+        if info.kind is None and info.units is None:
+            whose = {i for i, infos in enumerate(X.targets) if any(info.name == name for info in infos)}
+            orders = [order for i, _, order in blocks if i in whose and not X.sessions[i].isolated_rows]
+            warn_of_jumps([values[order] for order in orders], [stretches(X.times[order]) for order in orders], name)
     check_weighed_labels(class_weight, readouts.values())
     return readouts
 

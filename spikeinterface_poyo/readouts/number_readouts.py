@@ -89,9 +89,16 @@ def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
              "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
 
 
-def warn_of_jumps(parts: Sequence[np.ndarray], name: str) -> None:
-    """Tell of numbers without a unit, (n, n_outputs) in order of time, that span a turn and jump between its ends."""
-    y, steps = np.concatenate(parts), np.concatenate([np.abs(np.diff(part, axis=0)) for part in parts])
+def warn_of_jumps(parts: Sequence[np.ndarray], stretch: Sequence[np.ndarray], name: str) -> None:
+    """Tell of numbers without a unit, (n, n_outputs) in order of time, that span a turn and jump between its ends.
+
+    ``stretch`` numbers the stretches of each part's samples, (n,), between which they may be anywhere.
+    """
+    if not parts:
+        return
+    y = np.concatenate(parts)
+    steps = np.concatenate([np.abs(np.diff(part, axis=0))[np.diff(number) == 0]
+                            for part, number in zip(parts, stretch, strict=True)])  # fmt: skip
     span = np.nanmax(y, axis=0) - np.nanmin(y, axis=0)
     for turn, unit, told in ((2 * np.pi, "radians", "'circular'"), (360.0, "degrees", "('circular', 360.0)")):
         around = (span > ALL_AROUND * turn) & (span < (1 + ROUNDING) * turn)

@@ -38,8 +38,9 @@ def regular_interval(intervals: np.ndarray) -> float | None:
     of 33, 33 and 34 ms, one at 120 Hz of 8, 8 and 9, and seconds since 1970 are multiples of 0.2 us.
     """
     median = float(np.median(intervals))
-    near = np.abs(intervals - median) < REGULAR * median
-    if near.mean() > 0.9:
+    off = np.abs(intervals - median)
+    if np.mean(off < REGULAR * median) > 0.9:
+        near = (off < REGULAR * median) | ((off < 1.01 * TICK) & (median > 1.5 * TICK))
         return float(intervals[near].mean())
     shortest, longest = np.quantile(intervals, [0.05, 0.95])
     if longest - shortest > 1.01 * TICK or median < 1.5 * TICK:
@@ -55,7 +56,10 @@ def interval_between_gaps(intervals: np.ndarray) -> float | None:
     most intervals are no long gaps, and on a grid all over, one point in ten would be a sample.
     """
     median = np.median(intervals[intervals < 1.5 * np.quantile(intervals, 0.25)])
-    interval = float(intervals[np.abs(intervals - median) < REGULAR * median].mean())
+    close = intervals[np.abs(intervals - median) < REGULAR * median]
+    if len(close) == 0:  # the median of two is between them
+        return None
+    interval = float(close.mean())
     steps = intervals[intervals < LONG_GAP * interval] / interval
     near = np.abs(steps - np.maximum(np.round(steps), 1)) < REGULAR
     is_sparse = intervals.sum() / interval > MOST_MISSING * len(intervals)
