@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -78,6 +79,17 @@ def make_source() -> BatchSource:
 
 def weights_of(network: POYO) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in network.parameters()]
+
+
+def scored(network: POYO, scores: list[float]) -> tuple[Callable[[], float], list[list[torch.Tensor]]]:
+    """A validation that gives these scores in turn, and the weights that it has seen."""
+    seen, left = [], iter(scores)
+
+    def validate() -> float:
+        seen.append(weights_of(network))
+        return next(left)
+
+    return validate, seen
 
 
 def continuous_loss(predicted, target, weight) -> torch.Tensor:
@@ -209,13 +221,8 @@ def test_unit_dropout_leaves_no_window_without_tokens():
 
 
 def test_early_stopping_keeps_the_best_weights():
-    network, seen = make_network(), []
-    scores = iter([0.1, 0.5, 0.3, 0.4, 0.9])
-
-    def validate() -> float:
-        seen.append(weights_of(network))
-        return next(scores)
-
+    network = make_network()
+    validate, seen = scored(network, [0.1, 0.5, 0.3, 0.4, 0.9])
     settings = TrainingSettings(10, 3, 4, 6, 3e-3, 0.01, 0.0, patience=2)
     record = train(network, make_source(), settings, np.random.default_rng(0), validate)
     assert record.stopped_early
@@ -225,26 +232,16 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_later_weights_are_kept_while_scores_differ_by_chance():
-    network, seen = make_network(), []
-    scores = iter([0.3, 0.515, 0.5, 0.4])
-
-    def validate() -> float:
-        seen.append(weights_of(network))
-        return next(scores)
-
+    network = make_network()
+    validate, seen = scored(network, [0.3, 0.515, 0.5, 0.4])
     settings = TrainingSettings(4, 3, 4, 6, 3e-3, 0.01, 0.0, patience=4)
     train(network, make_source(), settings, np.random.default_rng(0), validate)
     assert same(weights_of(network), seen[2])
 
 
 def test_without_patience_all_iterations_run_and_the_best_is_kept():
-    network, seen = make_network(), []
-    scores = iter([0.5, 0.1, 0.2])
-
-    def validate() -> float:
-        seen.append(weights_of(network))
-        return next(scores)
-
+    network = make_network()
+    validate, seen = scored(network, [0.5, 0.1, 0.2])
     settings = TrainingSettings(3, 3, 4, 6, 3e-3, 0.01, 0.0)
     record = train(network, make_source(), settings, np.random.default_rng(0), validate)
     assert not record.stopped_early
@@ -286,13 +283,8 @@ def test_an_interrupt_ends_training_with_a_warning(at):
 
 
 def test_an_interrupt_keeps_the_best_validated_weights():
-    network, seen = interrupted(make_network(), 13), []
-    scores = iter([0.5, 0.1])
-
-    def validate() -> float:
-        seen.append(weights_of(network))
-        return next(scores)
-
+    network = interrupted(make_network(), 13)
+    validate, seen = scored(network, [0.5, 0.1])
     settings = TrainingSettings(10, 5, 4, 6, 3e-3, 0.01, 0.0)
     with pytest.warns(UserWarning, match="interrupted"):
         record = train(network, make_source(), settings, np.random.default_rng(0), validate)
@@ -491,13 +483,8 @@ def test_readouts_that_are_known_learn_nothing_while_the_core_is_frozen():
 
 
 def test_weights_that_validate_better_before_training_than_after_are_kept():
-    network, seen = make_network(), []
-    scores = iter([0.9, 0.2, 0.885, 0.1])
-
-    def validate() -> float:
-        seen.append(weights_of(network))
-        return next(scores)
-
+    network = make_network()
+    validate, seen = scored(network, [0.9, 0.2, 0.885, 0.1])
     settings = TrainingSettings(3, 3, 4, 6, 3e-3, 0.01, 0.0, patience=4, share=0.5)
     start = weights_of(network)
     record = train(network, make_source(), settings, np.random.default_rng(0), validate)
@@ -505,7 +492,7 @@ def test_weights_that_validate_better_before_training_than_after_are_kept():
     assert record.scores == [0.2, 0.885, 0.1]
     assert record.best_score == 0.9
     assert same(weights_of(network), seen[2])  # as good as at the start, but for chance
-    scores = iter([0.9, 0.2, 0.3, 0.1])
+    validate, _ = scored(network, [0.9, 0.2, 0.3, 0.1])
     start = weights_of(network)
     train(network, make_source(), settings, np.random.default_rng(0), validate)
     assert same(weights_of(network), start)

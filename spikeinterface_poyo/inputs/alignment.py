@@ -213,20 +213,23 @@ def inside_epochs(signal: Signal, intervals: np.ndarray | None, where: str) -> S
     if intervals is None:
         return signal
     inside = within(signal.times, intervals, slack=ROUNDING)
-    if len(intervals) == 0 or len(signal.times) == 0:
-        return replace(signal, times=signal.times[inside], values=signal.values[inside])
+    if len(intervals):
+        check_epochs(intervals, signal.times, inside, where)
+    return replace(signal, times=signal.times[inside], values=signal.values[inside])
+
+
+def check_epochs(intervals: np.ndarray, times: np.ndarray, inside: np.ndarray, where: str) -> None:
+    """Refuse epochs inside which no behaviour lies, and tell of such that mostly lie beside it."""
+    first, last = times.min(), times.max()
     if not inside.any():
         raise ValueError(
-            f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {signal.times.min():.3f} to "
-            f"{signal.times.max():.3f} s, the {len(intervals)} epoch(s) {intervals[0, 0]:.3f} to "
-            f"{intervals[-1, 1]:.3f} s{SAME_CLOCK}"
+            f"no behaviour sample of {where} lies inside the epochs: the behaviour spans {first:.3f} to {last:.3f} s, "
+            f"the {len(intervals)} epoch(s) {intervals[0, 0]:.3f} to {intervals[-1, 1]:.3f} s{SAME_CLOCK}"
         )
-    first, last = signal.times.min(), signal.times.max()
     beside = (intervals[:, 1] < first) | (intervals[:, 0] > last)
     if beside.mean() > MOST_EPOCHS:
         warn(f"{beside.sum()} of {len(beside)} epochs, which span {intervals[0, 0]:.3f} to {intervals[-1, 1]:.3f} s, "
              f"lie outside the behaviour of {where}, {first:.3f} to {last:.3f} s{SAME_CLOCK}")  # fmt: skip
-    return replace(signal, times=signal.times[inside], values=signal.values[inside])
 
 
 def describe(sessions: Sequence[Session], i: int, j: int) -> str:

@@ -169,7 +169,8 @@ def lost_times(child: Any) -> bool:
     for index in range(n_segments):
         n_samples = child.get_num_samples(index)
         missing = parent.get_num_samples(index) - n_samples * faster
-        if child.has_time_vector(index) or (first is None and abs(missing) > (2 * faster if faster > 1 else 0.5)):
+        spare = 2 * faster if faster > 1 else 0.5  # what decimation may leave over
+        if child.has_time_vector(index) or (first is None and abs(missing) > spare):
             continue  # times of its own, or samples of its own
         off = differences(child, parent, index, np.array([0, n_samples - 1]), first or 0, faster)
         if start_of(child.segments[index]):  # its own, or that of a slice: only what lies between can be lost

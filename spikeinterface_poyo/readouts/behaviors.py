@@ -103,14 +103,14 @@ def shared_readouts(X: SpikeSamples, y: np.ndarray, known: Mapping[str, Readout]
         Where numbers are taken for angles, or for angles of that full turn, because they were under that name.
     """
     behaviors = behaviors_of(X, y, known)
-    shared = {name: known[name] for name, (info, values) in behaviors.items()
-              if name in known and known[name].mismatch(info, values.shape[1]) is None
-              and not known[name].unknown_labels(info)}  # fmt: skip
+    shared = {}
     for name, (info, values) in behaviors.items():
-        unknown = np.isnan(values).all(axis=0)
-        if name in known and name not in shared and unknown.any():
-            why = known[name].mismatch(info, values.shape[1])
-            why = why or f"the labels {known[name].unknown_labels(info)} are new"
+        if name not in known:
+            continue
+        why, unknown = known[name].conflict(info, values.shape[1]), np.isnan(values).all(axis=0)
+        if why is None:
+            shared[name] = known[name]
+        elif unknown.any():
             raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN, and it "
                              f"is not what the weights know by that name: {why}")  # fmt: skip
     for name, readout in shared.items():
@@ -147,7 +147,7 @@ def make_readouts(
         Where numbers look like angles, and nobody said what they are.
     """
     readouts: dict[str, Readout] = {}
-    behaviors, blocks = behaviors_of(X, y, shared), list(X.blocks())
+    behaviors = behaviors_of(X, y, shared)
     for name, readout in shared.items():
         info, values = behaviors[name]
         adapted = readout.adapted(values, weight, info, class_weight)
@@ -159,12 +159,24 @@ def make_readouts(
                   "output_names": names_of(info, values.shape[1]), "one_dimensional": info.one_dimensional}  # fmt: skip
         options = {"class_weight": class_weight} if info.kind == "categorical" else {}
         readouts[name] = KINDS[info.kind or "continuous"].of(values, weight, info, **options, **common)
-        if info.kind is None and info.units is None:
-            whose = {i for i, infos in enumerate(X.targets) if any(info.name == name for info in infos)}
-            orders = [order for i, _, order in blocks if i in whose and not X.sessions[i].isolated_rows]
-            warn_of_jumps([values[order] for order in orders], [stretches(X.times[order]) for order in orders], name)
+    plain = {name: values for name, (info, values) in behaviors.items()
+             if name not in shared and info.kind is None and info.units is None}  # fmt: skip
+    warn_of_angles(X, plain)
     check_weighed_labels(class_weight, readouts.values())
     return readouts
+
+
+def warn_of_angles(X: SpikeSamples, numbers: Mapping[str, np.ndarray]) -> None:
+    """Tell of behaviours without a unit of measure, (n_samples, n_outputs) by name, that jump as angles do.
+
+    Rows of counts are in no order of time.
+    """
+    blocks = [(i, order) for i, _, order in X.blocks() if not X.sessions[i].isolated_rows] if numbers else []
+    for name, values in numbers.items():
+        whose = {i for i, infos in enumerate(X.targets) if any(info.name == name for info in infos)}
+        orders = [order for i, order in blocks if i in whose]
+        if orders:
+            warn_of_jumps([values[order] for order in orders], [stretches(X.times[order]) for order in orders], name)
 
 
 def check_weighed_labels(class_weight: Any, readouts: Iterable[Readout]) -> None:

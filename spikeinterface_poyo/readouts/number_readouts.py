@@ -94,8 +94,6 @@ def warn_of_jumps(parts: Sequence[np.ndarray], stretch: Sequence[np.ndarray], na
 
     ``stretch`` numbers the stretches of each part's samples, (n,), between which they may be anywhere.
     """
-    if not parts:
-        return
     y = np.concatenate(parts)
     steps = np.concatenate([np.abs(np.diff(part, axis=0))[np.diff(number) == 0]
                             for part, number in zip(parts, stretch, strict=True)])  # fmt: skip
@@ -215,8 +213,7 @@ class CircularReadout(MeasuredReadout):
         """Angles of the vectors that the columns are."""
         vectors = columns * np.array(self.scale) + np.array(self.mean)
         angle = np.arctan2(vectors[:, 1::2], vectors[:, ::2]) * self.period / (2 * np.pi)
-        angle = self.first + np.mod(angle - self.first, self.period)
-        return np.where(angle < self.first + self.period, angle, self.first)  # which rounding can end at
+        return wrapped(angle, self.first, self.period)
 
     def as_points(self, y: np.ndarray) -> np.ndarray:
         """Cosine and sine, so that it does not matter where the circle is cut."""
@@ -242,7 +239,14 @@ class CircularReadout(MeasuredReadout):
 def in_one_turn(angles: np.ndarray, lowest: float, period: float) -> np.ndarray:
     """Angles of the range around zero or from zero on, in the one of targets whose smallest is ``lowest``."""
     first = smallest_answer(lowest, period)
-    return np.where(angles < first, angles + period, np.where(angles >= first + period, angles - period, angles))
+    inside = (angles >= first) & (angles < first + period)
+    return np.where(inside, angles, wrapped(angles, first, period))
+
+
+def wrapped(angles: np.ndarray, first: float, period: float) -> np.ndarray:
+    """The same angles, in [first, first + period)."""
+    angles = first + np.mod(angles - first, period)
+    return np.where(angles >= first + period, first, angles)  # where rounding can end
 
 
 def smallest_answer(lowest: float, period: float) -> float:

@@ -136,6 +136,13 @@ class Readout(ABC):
             return str(error)
         return None
 
+    def conflict(self, info: TargetInfo, n_outputs: int) -> str | None:
+        """Why such targets cannot be learned here, in words: a `mismatch`, or new labels; None where they can."""
+        why = self.mismatch(info, n_outputs)
+        if why is None and (new_labels := self.unknown_labels(info)):
+            why = f"the labels {new_labels} are new"
+        return why
+
     def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
         """The same columns for other targets, as far as they are given otherwise: answers are to be as they are.
 

@@ -39,8 +39,9 @@ def regular_interval(intervals: np.ndarray) -> float | None:
     """
     median = float(np.median(intervals))
     off = np.abs(intervals - median)
-    if np.mean(off < REGULAR * median) > 0.9:
-        near = (off < REGULAR * median) | ((off < 1.01 * TICK) & (median > 1.5 * TICK))
+    near = off < REGULAR * median
+    if near.mean() > 0.9:
+        near |= (off < 1.01 * TICK) & (median > 1.5 * TICK)
         return float(intervals[near].mean())
     shortest, longest = np.quantile(intervals, [0.05, 0.95])
     if longest - shortest > 1.01 * TICK or median < 1.5 * TICK:

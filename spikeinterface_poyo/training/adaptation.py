@@ -101,12 +101,7 @@ def add_sessions(
     """
     readouts = known.vocabulary.readouts
     for name, (info, values) in behaviors_of(examples.X, examples.y, readouts).items():
-        if name not in readouts:
-            continue
-        why = readouts[name].mismatch(info, values.shape[1])
-        new_labels = readouts[name].unknown_labels(info)
-        if why is None and new_labels:
-            why = f"the labels {new_labels} are new"
+        why = readouts[name].conflict(info, values.shape[1]) if name in readouts else None
         if why is not None:
             raise ValueError(f"behaviour {name!r} does not fit what the decoder knows by that name: {why}. Another "
                              "behaviour needs another behavior_name=")  # fmt: skip

@@ -117,10 +117,10 @@ class TrainingState:
         if validate is None:
             return
         present = self.result()
+        best = self.record.best_score  # so far
         with having(self.network, present):
             self.record.scores.append(validate())
         self.since_kept += 1
-        best = self.record.best_score
         if best is None or self.record.scores[-1] >= best - SCORE_TOLERANCE:
             self.kept, self.since_kept = [weight.clone() for weight in present], 0
         patience = self.settings.patience
