@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_array, check_random_state, check_scalar
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from .inputs.alignment import pair
 from .inputs.counts import check_plain, rows_as_samples
 from .inputs.spikes_in import is_spiketrain_list
 from .paths import is_path
-from .readouts.class_weights import check_class_weight
 from .readouts.readout import Readout
 from .readouts.targets import Targets, as_targets
 from .sessions.samples import SpikeSamples
@@ -32,7 +31,6 @@ class RawInputs(NamedTuple):
     classes: Any = None
 
 
-LEAST_WINDOW = 1e-3  # s; shorter ones are as many as a fit never ends with
 FEATURES = ("n_features_in_", "feature_names_in_")  # scikit-learn's attributes of a fit on rows
 SPIKE_PACKAGES = ("spikeinterface", "neo", "pynwb")
 
@@ -131,51 +129,3 @@ def check_sample_weight(sample_weight: Any, n_samples: int) -> np.ndarray:
     if (weight < 0).any() or not weight.any():
         raise ValueError("sample_weight must not be negative and not all zero")
     return weight / weight.max()  # only their proportions count, and small ones would be lost in float32
-
-
-def check_parameters(decoder: Any) -> None:
-    """Refuse parameters out of range.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the parameter, what was given and what was expected.
-    """
-    counts = ("dim", "depth", "dim_head", "cross_heads", "self_heads", "num_latents_per_step", "n_latent_steps",
-              "n_iter_no_change")  # fmt: skip
-    for name in ("dropout", "unit_dropout", "validation_fraction", "learning_rate_init", "alpha", "window_length"):
-        if getattr(decoder, name) != getattr(decoder, name):  # NaN is within any bounds
-            raise ValueError(f"{name} must be a number, got NaN")
-    for name in counts:
-        check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
-    number = (int, float, np.integer, np.floating)
-    share = {"min_val": 0, "max_val": 1, "include_boundaries": "left"}
-    check_scalar(decoder.dropout, "dropout", number, **share)
-    if decoder.unit_dropout != "auto":
-        check_scalar(decoder.unit_dropout, "unit_dropout", number, **share)
-    check_scalar(decoder.validation_fraction, "validation_fraction", number, min_val=0, max_val=1,
-                 include_boundaries="neither")  # fmt: skip
-    if decoder.learning_rate_init != "auto":
-        check_scalar(decoder.learning_rate_init, "learning_rate_init", number, min_val=0, include_boundaries="neither")
-    check_scalar(decoder.alpha, "alpha", number, min_val=0)
-    check_class_weight(decoder.class_weight)
-    try:
-        check_random_state(decoder.random_state)
-    except ValueError as error:
-        raise ValueError(f"random_state: {error}") from error
-    if decoder.checkpoint is not None and not (is_path(decoder.checkpoint) and str(decoder.checkpoint)):
-        raise TypeError(f"checkpoint must be the path of a file, or None, got {decoder.checkpoint!r}")
-    for name in ("batch_size", "max_iter"):
-        if getattr(decoder, name) != "auto":
-            check_scalar(getattr(decoder, name), name, (int, np.integer), min_val=1)
-    for name in ("causal", "verbose", "warm_start"):
-        if isinstance(value := getattr(decoder, name), str):
-            raise ValueError(f"{name} must be True or False, got {value!r}")
-    if decoder.early_stopping not in ("auto", True, False):
-        raise ValueError(f"early_stopping must be 'auto', True or False, got {decoder.early_stopping!r}")
-    if decoder.window_length != "auto":
-        check_scalar(decoder.window_length, "window_length", number, min_val=LEAST_WINDOW)
-    if decoder.dim_head % 4:
-        raise ValueError(f"dim_head must be a multiple of 4, got {decoder.dim_head}")
-    if decoder.causal and decoder.n_latent_steps < 2:
-        raise ValueError(f"a causal decoder needs n_latent_steps >= 2, got {decoder.n_latent_steps}")

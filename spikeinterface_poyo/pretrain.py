@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from .distributed import team
-from .door import check_parameters
 from .estimator import POYODecoder
 from .inputs.behavior_files import read_behavior
+from .parameters import check_parameters
 from .paths import as_path
 from .sessions.signals import Signal
 from .warning import warn

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import spikeinterface_poyo
+from spikeinterface_poyo.parameters import Parameters
 
 MODULES = [module.name for module in pkgutil.walk_packages(spikeinterface_poyo.__path__, "spikeinterface_poyo.")]
 HEAVY = ["torch", "sklearn", "neo", "matplotlib", "pandas", "quantities", "tqdm", "safetensors"]
@@ -89,7 +90,7 @@ FLOORS = [
     "sessions",
     "inputs network",
     "readouts",
-    "door fitted",
+    "door fitted parameters",
     "pipelines weights",
     "training",
     "decoder",
@@ -116,6 +117,12 @@ def test_packages_import_from_lower_floors_only():
 @pytest.mark.parametrize("module", ["network.poyo", "network.rotary", "network.windows", "sessions.session"])
 def test_the_network_knows_nothing_of_sklearn_and_spikeinterface(module):
     assert imported_by(f"spikeinterface_poyo.{module}").isdisjoint({"sklearn", "spikeinterface", "neo"})
+
+
+def test_parameters_are_those_of_both_estimators():
+    declared = set(Parameters.__annotations__)
+    assert declared == set(spikeinterface_poyo.POYODecoder().get_params())
+    assert declared == set(spikeinterface_poyo.POYOClassifier().get_params())
 
 
 def defined_in(module: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from .. import door
 from ..fitted.calibration import Calibration
 from ..fitted.learned import Learned, keep, learned_of, record_of
 from ..inputs.spikes_in import as_sessions, is_one_sorting
+from ..parameters import check_parameters
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
@@ -142,7 +143,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
 
     @with_callbacks
     def _fit(self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any) -> Self:
-        door.check_parameters(self)
+        check_parameters(self)
         base, same = self._base()
         X, y, raw_inputs = door.aligned(X, y, raw_inputs)  # before callbacks, which score what they are told
         with door.features_as_before_on_failure(self):
@@ -210,7 +211,7 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
     def _partial_fit(
         self, X: Any, y: Any, raw_inputs: door.RawInputs, sample_weight: Any, adapt: Literal["units", "all"]
     ) -> Self:
-        door.check_parameters(self)
+        check_parameters(self)
         if adapt not in ("units", "all"):
             raise ValueError(f"adapt must be 'units' or 'all', got {adapt!r}")
         is_first = not hasattr(self, "network_")

@@ -8,11 +8,11 @@ from typing import Any
 
 from sklearn.base import clone
 
-from .. import door
 from ..classifier import POYOClassifier
 from ..decoder.base import BasePOYO
 from ..estimator import POYODecoder
 from ..network.device import find_device
+from ..parameters import check_parameters
 from ..paths import existing, is_path
 from ..weights.files import plain_number, plain_parameters, plain_seed
 from ..weights.pretrained import load_pretrained
@@ -43,7 +43,7 @@ def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, Base
                         f"path, or None; got {type(given).__name__}")  # fmt: skip
     if decoder.random_state is None:  # comparisons are of the same decoder
         decoder.random_state = random_state
-    door.check_parameters(decoder)
+    check_parameters(decoder)
     find_device(decoder.device)
     if decoder.pretrained is not None:
         load_pretrained(decoder.pretrained)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..fitted.record import TrainingRecord
 from ..fitted.same_session import check_same, kind_of
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
+from ..parameters import Parameters
 from ..readouts.behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from ..readouts.readout import Readout
 from ..sessions.samples import SpikeSamples
@@ -38,7 +39,7 @@ FINE_TUNING_SECONDS = 60.0  # of labels, with which weights are kept halfway fro
 
 
 def learn(
-    decoder: Any,
+    decoder: Parameters,
     base: Learned | None,
     examples: Examples,
     same: Collection[str] | None = None,
@@ -60,7 +61,7 @@ def named_sessions(examples: Examples) -> set[str]:
 
 
 def adapt(
-    decoder: Any, base: Learned, examples: Examples, same: Collection[str], watch: FitWatch | None
+    decoder: Parameters, base: Learned, examples: Examples, same: Collection[str], watch: FitWatch | None
 ) -> tuple[Learned, TrainingRecord]:
     """Unit identification, then fine-tuning, of a network that knows the sessions of ``examples`` only."""
     token_bin = max(base.network.config.token_bin, choose_token_bin(examples.X, base.network.config.window_length))
@@ -76,7 +77,7 @@ def adapt(
 
 
 def learn_more(
-    decoder: Any, learned: Learned, examples: Examples, how: Literal["units", "all"]
+    decoder: Parameters, learned: Learned, examples: Examples, how: Literal["units", "all"]
 ) -> tuple[Learned, TrainingRecord]:
     """Go on with sessions that are known, or add those that are new."""
     if not set(examples.names.values()) <= set(learned.vocabulary.sessions):
@@ -87,7 +88,7 @@ def learn_more(
 
 
 def add_sessions(
-    decoder: Any, known: Learned, examples: Examples, how: Literal["units", "all"]
+    decoder: Parameters, known: Learned, examples: Examples, how: Literal["units", "all"]
 ) -> tuple[Learned, TrainingRecord]:
     """A network that knows the sessions of ``examples`` too.
 
@@ -128,7 +129,7 @@ class Identified:
 
 
 def identify_units(
-    decoder: Any, base: Learned, examples: Examples, token_bin: float, job: Job, same: Collection[str] = ()
+    decoder: Parameters, base: Learned, examples: Examples, token_bin: float, job: Job, same: Collection[str] = ()
 ) -> Identified:
     """Learn embeddings for the sessions of ``examples``, and readouts of new behaviours, with the base frozen.
 
@@ -150,7 +151,7 @@ def identify_units(
     return Identified(Learned(network, vocabulary, base.origins), n_shared, data, settings, record)
 
 
-def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, TrainingRecord]:
+def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Learned, TrainingRecord]:
     """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
     check_fits(decoder, config, known.vocabulary.reads_rows, examples.X)
@@ -165,7 +166,7 @@ def go_on(decoder: Any, known: Learned, examples: Examples) -> tuple[Learned, Tr
     return replace(known, network=network, vocabulary=vocabulary), record
 
 
-def check_fits(decoder: Any, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
+def check_fits(decoder: Parameters, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:
     """Whether weights of that shape can learn these samples; ``base_rows`` tells that they learned rows of counts.
 
     Raises

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ import torch
 from ..network.merging import merge_spikes
 from ..network.poyo import NetworkConfig
 from ..network.prediction import BATCH_TOKENS
+from ..parameters import Parameters
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment
 from .data import ROW_BIN, TrainingData
@@ -105,7 +105,7 @@ def first_spikes(segment: Segment) -> Segment:
     return replace(segment, spike_times=times, unit_index=units, weights=weights, t_start=times[0], t_stop=times[-1])
 
 
-def choose_network(decoder: Any, X: SpikeSamples, n_columns: int) -> NetworkConfig:
+def choose_network(decoder: Parameters, X: SpikeSamples, n_columns: int) -> NetworkConfig:
     """Shape of the network for these samples, with ``n_columns`` in the readout.
 
     Raises
@@ -147,7 +147,7 @@ def choose_network(decoder: Any, X: SpikeSamples, n_columns: int) -> NetworkConf
     )
 
 
-def holds_out(decoder: Any, data: TrainingData) -> bool:
+def holds_out(decoder: Parameters, data: TrainingData) -> bool:
     """Whether some samples are held out to stop early by."""
     if decoder.early_stopping != "auto":
         return bool(decoder.early_stopping)
@@ -160,7 +160,7 @@ def labels_alone(data: TrainingData) -> bool:
 
 
 def choose_training(
-    decoder: Any, X: SpikeSamples, data: TrainingData, config: NetworkConfig, device: torch.device
+    decoder: Parameters, X: SpikeSamples, data: TrainingData, config: NetworkConfig, device: torch.device
 ) -> TrainingSettings:
     """Numbers of the recipe for ``data``, which were made of ``X``."""
     sampler = data.sampler(config)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import __version__
 from ..fitted.learned import Learned
+from ..parameters import Parameters
 from ..recognition import as_python
 from ..sessions.session import Segment
 from ..weights.digests import digest_of
@@ -21,7 +22,7 @@ DIGITS = 12  # of a digest
 SPIKES_TO_READ = 10_000  # of a segment, evenly spaced: sessions on disk are not to be read through
 
 
-def fingerprint(decoder: Any, examples: Examples, base: Learned | None) -> dict[str, str]:
+def fingerprint(decoder: Parameters, examples: Examples, base: Learned | None) -> dict[str, str]:
     """Parameters as text, and digests of the examples and of what training starts from; None where that is drawn."""
     parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
     return {name: value for name, value in parameters.items() if name not in FREE} | {

@@ -14,6 +14,7 @@ from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.initialisation import attend_to_near_times
 from ..network.poyo import POYO, NetworkConfig
+from ..parameters import Parameters
 from ..readouts.behaviors import make_readouts
 from .callbacks import FitWatch, StageWatch
 from .data import TrainingData, hold_out
@@ -29,7 +30,9 @@ from .unit_noise import UNIT_NOISE
 LEADING_STEPS = 300  # gradient steps of one session alone, where there are several
 
 
-def fit_from_scratch(decoder: Any, examples: Examples, watch: FitWatch | None = None) -> tuple[Learned, TrainingRecord]:
+def fit_from_scratch(
+    decoder: Parameters, examples: Examples, watch: FitWatch | None = None
+) -> tuple[Learned, TrainingRecord]:
     """Train a new network."""
     readouts = make_readouts(examples.X, examples.y, examples.weight, {}, decoder.class_weight)
     vocabulary = examples.vocabulary(readouts)
@@ -67,13 +70,13 @@ def start_with_one(network: POYO, data: TrainingData, settings: TrainingSettings
     return record
 
 
-def run(decoder: Any, network: POYO, data: TrainingData, settings: TrainingSettings, job: Job) -> TrainingRecord:
+def run(decoder: Parameters, network: POYO, data: TrainingData, settings: TrainingSettings, job: Job) -> TrainingRecord:
     """Train a network in place on ``data``, some of it held out where the decoder stops early."""
     training, held_out = divided(decoder, data, network.config)
     return train_stage(network, training, settings, job, held_out)
 
 
-def divided(decoder: Any, data: TrainingData, config: NetworkConfig) -> tuple[TrainingData, TrainingData | None]:
+def divided(decoder: Parameters, data: TrainingData, config: NetworkConfig) -> tuple[TrainingData, TrainingData | None]:
     """What to train on, and what is held out where the decoder stops early."""
     if not holds_out(decoder, data):
         return data, None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from ..distributed import Team, present_team
 from ..fitted.learned import Learned, Origin
 from ..network.device import find_device
 from ..network.random_numbers import device_restored
+from ..parameters import Parameters
 from ..paths import as_path
 from .callbacks import FitWatch
 from .checkpoints import Checkpoint
@@ -38,7 +38,7 @@ class Job:
 
 @contextmanager
 def training_job(
-    decoder: Any, examples: Examples, how: str, base: Learned | None = None, watch: FitWatch | None = None
+    decoder: Parameters, examples: Examples, how: str, base: Learned | None = None, watch: FitWatch | None = None
 ) -> Iterator[Job]:
     """Context of one fit, which starts from ``base`` or from nothing; ``how`` tells fits of these apart.
 
