@@ -32,6 +32,7 @@ def test_time_differences_of_the_standard_library():
     [
         (np.array(["2020-01-01"], dtype="datetime64[s]"), "dates on the clock"),
         ([datetime(2020, 1, 1, tzinfo=timezone.utc)], "dates on the clock"),
+        (np.array([False, True]), "truth values"),
         (np.ma.masked_less([-1.0, 1.0], 0), "some are masked"),
         ([1.0, 2 * pq.ms], "some of the times have a unit"),
         ([2 * pq.ms, 1.0], "some of the times have a unit"),

@@ -18,7 +18,7 @@ def as_seconds(times: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        For units that are none of time, units on some of the times only, dates, and masked times.
+        For units that are none of time, units on some of the times only, dates, truth values, and masked times.
     """
     if is_a(times, "quantities", "Quantity"):
         return in_seconds(times)
@@ -36,6 +36,9 @@ def as_seconds(times: Any) -> np.ndarray:
     if array.dtype.kind == "M" or hasattr(some, "timestamp"):
         raise ValueError("dates on the clock cannot be compared with spike times; give seconds of the recording's "
                          "clock, for instance (dates - recording_start).total_seconds()")  # fmt: skip
+    if array.dtype.kind == "b":
+        raise ValueError("times must be numbers, in seconds, got truth values; give the times at which they are true, "
+                         "for instance times[mask]")  # fmt: skip
     if array.dtype.kind == "c":
         raise ValueError("times must be real numbers, got complex ones")
     if array.dtype.kind == "m":
