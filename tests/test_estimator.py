@@ -787,3 +787,15 @@ def test_regular_times_of_which_some_are_missing_have_their_interval(times, inte
 
 def test_a_behavior_that_is_regular_goes_before_what_is_so_but_for_gaps():
     assert grid_interval([[IN_TRIALS], [0.2 * np.arange(100)]]) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("gradients_off", [torch.no_grad, torch.inference_mode])
+def test_it_learns_where_the_caller_has_turned_gradients_off(session, small_decoder, tmp_path, gradients_off):
+    fitted = small_decoder().fit(session.spikes, session.behavior)
+    with gradients_off():
+        decoder = small_decoder().fit(session.spikes, session.behavior)
+        np.testing.assert_array_equal(decoder.predict(session.spikes), fitted.predict(session.spikes))
+        decoder.partial_fit(session.spikes, session.behavior, session_id="new")
+        decoder.save_pretrained(tmp_path)
+        loaded = POYODecoder.from_pretrained(tmp_path)
+    loaded.partial_fit(session.spikes, session.behavior, session_id="new")  # trains weights that were made in there

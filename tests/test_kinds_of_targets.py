@@ -126,7 +126,10 @@ def test_a_session_with_fewer_outputs_stands_by_itself(simulate, small_decoder):
         mine = X.session_ids == name
         scores.append(decoder.score(X[mine], y[mine]))
         decoder.calibrate(X[mine], y[mine], cv="prefit")
-        assert small_decoder().fit(X[mine], y[mine]).n_outputs_ == (1 if name == "a" else 2)
+        alone = small_decoder().fit(X[mine], y[mine])
+        assert alone.n_outputs_ == (1 if name == "a" else 2)
+        for fitted in (decoder, alone):
+            assert fitted.predict(X[mine]).shape == ((mine.sum(),) if name == "a" else (mine.sum(), 2))
     assert decoder.score(X, y) == pytest.approx(np.mean(scores))
 
 

@@ -52,6 +52,20 @@ def test_samples_of_several_sessions_are_learned_and_decoded_under_one_name(sess
     np.testing.assert_array_equal(*decoded)
 
 
+def test_a_session_that_joins_does_not_take_the_name_of_one_that_was_left_out(sessions, small_decoder, tmp_path):
+    X, y = aligned(sessions)
+    ids = X.session_ids
+    mine = np.isin(ids, ["session_0", "session_2"])
+    small_decoder().fit(X[mine], y[mine]).save_pretrained(tmp_path)
+    decoder = POYODecoder.from_pretrained(tmp_path).partial_fit(sessions[2].spikes, sessions[2].behavior)
+    assert list(decoder.sessions_.sessions) == ["session_0", "session_2", "session_3"]
+    with pytest.raises(ValueError, match="name them"):
+        decoder.predict(X[ids == "session_1"])
+    named = small_decoder().fit(sessions[0].spikes, sessions[0].behavior, session_id="a")  # nobody's place is a name
+    joined = named.partial_fit(sessions[1].spikes, sessions[1].behavior)
+    assert list(joined.sessions_.sessions) == ["a", "session_0"]
+
+
 def test_two_sessions_of_one_name_are_refused(sessions, small_decoder):
     with pytest.raises(ValueError, match=r"expected 2 different session ids.*got \[1, '1'\]"):
         aligned(sessions[:2], session_id=[1, "1"])

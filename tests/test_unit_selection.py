@@ -49,6 +49,11 @@ def test_by_session(both):
     assert kept(both, ids={"two": ["d"]}) == [list(ONE), ["d"]]
 
 
+def test_sessions_are_found_by_text():
+    X, _ = align([ONE, ONE], [BEHAVIOUR, BEHAVIOUR], session_id=[1, 2])
+    assert kept(X, ids={1: ["b"], np.int64(2): ["a"]}) == [["b"], ["a"]]
+
+
 def test_an_unknown_id_is_named_where_no_unit_is_left_too(one):
     with pytest.raises(ValueError, match=r"unknown unit ids \['z'\]; known are"):
         SelectUnits(ids=["z"]).fit(one)

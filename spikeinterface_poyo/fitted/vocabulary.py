@@ -35,11 +35,13 @@ from .same_session import check_places
 class Vocabulary:
     """All known sessions by id and behaviours by name.
 
-    Row 0 of both embedding tables belongs to no unit and no session.
+    Row 0 of both embedding tables belongs to no unit and no session. ``n_places`` sessions without names were there
+    when these were learned: their places are what they are called, of those too that were left out of a fit.
     """
 
     sessions: dict[str, KnownSession] = field(default_factory=dict)
     readouts: dict[str, Readout] = field(default_factory=dict)
+    n_places: int = 0
 
     @classmethod
     def of(
@@ -56,7 +58,8 @@ class Vocabulary:
         ``y`` (n_samples, most outputs) are their targets; ``names``, and the seconds that their labels cover, are by
         the sessions' positions.
         """
-        known = cls(readouts=dict(readouts))
+        unnamed = [place for place, session in enumerate(X.sessions) if session.session_id is None]
+        known = cls(readouts=dict(readouts), n_places=max(unnamed, default=-1) + 1)
         samples: dict[int, list[np.ndarray]] = {position: [] for position in names}
         for position, _, order in X.blocks():
             samples[position].append(order)
@@ -162,7 +165,7 @@ class Vocabulary:
         for name, readout in other.readouts.items():
             if name not in readouts:
                 readouts[name] = replace(readout, first_column=readout.first_column + self.n_columns - n_shared)
-        return Vocabulary(sessions, readouts)
+        return Vocabulary(sessions, readouts, max(self.n_places, other.n_places))
 
     def behavior_names(self, sessions: Sequence[Session]) -> list[str]:
         """Names of the behaviours of known sessions that have one each; other sessions have an unnamed one."""
@@ -210,7 +213,7 @@ class Vocabulary:
             check_places(X.sessions, self.sessions)
         names: dict[int, str] = {}
         taken = self.sessions.keys() | {session.session_id for session in X.sessions}
-        free = (name for k in itertools.count() if (name := f"session_{k}") not in taken)
+        free = (name for k in itertools.count(self.n_places) if (name := f"session_{k}") not in taken)
         for position in np.unique(X.session_index).tolist():
             session = X.sessions[position]
             if session.isolated_rows and session.session_id is None and len(self.sessions) == 1:
@@ -280,6 +283,7 @@ class Vocabulary:
         return {
             "sessions": {name: asdict(known) for name, known in self.sessions.items()},
             "readouts": {name: readout.to_json() for name, readout in self.readouts.items()},
+            "n_places": self.n_places,
         }
 
     @classmethod
@@ -291,4 +295,5 @@ class Vocabulary:
                 for name, known in data["sessions"].items()
             },
             {name: readout_from_json(readout) for name, readout in data["readouts"].items()},
+            data.get("n_places", 0),  # not in older files
         )

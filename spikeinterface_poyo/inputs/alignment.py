@@ -141,7 +141,8 @@ def pair(
 def check_target(signal: Signal, targets: dict[str, TargetInfo], name: str, where: str) -> TargetInfo:
     """What the behaviour of that name measures: what its first signal measured, which others are compared with."""
     n_outputs = n_outputs_of(signal.values)
-    target = targets.setdefault(name, TargetInfo(signal.units, signal.names, name, n_outputs))
+    first = TargetInfo(signal.units, signal.names, name, n_outputs, one_dimensional=signal.values.ndim == 1)
+    target = targets.setdefault(name, first)
     what = f"behaviour of {where}"
     if n_outputs != target.n_outputs:
         raise ValueError(
@@ -171,7 +172,8 @@ def match_signals(
     for session, one, name in zip(sessions, given, names, strict=True):
         if isinstance(one, Mapping):
             if name not in (UNNAMED, *one):
-                raise ValueError(f"behaviours {list(one)} have their names; behavior_name={name!r} is for one without")
+                raise ValueError(f"behaviours {list(one)} come with names, and none is {name!r}, which a behaviour of "
+                                 "this session is called (by behavior_name=, or as it was at fit)")  # fmt: skip
             if not one:
                 raise ValueError("got an empty dict of behaviours; expected at least one")
             if len(set(map(str, one))) < len(one) or "" in one:

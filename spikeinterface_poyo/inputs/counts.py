@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.sparse import issparse
 from ..recognition import is_a
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
+from .clocks import PAUSE
 from .seconds import as_seconds
 
 COUNTED = ("dimensionless", "ct")  # units of a number of spikes, as quantities writes them
@@ -27,7 +29,8 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     Parameters
     ----------
     counts : array_like or sparse, shape (n_bins, n_units)
-        Any numbers from zero up (weights); a fraction is a fraction of a spike.
+        Any numbers from zero up (weights); a fraction is a fraction of a spike. A bin in which no unit fired is a row
+        of zeros: where none is for more than a second, nothing was recorded.
     times : array_like, shape (n_bins,)
         Centres of the bins in seconds, in any order. A causal decoder reads a bin from its centre on; give the bins'
         ends for one that reads no bin before it is over.
@@ -73,7 +76,18 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
         raise ValueError(f"counts have {counts.shape[1]} units, but {len(ids)} unit_ids were given")
     order = np.argsort(times, kind="stable")
     extent = (times.min() - bin_size / 2, times.max() + bin_size / 2) if len(times) else (0.0, 0.0)
-    return Session(ids, (weighted_segment(counts[order], times[order], extent),))
+    segment = with_pauses(weighted_segment(counts[order], times[order], extent), times[order], bin_size)
+    return Session(ids, (segment,))
+
+
+def with_pauses(segment: Segment, times: np.ndarray, bin_size: float) -> Segment:
+    """The segment, of which nothing is known where ascending bins lie more than `PAUSE` apart."""
+    last = np.flatnonzero(np.diff(times) - bin_size > PAUSE)
+    if not len(last):
+        return segment
+    first = np.append(0, last + 1)
+    starts, ends = times[first] - bin_size / 2, times[np.append(last, -1)] + bin_size / 2
+    return replace(segment, observed=np.column_stack([starts, ends]))
 
 
 def plain_counts(counts: Any) -> np.ndarray:

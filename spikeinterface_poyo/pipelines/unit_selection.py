@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -215,7 +215,7 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         return rows_of_counts(self, X)
 
     def _wanted(self, session: Session, name: str) -> np.ndarray:
-        ids = self.ids.get(name) if isinstance(self.ids, dict) else self.ids
+        ids = by_text(self.ids).get(name) if isinstance(self.ids, dict) else self.ids
         if ids is None:
             return np.ones(len(session.unit_ids), dtype=bool)
         return np.isin(session.unit_names, [str(unit) for unit in ids])
@@ -223,10 +223,11 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
     def _check_ids(self, X: SpikeSamples) -> None:
         sessions = {X.session_name(position): session for position, session in enumerate(X.sessions)}
         if isinstance(self.ids, dict):
-            strangers = sorted(set(self.ids) - set(sessions))
+            by_session = by_text(self.ids)
+            strangers = sorted(set(by_session) - set(sessions))
             if strangers:
                 raise ValueError(f"unknown sessions {strangers} in ids; the samples have {sorted(sessions)}")
-            pairs = [(ids, sessions[name].unit_names) for name, ids in self.ids.items() if ids is not None]
+            pairs = [(ids, sessions[name].unit_names) for name, ids in by_session.items() if ids is not None]
         else:
             pairs = [] if self.ids is None else [(self.ids, [u for s in sessions.values() for u in s.unit_names])]
         for ids, known in pairs:
@@ -240,6 +241,11 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = True
         return tags
+
+
+def by_text(ids: Mapping[Any, Any]) -> dict[str, Any]:
+    """What belongs to sessions, by their names as `align` writes them: as text."""
+    return {str(name): of_session for name, of_session in ids.items()}
 
 
 def query_units(session: Session, query: str, name: str) -> np.ndarray:

@@ -124,7 +124,10 @@ def by_itself(
         n_outputs = info.n_outputs if len(used) > 1 and info.n_outputs is not None else flat.shape[1]
         if n_outputs > flat.shape[1]:
             raise ValueError(f"y has {flat.shape[1]} output(s), behaviour {name!r} was aligned with {n_outputs}")
-        infos[name] = replace(info, n_outputs=n_outputs, one_dimensional=y.ndim == 1)
+        padded = y.ndim == 2 and y.shape[1] > n_outputs  # so as to stand beside one that has more outputs
+        infos[name] = replace(
+            info, n_outputs=n_outputs, one_dimensional=info.one_dimensional if padded else y.ndim == 1
+        )
     return Targets(with_infos(X, [[infos[session[0].name]] for session in X.targets]), flat, False)
 
 

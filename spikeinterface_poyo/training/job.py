@@ -58,7 +58,8 @@ def training_job(
     device, rng = find_device(decoder.device), generator(decoder.random_state)
     origins = () if base is None else base.origins
     job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch, origins)
-    with device_restored(device), deterministic(device):
+    # Gradients are needed though the caller, as one that evaluates decoders, has turned them off.
+    with torch.inference_mode(False), torch.enable_grad(), device_restored(device), deterministic(device):
         yield job
     if checkpoint is not None and not job.interrupted:
         checkpoint.close()
