@@ -11,6 +11,7 @@ from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
+from spikeinterface_poyo.network.merging import as_read
 from spikeinterface_poyo.network.poyo import NetworkConfig
 from spikeinterface_poyo.postprocessing.cross_decoding import check_folds, cross_decode, only_readout
 from spikeinterface_poyo.postprocessing.held_out_windows import HeldOutWindows, Shift, answered, place_windows
@@ -54,7 +55,7 @@ def test_windows_lie_inside_the_tested_part_and_ask_for_its_samples(samples, par
 def decoded_apart(part, session, moved=None):
     """Squared errors by another way: the changed spikes become a segment, which is tokenised as usual."""
     vocabulary, config = part.decoder.sessions_, part.decoder.network_.config
-    block = vocabulary.block(session, 0, "session_0", config, np.array(part.part))
+    block = as_read(vocabulary.block(session, 0, "session_0"), config, np.array(part.part))
     return replace(part, block=block, unit_names=session.unit_names).squared_errors()
 
 

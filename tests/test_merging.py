@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.network import merging
-from spikeinterface_poyo.network.merging import merge_spikes
+from spikeinterface_poyo.network.merging import as_read, merge_spikes
 from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
+from spikeinterface_poyo.training.data import held_out_mask
 
 
 def segment(times, units, weights=None) -> Segment:
@@ -104,7 +106,7 @@ def test_only_spikes_that_windows_reach_are_merged(simulate, small_decoder):
     decoder = small_decoder(window_length=2.0).fit(X, y)
     assert decoder.network_.config.token_bin > 0
     some = X[np.abs(X.times - 15) < 1]
-    block = decoder.sessions_.block(X.sessions[0], 0, "session_0", decoder.network_.config, some.times)
+    block = as_read(decoder.sessions_.block(X.sessions[0], 0, "session_0"), decoder.network_.config, some.times)
     assert 10.0 < block.segment.spike_times[0] < 10.3
     assert 19.7 < block.segment.spike_times[-1] < 20.0
     np.testing.assert_allclose(decoder.predict(some), decoder.predict(X)[np.abs(X.times - 15) < 1], atol=1e-5)
@@ -124,24 +126,45 @@ def test_a_token_holds_spikes_of_one_side_of_a_cut(spikes, cuts, latest):
     by_side = [merge_spikes(segment(spikes.spike_times[sides == side], spikes.unit_index[sides == side],
                                     None if spikes.weights is None else spikes.weights[sides == side]), 1.0, latest)
                for side in np.unique(sides)]  # fmt: skip
+    if latest:  # at the end of their bins, or just before the cut where that comes first
+        ends = np.append(cuts, np.inf)[np.unique(sides)]
+        by_side = [replace(part, spike_times=np.minimum(part.spike_times, np.nextafter(end, -np.inf)))
+                   for part, end in zip(by_side, ends, strict=True)]  # fmt: skip
+        assert np.isin(np.searchsorted(cuts, merged.spike_times, side="right"), sides).all()
     apart = sorted((t, u, w) for part in by_side for t, u, w in zip(*columns(part), strict=True))
     found = sorted(zip(*columns(merged), strict=True))
     np.testing.assert_allclose(found, apart, rtol=0, atol=1e-9)
 
 
-def test_training_does_not_know_of_merged_spikes_more_than_half_a_window_beyond_a_stretch(simulate, small_decoder):
-    session = simulate(duration=30.0)
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_training_does_not_know_of_merged_spikes_more_than_half_a_window_beyond_a_stretch(
+    simulate, small_decoder, causal, held_out
+):
+    """Neither around the samples given nor where some of them are held out to stop early by."""
+    session = simulate(duration=30.0, rate=240.0)
     X, y = align(session.spikes, session.behavior)
-    mine = (X.times >= 5) & (X.times <= 20.03)
-    last = X.times[mine].max() + 0.5  # the window lasts 1 s
-    end = max(times[-1] for times in session.spikes.values())
-    moved = {unit: np.sort(np.where(times >= last, last + end - times, times))
-             for unit, times in session.spikes.items()}  # fmt: skip
-    other, _ = align(moved, session.behavior)
+    mine = (X.times >= 5.03) & (X.times <= 22.01)
+    first, last = X.times[mine][[0, -1]]
+    beyond = [(-np.inf, first - 0.5), (last + 0.5, np.inf)]  # the window lasts 1 s
+    if held_out:
+        held = held_out_mask(X.times[mine], 0.3, 1.0)
+        times = X.times[mine]
+        before, after = np.flatnonzero(np.diff(held.astype(int)))[:2]
+        beyond = [(times[before] + 0.5, times[after + 1] - 0.5)]
+        assert np.diff(beyond) > 2
+    left = {unit: times[~np.any([(times >= a) & (times < b) for a, b in beyond], axis=0)]
+            for unit, times in session.spikes.items()}  # fmt: skip
+    assert all(0 < len(left[unit]) < len(times) for unit, times in session.spikes.items())
+    other, _ = align(left, session.behavior)
     fits = []
-    for samples in (X, other):
-        with mock.patch("spikeinterface_poyo.training.defaults.choose_token_bin", return_value=0.1):
-            fits.append(small_decoder().fit(samples[mine], y[mine]))
+    for samples in (X[mine], other[np.isin(other.times, X.times[mine])]):
+        with (
+            mock.patch("spikeinterface_poyo.training.defaults.choose_token_bin", return_value=0.1),
+            mock.patch("spikeinterface_poyo.training.data.TrainingData.score", return_value=0.0),  # learn all the same
+        ):
+            decoder = small_decoder(causal=causal, early_stopping=held_out, validation_fraction=0.3)
+            fits.append(decoder.fit(samples, y[mine]))
     assert fits[0].network_.config.token_bin == 0.1
     for one, another in zip(*(decoder.network_.parameters() for decoder in fits), strict=True):
         assert torch.equal(one, another)

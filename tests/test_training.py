@@ -24,6 +24,7 @@ from spikeinterface_poyo.network.losses import loss_sums, loss_weights
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.network.windows import BehaviorColumns, Block
 from spikeinterface_poyo.sessions.session import Segment
+from spikeinterface_poyo.training import fitting
 from spikeinterface_poyo.training.batches import BatchSource
 from spikeinterface_poyo.training.checkpoints import Checkpoint
 from spikeinterface_poyo.training.identification import frozen_core
@@ -274,7 +275,8 @@ def interrupted(network: POYO, at: int) -> POYO:
 @pytest.mark.parametrize("at", [1, 4, 8])
 def test_an_interrupt_ends_training_with_a_warning(at):
     network = interrupted(make_network(), at)
-    with pytest.warns(UserWarning, match="interrupted"):
+    kept = "the best weights" if at > SETTINGS.steps_per_iteration else "no iteration had ended"
+    with pytest.warns(UserWarning, match=f"interrupted; {kept}"):
         record = train(network, make_source(), SETTINGS, np.random.default_rng(0))
     assert record.interrupted
     assert len(record.losses) == (at - 1) // SETTINGS.steps_per_iteration
@@ -352,6 +354,15 @@ def test_the_first_ctrl_c_leaves_a_fitted_decoder(simulate, small_decoder):
     assert decoder.interrupted_ is True
     assert decoder.n_iter_ == len(decoder.loss_curve_) < 100_000
     assert np.isfinite(decoder.predict(session.spikes)).all()
+
+
+def test_an_interrupt_before_all_sessions_were_learned_names_the_one_that_was(simulate, small_decoder, monkeypatch):
+    sessions = [simulate(seed, n_units=4 + 4 * seed) for seed in range(2)]
+    monkeypatch.setattr(fitting, "train", lambda *arguments: TrainingRecord([1.0], interrupted=True))
+    with pytest.warns(UserWarning, match="only session 'big' was learned from"):
+        small_decoder().fit(
+            [one.spikes for one in sessions], [one.behavior for one in sessions], session_id=["small", "big"]
+        )
 
 
 @pytest.mark.filterwarnings("ignore:training was interrupted")

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from spikeinterface_poyo import SpikeSamples, align
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
-from spikeinterface_poyo.network.poyo import NetworkConfig
 from spikeinterface_poyo.network.windows import BehaviorColumns, Block
 from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
 from spikeinterface_poyo.sessions.session import Segment
@@ -50,7 +49,7 @@ def test_each_sample_is_trained_on_or_held_out(simulate):
     X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
     names = {0: "session_0", 1: "session_1"}
     known = vocabulary(X, y[:, None], names)
-    data = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y)))
+    data = TrainingData.build(X, names, known, y[:, None], np.ones(len(y)))
     trained, held_out = hold_out(data, 0.1, 1.0)
     for i in range(2):
         both = np.concatenate([trained.times[i], held_out.times[i]])
@@ -67,7 +66,7 @@ def test_samples_that_teach_nothing_are_left_out(simulate):
     y[10], y[20, 0], weight[30] = np.nan, np.nan, 0
     names = {0: "session_0"}
     known = vocabulary(X, y, names)
-    data = TrainingData.build(X, names, known, NetworkConfig(2), y, weight)
+    data = TrainingData.build(X, names, known, y, weight)
     np.testing.assert_array_equal(data.times[0], np.delete(session.times, [10, 30]))
 
 
@@ -76,7 +75,7 @@ def test_the_session_with_most_spikes_leads(simulate):
     X, y = align([s.spikes for s in sessions], [s.behavior for s in sessions])
     names = {i: f"session_{i}" for i in range(3)}
     known = vocabulary(X, y[:, None], names)
-    leading = TrainingData.build(X, names, known, NetworkConfig(1), y[:, None], np.ones(len(y))).leading_session()
+    leading = TrainingData.build(X, names, known, y[:, None], np.ones(len(y))).leading_session()
     assert [block.session_row for block in leading.blocks] == [known.sessions["session_1"].session_row]
     np.testing.assert_array_equal(leading.times[0], sessions[1].times)
 

@@ -16,6 +16,7 @@ from ..fitted.vocabulary import Vocabulary
 from ..inputs.alignment import grid_samples
 from ..inputs.spikes_in import check_spikes
 from ..network.batch import WindowBatch
+from ..network.merging import as_read
 from ..network.poyo import POYO
 from ..network.prediction import Read, predict_block
 from ..readouts.behaviors import n_outputs, readout_columns
@@ -247,6 +248,6 @@ def answers(
     """
     for position, segment, order in X.blocks():
         session, name = X.sessions[position], names[position]
-        block = learned.vocabulary.block(session, segment, name, learned.network.config, X.times[order])
+        block = as_read(learned.vocabulary.block(session, segment, name), learned.network.config, X.times[order])
         read = reader(learned.vocabulary.readouts_of(name))
         yield name, order, predict_block(learned.network, block, X.times[order], session.isolated_rows, read)

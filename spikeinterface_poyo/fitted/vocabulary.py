@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from ..network.merging import merge_spikes
-from ..network.poyo import NetworkConfig
 from ..network.windows import Block
 from ..readouts.behaviors import (
     asked_for,
@@ -23,7 +21,7 @@ from ..readouts.behaviors import (
 )
 from ..readouts.readout import Readout
 from ..sessions.intervals import grid_interval
-from ..sessions.samples import SpikeSamples, readable
+from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session
 from ..sessions.signals import UNNAMED
 from ..sessions.units import units_that_fire, without_units
@@ -250,31 +248,14 @@ class Vocabulary:
                              "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
         return names
 
-    def block(
-        self,
-        session: Session,
-        segment: int,
-        name: str,
-        config: NetworkConfig,
-        times: np.ndarray,
-        to_learn: bool = False,
-    ) -> Block:
-        """A segment of a known session, to be read around ``times``, with the rows of its units.
-
-        Where the network wants spikes merged, they are, as far as windows around these samples reach; ``to_learn``
-        from them, spikes that windows may read are not merged with such as are masked.
-        """
+    def block(self, session: Session, segment: int, name: str) -> Block:
+        """A segment of a known session, with the rows of its units."""
         known = self.sessions[name]
         row = known.unit_rows
         rows = np.array([row.get(unit, 0) for unit in session.unit_names], dtype=np.int64)
         spikes = session.segments[segment]
         if not rows.all():  # units that were silent at fit
             spikes = without_units(spikes, rows > 0)
-        if config.token_bin:
-            reach = 2 * config.window_length
-            first, last = times.min() - reach, times.max() + reach
-            cuts = np.unique(readable(times, config.window_length)) if to_learn else ()
-            spikes = merge_spikes(spikes, config.token_bin, config.causal, first, last, cuts)
         columns, behaviors = asked_for(self.readouts_of(name))
         return Block(spikes, rows[rows > 0], known.session_row, columns, behaviors)
 

@@ -9,9 +9,24 @@ import numpy as np
 
 from ..sessions.session import NO_UNIT, Segment
 from ..sessions.stored_spikes import RECORDS_AT_ONCE
+from .poyo import NetworkConfig
+from .windows import Block
 
 # Bins begin at irrational places, where no clock ticks: rounding a spike's time does not move it to another bin.
 BIN_PHASE = 1 / np.pi
+
+
+def as_read(block: Block, config: NetworkConfig, times: np.ndarray, cuts: Sequence[float] | np.ndarray = ()) -> Block:
+    """The block as the network wants to read it around samples at ``times``: merged, as far as windows reach.
+
+    ``cuts`` as in `merge_spikes`.
+    """
+    if not config.token_bin:
+        return block
+    reach = 2 * config.window_length
+    start, stop = times.min() - reach, times.max() + reach
+    merged_segment = merge_spikes(block.segment, config.token_bin, config.causal, start, stop, cuts)
+    return replace(block, segment=merged_segment)
 
 
 def merge_spikes(
@@ -31,8 +46,8 @@ def merge_spikes(
     bin_size : float
         Seconds.
     latest : bool
-        Put every token at the end of its bin, so that none tells of a spike before it happened (causal decoding),
-        rather than at its spikes' mean time.
+        Put every token at the end of its bin, or just before a cut in it, so that none tells of a spike before it
+        happened (causal decoding), rather than at its spikes' mean time.
     start, stop : float
         Seconds; spikes outside [start, stop) are left out.
     cuts : array_like
@@ -82,7 +97,8 @@ def merged(
     total = np.bincount(token, weights)
     when = np.empty(len(size))
     if latest:
-        when[token] = (bins + 1 - BIN_PHASE) * bin_size
+        next_cut = np.append(cuts, np.inf)[np.searchsorted(cuts, times, side="right")]
+        when[token] = np.minimum((bins + 1 - BIN_PHASE) * bin_size, np.nextafter(next_cut, -np.inf))
     else:  # by offsets from one of its spikes, which is exact for a spike that is alone
         when[token] = times
         when += np.bincount(token, weights * (times - when[token])) / total

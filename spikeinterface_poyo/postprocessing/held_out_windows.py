@@ -13,6 +13,7 @@ import torch
 from ..decoder.base import BasePOYO
 from ..network.batch import WindowBatch
 from ..network.device import find_device
+from ..network.merging import as_read
 from ..network.poyo import POYO
 from ..network.prediction import ask_part, evaluating, window_batch, windows_at_once
 from ..network.windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes
@@ -221,7 +222,7 @@ def make_part(
     time_block = np.floor((starts - times[0]) / max(SECONDS_A_BLOCK, decoder.network_.config.window_length)).astype(int)
     return HeldOutWindows(
         decoder,
-        vocabulary.block(session, segment, name, decoder.network_.config, times),
+        as_read(vocabulary.block(session, segment, name), decoder.network_.config, times),
         [unit for unit in session.unit_names if unit in known],
         readout,
         (float(times[0]), float(times[-1])),

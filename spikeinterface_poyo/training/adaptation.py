@@ -112,7 +112,7 @@ def add_sessions(
         both, record = join(known, new), new.record
         both.network.to(job.device)
         if how == "all" and not record.interrupted:
-            data = examples.data(both.vocabulary, both.network.config)
+            data = examples.data(both.vocabulary)
             record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings, data), job))
     return both, record
 
@@ -141,7 +141,7 @@ def identify_units(
     check_fits(decoder, base.network.config, base.vocabulary.reads_rows, examples.X)
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip
-    data = examples.data(vocabulary, config)
+    data = examples.data(vocabulary)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
     network = graft(base, vocabulary, shared, config, prior, job.seed, same).to(job.device)
     settings = choose_training(decoder, examples.X, data, config, job.device)
@@ -155,7 +155,7 @@ def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Lear
     """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
     check_fits(decoder, config, known.vocabulary.reads_rows, examples.X)
-    data = examples.data(known.vocabulary, config)
+    data = examples.data(known.vocabulary)
     with training_job(decoder, examples, "go on", known) as job:
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -11,10 +12,11 @@ import torch
 from ..distributed import ALONE, Team
 from ..fitted.vocabulary import Vocabulary
 from ..network.losses import layout_of, loss_sums, loss_weights
+from ..network.merging import as_read
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import Block
-from ..sessions.samples import SpikeSamples, seconds_covered
+from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
 
@@ -43,7 +45,6 @@ class TrainingData:
         X: SpikeSamples,
         names: Mapping[int, str],
         known: Vocabulary,
-        config: NetworkConfig,
         targets: np.ndarray,
         weights: np.ndarray,
     ) -> TrainingData:
@@ -56,8 +57,7 @@ class TrainingData:
         for position, segment, order in X.blocks():
             kept = order[teaches[order]]
             if len(kept):
-                session, times = X.sessions[position], X.times[kept]
-                blocks.append(known.block(session, segment, names[position], config, times, to_learn=True))
+                blocks.append(known.block(X.sessions[position], segment, names[position]))
                 orders.append(kept)
         return cls(
             equal_shares(blocks, [targets[order] for order in orders]),
@@ -81,8 +81,12 @@ class TrainingData:
     def source(self, config: NetworkConfig, device: torch.device) -> BatchSource:
         """These samples as a source of batches on ``device``."""
         targets, weights = np.concatenate(self.targets), np.concatenate(self.weights)
+        blocks = []
+        for block, times in zip(self.blocks, self.times, strict=True):
+            # Spikes that windows may read are not merged with such as are masked.
+            blocks.append(as_read(block, config, times, np.unique(readable(times, config.window_length))))
         return BatchSource(
-            self.blocks,
+            blocks,
             self.sampler(config),
             torch.from_numpy(targets).to(device),
             torch.from_numpy(weights).to(device),
@@ -100,6 +104,10 @@ class TrainingData:
             self.vocabulary,
         )
 
+    def as_predicted(self, config: NetworkConfig) -> TrainingData:
+        """The same, of which a network with this shape reads what it does in prediction."""
+        return replace(self, blocks=list(map(as_read, self.blocks, repeat(config), self.times)))
+
     def leading_session(self) -> TrainingData:
         """The samples of the session with most spikes, from which there is most to learn."""
         rows = np.array([block.session_row for block in self.blocks])
@@ -110,7 +118,7 @@ class TrainingData:
     def score(self, network: POYO, team: Team = ALONE) -> float:
         """One minus the loss: of numbers, R2 if these varied as much as all of the fit's samples do; 0 is chance.
 
-        Each process of a team predicts some of the blocks.
+        Samples are `as_predicted`. Each process of a team predicts some of the blocks.
         """
         sums = torch.zeros(2, dtype=torch.float64, device="cpu")
         rows = list(zip(self.blocks, self.times, self.targets, self.weights, strict=True))

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
-from ..network.poyo import NetworkConfig
 from ..readouts.behaviors import OTHER_SCALE, n_columns, readout_columns, warn_of_other_scale
 from ..readouts.readout import Readout
 from ..readouts.targets import Targets, with_infos
@@ -110,7 +109,7 @@ class Examples:
             labelled[position] = None if rows else self.seconds(mine[known[mine]])
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
 
-    def data(self, vocabulary: Vocabulary, config: NetworkConfig) -> TrainingData:
+    def data(self, vocabulary: Vocabulary) -> TrainingData:
         """The same, standardised and laid out for training.
 
         Warns
@@ -128,4 +127,4 @@ class Examples:
                     known = mine[(self.weight[mine] > 0) & ~np.isnan(targets[mine, columns]).all(axis=1)]
                     least = self.least_spread(readout, known)
                     warn_of_other_scale(targets[known, columns], readout.name, self.names[position], least)
-        return TrainingData.build(self.X, self.names, vocabulary, config, targets, self.weight)
+        return TrainingData.build(self.X, self.names, vocabulary, targets, self.weight)

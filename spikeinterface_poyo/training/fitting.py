@@ -16,6 +16,7 @@ from ..network.initialisation import attend_to_near_times
 from ..network.poyo import POYO, NetworkConfig
 from ..parameters import Parameters
 from ..readouts.behaviors import make_readouts
+from ..warning import warn
 from .callbacks import FitWatch, StageWatch
 from .data import TrainingData, hold_out
 from .defaults import STEPS_AN_ITERATION, choose_network, choose_training, holds_out
@@ -37,7 +38,7 @@ def fit_from_scratch(
     readouts = make_readouts(examples.X, examples.y, examples.weight, {}, decoder.class_weight)
     vocabulary = examples.vocabulary(readouts)
     config = choose_network(decoder, examples.X, vocabulary.n_columns)
-    data = examples.data(vocabulary, config)
+    data = examples.data(vocabulary)
     with training_job(decoder, examples, "from scratch", watch=watch) as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
@@ -62,8 +63,13 @@ def start_with_one(network: POYO, data: TrainingData, settings: TrainingSettings
     """
     n_iterations = -(-LEADING_STEPS // STEPS_AN_ITERATION)
     leading = replace(settings, n_iterations=n_iterations, steps_per_iteration=STEPS_AN_ITERATION, stage="one session")
-    record = train_stage(network, data.leading_session(), leading, job)
-    if not record.interrupted:
+    first = data.leading_session()
+    record = train_stage(network, first, leading, job)
+    if record.interrupted:
+        (name,) = (name for name, known in data.vocabulary.sessions.items()
+                   if known.session_row == first.blocks[0].session_row)  # fmt: skip
+        warn(f"only session {name!r} was learned from: what the others decode to means nothing yet")
+    else:
         with frozen_core(network, 0):
             identified = train_stage(network, data, identification(settings), job)
         record = record.followed_by(identified)
@@ -87,7 +93,8 @@ def train_stage(
     network: POYO, data: TrainingData, settings: TrainingSettings, job: Job, held_out: TrainingData | None = None
 ) -> TrainingRecord:
     """Train a network in place on ``data``, validated on what is held out."""
-    validate = None if held_out is None else lambda: held_out.score(network, job.team)
+    scored = None if held_out is None else held_out.as_predicted(network.config)
+    validate = None if scored is None else lambda: scored.score(network, job.team)
     source = data.source(network.config, job.device)
     watched: AbstractContextManager[StageWatch | None] = nullcontext()
     if job.watch is not None and job.team.size == 1:  # a process cannot end a stage for all

@@ -135,7 +135,9 @@ def interruptible(record: TrainingRecord) -> Iterator[None]:
         if _last_interrupt - before < SECOND_INTERRUPT:
             raise
         record.interrupted = True
-        warn("training was interrupted; the best weights so far are kept")
+        kept = "the best weights so far are kept" if record.losses else (
+            "no iteration had ended: the weights are about those that it began with")  # fmt: skip
+        warn(f"training was interrupted; {kept}")
 
 
 def training_step(state: TrainingState, batch: Batch, team: Team) -> None:
