@@ -341,10 +341,36 @@ def test_targets_are_standardised_inside(aligned, small_decoder, scale, shift):
     np.testing.assert_allclose((scaled.predict(X) - shift) / scale, plain.predict(X), atol=1e-3)
 
 
-@pytest.mark.usefixtures("full_training")
-def test_a_constant_target_is_predicted_as_it_is(session, small_decoder):
-    decoder = small_decoder(max_iter=2).fit(session.spikes, (session.times, np.full(len(session.times), 7.0)))
-    np.testing.assert_allclose(decoder.predict(session.spikes), 7.0, atol=0.2)
+@pytest.mark.parametrize("constant", [7.0, 0.1, -3e-7, 0.0])
+def test_a_constant_output_is_decoded_as_it_is(session, small_decoder, constant, tmp_path):
+    still = np.full(len(session.times), constant)
+    both = np.column_stack([session.values, still])
+    with pytest.warns(UserWarning, match=r"output\(s\) \[1\] of behaviour 'behavior' are the same at all samples"):
+        decoder = small_decoder().fit(session.spikes, (session.times, both))
+    assert (decoder.predict(session.spikes)[:, 1] == constant).all()
+    first = small_decoder().fit(session.spikes, session.behavior).score(session.spikes, session.behavior)
+    assert decoder.score(session.spikes, (session.times, both)) > first / 2 + 0.4
+    decoder.calibrate(session.spikes, (session.times, both), cv="prefit")
+    for end in decoder.predict_interval(session.spikes):
+        assert (end[:, 1] == constant).all()
+    decoder.save_pretrained(tmp_path)
+    for adapted in (  # where the behaviour is known, and where it is new
+        POYODecoder(pretrained=tmp_path, device="cpu").fit(session.spikes, (session.times, both)),
+        decoder.partial_fit(session.spikes, (session.times, both), session_id="b", behavior_name="new"),
+    ):
+        answers = adapted.predict(session.spikes, session.times, session_id=list(adapted.sessions_.sessions)[-1])
+        assert (answers[:, 1] == constant).all()
+    with pytest.warns(UserWarning, match="same at all samples"):
+        decoder = small_decoder().fit(session.spikes, (session.times, still))
+    assert (decoder.predict(session.spikes) == constant).all()
+    assert decoder.score(session.spikes, (session.times, still)) == 1.0
+
+
+def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder):
+    both = np.column_stack([session.values, np.full(len(session.times), 7.0)])
+    decoder = small_decoder().fit(session.spikes, (session.times, both))
+    decoder.partial_fit(session.spikes, (session.times, both + session.values[:, None]), session_id="session_0")
+    assert np.ptp(decoder.predict(session.spikes)[:, 1]) > 0
 
 
 def test_columns_of_a_table_name_the_outputs(session, small_decoder):

@@ -56,7 +56,7 @@ def test_each_session_is_decoded_to_its_own_behaviour(fitted, spikes, behaviors,
     arm = fitted.predict(spikes[0], session_id="arm")
     wrist = fitted.predict(spikes[1], times=sessions[1].times, session_id="wrist")
     assert arm.shape[1] == 2
-    assert wrist.shape == (len(sessions[1].times), 1)
+    assert wrist.shape == (len(sessions[1].times),)
     assert fitted.score(spikes, behaviors, session_id=["arm", "wrist"]) > 0.5
     signals = fitted.decode(spikes, session_id=["arm", "wrist"])
     assert [signal.units for signal in signals] == [pq.cm / pq.s, pq.N]
@@ -84,7 +84,7 @@ def test_samples_and_raw_inputs_train_the_same(spikes, behaviors, small_decoder)
 def test_a_subset_of_one_behaviour_is_decoded_to_all_columns_it_has(fitted, spikes, behaviors):
     X, _ = align(spikes, behaviors, session_id=["arm", "wrist"], behavior_name=NAMES)
     wrist = X[X.session_ids == "wrist"]
-    assert fitted.predict(wrist).shape == (len(wrist), 1)
+    assert fitted.predict(wrist).shape == (len(wrist),)
 
 
 @pytest.mark.usefixtures("short_stages")

@@ -1,7 +1,8 @@
-"""Where training starts from: cross-attention that looks at near times first."""
+"""Where training starts from: cross-attention that looks at near times first, silence where nothing varies."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from .poyo import POYO, CrossAttention
@@ -20,6 +21,13 @@ def attend_to_near_times(network: POYO) -> None:
     """
     for attention in (network.enc_atn, network.dec_atn):
         add_constant(attention)
+
+
+@torch.no_grad()
+def say_nothing(network: POYO, columns: np.ndarray) -> None:
+    """Let columns of the readout be zero, which they stay where their targets are."""
+    network.readout.weight[columns] = 0.0
+    network.readout.bias[columns] = 0.0
 
 
 def add_constant(attention: CrossAttention) -> None:

@@ -10,7 +10,8 @@ from ..measures import rescale
 def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and standard deviation of each output over its known targets.
 
-    Constant outputs scale by one, or by their size where it is less: what a network is off is then a small part of it.
+    The mean of constant outputs is what they are, to the bit. They scale by one, or by their size where it is less:
+    what a network is off is then a small part of it.
     """
     known = ~np.isnan(targets) * weight[:, None]
     total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
@@ -18,7 +19,10 @@ def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray
     variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
     scale = np.sqrt(variance)
     size = np.abs(mean)
-    return mean, np.where(scale > 1e-12 * size, scale, np.where(size > 0, np.minimum(size, 1.0), 1.0))
+    varies = scale > 1e-12 * size
+    first = targets[np.argmax(known > 0, axis=0), np.arange(targets.shape[1])]
+    mean, size = np.where(varies, mean, np.nan_to_num(first)), np.where(size > 0, np.minimum(size, 1.0), 1.0)
+    return mean, np.where(varies, scale, size)
 
 
 def on_circle(y: np.ndarray, period: float) -> np.ndarray:

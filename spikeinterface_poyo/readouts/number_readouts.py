@@ -38,10 +38,14 @@ class ContinuousReadout(MeasuredReadout):
         Warns
         -----
         UserWarning
-            Where they look like angles, and nobody said what they are.
+            Where they look like angles, and nobody said what they are, and where an output is constant.
         """
         if info.kind is None and info.units in ANGLES:
             warn_of_full_turn(y, info)
+        constant = np.flatnonzero(np.nanmax(y, axis=0) == np.nanmin(y, axis=0))
+        if len(constant) and len(y) > 1:
+            warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
+                 "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip
         mean, scale = standardisation(y, weight)
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
 

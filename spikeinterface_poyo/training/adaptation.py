@@ -19,6 +19,7 @@ from ..fitted.learned import Learned
 from ..fitted.record import TrainingRecord
 from ..fitted.same_session import check_same, kind_of
 from ..fitted.vocabulary import Vocabulary
+from ..network.initialisation import say_nothing
 from ..network.poyo import POYO, NetworkConfig
 from ..parameters import Parameters
 from ..readouts.behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
@@ -143,9 +144,11 @@ def identify_units(
                      token_bin=token_bin)  # fmt: skip
     data = examples.data(vocabulary)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
-    network = graft(base, vocabulary, shared, config, prior, job.seed, same).to(job.device)
+    network, n_shared = graft(base, vocabulary, shared, config, prior, job.seed, same), n_columns(shared.values())
+    constant = data.constant_columns
+    say_nothing(network, constant[constant >= n_shared])
+    network.to(job.device)
     settings = choose_training(decoder, examples.X, data, config, job.device)
-    n_shared = n_columns(shared.values())
     with frozen_core(network, n_shared):
         record = run(decoder, network, data, identification(settings, prior), job)
     return Identified(Learned(network, vocabulary, base.origins), n_shared, data, settings, record)

@@ -21,6 +21,7 @@ from .batches import BatchSource
 from .sampling import WindowSampler
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
+STILL = 1e-9  # standardised; numbers that vary by less are constant but for rounding
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
 MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 
@@ -72,6 +73,18 @@ class TrainingData:
     def seconds(self) -> float:
         """Time that the samples cover, in s; what rows of counts would, one after the other."""
         return ROW_BIN * sum(map(len, self.times)) if self.centred else sum(map(seconds_covered, self.times))
+
+    @property
+    def constant_columns(self) -> np.ndarray:
+        """Columns of the readout layer whose numbers are at their mean in all samples: there is nothing to learn."""
+        largest = np.full(self.vocabulary.n_columns, np.inf)
+        for block, targets in zip(self.blocks, self.targets, strict=True):
+            for behavior in block.behaviors:
+                if behavior.kind == "continuous":
+                    mine = slice(behavior.start, behavior.stop)
+                    columns, size = block.columns[mine], np.nan_to_num(np.abs(targets[:, mine])).max(axis=0)
+                    largest[columns] = np.fmax(np.where(np.isinf(largest[columns]), 0, largest[columns]), size)
+        return np.flatnonzero(largest < STILL)
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""

@@ -12,7 +12,7 @@ from typing import Any
 from ..fitted.learned import Learned, Origin, keep
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
-from ..network.initialisation import attend_to_near_times
+from ..network.initialisation import attend_to_near_times, say_nothing
 from ..network.poyo import POYO, NetworkConfig
 from ..parameters import Parameters
 from ..readouts.behaviors import make_readouts
@@ -42,6 +42,7 @@ def fit_from_scratch(
     with training_job(decoder, examples, "from scratch", watch=watch) as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
         attend_to_near_times(network)
+        say_nothing(network, data.constant_columns)
         network.to(job.device)
         settings = choose_training(decoder, examples.X, data, config, job.device)
         record = TrainingRecord()
