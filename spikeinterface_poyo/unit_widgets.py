@@ -193,6 +193,8 @@ def unit_values(sorting_analyzer: SortingAnalyzer, color_by: str | None) -> tupl
     if color_by is None:
         return "firing rate (Hz)", firing_rates(as_session(sorting_analyzer))
     properties = of_sorting(sorting_analyzer.sorting)
+    if sorting_analyzer.has_extension(NAME) and color_by.startswith("poyo_"):  # without pandas too
+        properties |= importance_columns(sorting_analyzer)
     if color_by in properties:
         return color_by, properties[color_by]
     table = get_unit_metrics(sorting_analyzer)

@@ -12,6 +12,7 @@ import numpy as np
 from spikeinterface.core import SortingAnalyzer
 from spikeinterface.widgets.base import BaseWidget, to_attr
 
+from .extras import needed
 from .postprocessing.extension import NAME, ComputePOYODecoding
 
 TRUE_COLOR, DECODED_COLOR = "0.6", "tab:red"
@@ -24,8 +25,8 @@ class DecodingWidget(BaseWidget):
 
     def make_figure(self, **options: Any) -> None:
         """Set ``figure``, ``axes`` and ``ax``; labels of a figure that was not given are kept inside it."""
-        from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
-
+        with needed("plot", "a picture"):
+            from spikeinterface.widgets.utils_matplotlib import make_mpl_figure
         self.figure, self.axes, self.ax = make_mpl_figure(**options)
         if all(options[name] is None for name in ("figure", "ax", "axes")):
             self.figure.set_layout_engine("constrained")

@@ -44,6 +44,11 @@ def test_columns_of_a_table_are_units():
     assert from_counts(frame, TIMES, 0.05, unit_ids=[7, 8, 9]).unit_names == ["7", "8", "9"]
 
 
+def test_columns_of_a_polars_table_are_units():
+    pl = pytest.importorskip("polars")
+    assert from_counts(pl.DataFrame(COUNTS, schema=["a", "b", "c"]), TIMES, 0.05).unit_ids.tolist() == ["a", "b", "c"]
+
+
 def test_columns_of_what_pynapple_counts_are_units():
     pynapple = pytest.importorskip("pynapple")
     counts = pynapple.TsGroup({unit: pynapple.Ts(np.arange(0.1, 3, 0.2 + unit / 50)) for unit in (3, 7)}).count(0.5)

@@ -228,6 +228,15 @@ def test_a_cache_that_cannot_be_written_to_serves_what_it_has(served, cache, mon
         locate(served.address.replace("core", "other"))
 
 
+def test_what_another_user_left_in_a_cache_is_named(served, cache, monkeypatch):
+    def opened(self, *_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "open", opened)
+    with pytest.raises(OSError, match=rf"core.ckpt.part.* cannot be written to.* {fetching.CACHE_VARIABLE}"):
+        locate(served.address)
+
+
 def test_a_cache_folder_that_is_a_file(served, cache):
     cache.write_text("")
     with pytest.raises(OSError, match=fetching.CACHE_VARIABLE):
@@ -316,9 +325,10 @@ def test_a_decoder_is_compared_with_its_digest(served, cache, simulate, small_de
     assert locate(address).read_bytes() == content
 
 
-def test_a_full_disk_names_the_cache(served, cache, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_names_the_cache(served, cache, monkeypatch, number):
     def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match=rf"no room in {cache} .* {fetching.CACHE_VARIABLE}"):
@@ -352,6 +362,11 @@ def test_addresses_that_cannot_be_right(served, end, match):
 def test_other_schemes_are_refused(address):
     with pytest.raises(ValueError, match="begin with http"):
         locate(address)
+
+
+def test_a_host_that_cannot_be():
+    with pytest.raises(ConnectionError, match="cannot download"):
+        locate("http://a..b/core.ckpt")
 
 
 def test_secrets_are_not_shown(served):

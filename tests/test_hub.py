@@ -26,8 +26,8 @@ from spikeinterface_poyo.weights.fetching import locate
 needs_hub = pytest.mark.skipif(find_spec("huggingface_hub") is None, reason="needs huggingface_hub, the extra 'hub'")
 COMMIT = "c" * 40
 DECODER = {
-    "decoder.json": b'{"weights": "model-1.safetensors"}',
-    "model-1.safetensors": b"weights",
+    "decoder.json": b'{"weights": "model-111111111111.safetensors"}',
+    "model-111111111111.safetensors": b"weights",
     "README.md": b"card",
 }
 
@@ -195,7 +195,7 @@ def test_without_the_library_it_says_what_to_install(monkeypatch, folder):
             tried()
 
 
-@pytest.mark.parametrize("missing", ["decoder.json", "model-1.safetensors"])
+@pytest.mark.parametrize("missing", ["decoder.json", "model-111111111111.safetensors"])
 def test_only_decoders_are_uploaded(folder, missing):
     (folder / missing).unlink()
     with pytest.raises(FileNotFoundError, match="no saved decoder"):
@@ -211,6 +211,7 @@ def test_uploads_need_an_owner_and_a_name(folder, repo_id):
 @needs_hub
 def test_a_download_takes_the_decoder_and_nothing_else(repository, run):
     repository.files = {**DECODER, "code.py": b"evil", "old.ckpt": b"pickle", "data.nwb": b"data"}
+    repository.files |= {"large.safetensors": b"another", "large/model-222222222222.safetensors": b"another"}
     locations = run(f"tried(fetching.locate, 'me/decoder'); tried(fetching.locate, 'me/decoder@{COMMIT}')")
     found = Path(locations[0])
     assert locations == [str(found)] * 2
@@ -246,14 +247,16 @@ def test_a_hub_that_cannot_be_reached(run, out_of_reach):
 
 @needs_hub
 def test_what_is_uploaded_comes_back(repository, run, folder):
-    repository.files = {"model-0.safetensors": b"older", "notes.txt": b"the user's"}
+    repository.files = {"model-000000000000.safetensors": b"older", "notes.txt": b"the user's"}
+    others = {"model-00001-of-00002.safetensors": b"another", "large/model-222222222222.safetensors": b"another"}
+    repository.files |= others
     (folder / "recording.nwb").write_bytes(b"private")
     (folder / "model-other.safetensors").write_bytes(b"not of this decoder")
     (folder / ".decoder.json-1.part").write_bytes(b"half")
     given = "private=True, token='hf_token'"
     address, found = run(f"tried(hub.push, {str(folder)!r}, 'me/decoder', {given}); tried(hub.download, 'me/decoder')")
     assert address == f"{repository.endpoint}/me/decoder"
-    assert repository.files == {**DECODER, "notes.txt": b"the user's"}
+    assert repository.files == {**DECODER, "notes.txt": b"the user's", **others}
     assert repository.message == "Upload decoder"
     assert "Bearer hf_token" in repository.tokens
     assert repository.made_with is not None

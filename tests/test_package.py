@@ -85,7 +85,7 @@ def imported_by(module: str) -> set[str]:
 
 
 FLOORS = [
-    "paths recognition warning distributed recordings versions",
+    "paths recognition warning distributed recordings versions extras",
     "measures",
     "sessions",
     "inputs network",

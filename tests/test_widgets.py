@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -115,7 +117,7 @@ def test_importance_on_the_probe(analyzer):
     assert widget.ax.get_xlabel() == "x (µm)"
 
 
-def test_embeddings_coloured_by_a_property_or_a_metric(analyzer):
+def test_embeddings_coloured_by_a_property_or_a_metric(analyzer, monkeypatch):
     by_area = unit_widgets.plot_unit_embeddings(analyzer, color_by="area")
     assert [text.get_text() for text in by_area.ax.get_legend().get_texts()] == ["CA1", "CA3"]
     by_metric = unit_widgets.plot_unit_embeddings(analyzer, color_by="poyo_shifted")
@@ -123,6 +125,11 @@ def test_embeddings_coloured_by_a_property_or_a_metric(analyzer):
     np.testing.assert_allclose(by_metric.ax.collections[0].get_array(), importance["shifted"])
     with pytest.raises(ValueError, match="color_by='depth' is no property"):
         unit_widgets.plot_unit_embeddings(analyzer, color_by="depth")
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    without_pandas = unit_widgets.plot_unit_embeddings(analyzer, color_by="poyo_shifted")
+    np.testing.assert_allclose(without_pandas.ax.collections[0].get_array(), importance["shifted"])
+    with pytest.raises(ImportError, match=r"a table of metrics needs pandas: pip install 'spikeinterface_poyo\[pandas"):
+        unit_widgets.plot_unit_embeddings(analyzer, color_by="snr")
 
 
 def test_few_shot():

@@ -37,7 +37,7 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     bin_size : float
         Width of a bin in seconds.
     unit_ids : sequence, optional
-        Ids of the units. Where omitted, the columns of a pandas or pynapple table, else 0, 1, ...
+        Ids of the units. Where omitted, the columns of a pandas, polars or pynapple table, else 0, 1, ...
 
     Returns
     -------
@@ -55,7 +55,8 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     >>> from_counts(np.array([[1, 0], [2, 3]]), times=[0.025, 0.075], bin_size=0.05)
     Session(2 units, 1 segments, 6 spikes)
     """
-    if unit_ids is None and (is_a(counts, "pandas", "DataFrame") or is_a(counts, "pynapple", "TsdFrame")):
+    tables = ("pandas", "DataFrame"), ("polars", "DataFrame"), ("pynapple", "TsdFrame")
+    if unit_ids is None and any(is_a(counts, *table) for table in tables):
         unit_ids = counts.columns
     counts = plain_counts(counts)
     times = as_seconds(times)

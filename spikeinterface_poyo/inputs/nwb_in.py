@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..extras import needed
 from ..measures import known_unit
 from ..paths import as_path, is_path
 from ..recognition import is_a
@@ -88,8 +89,8 @@ def opened(source: Any) -> Iterator[Any]:
     if not is_path(source):
         yield source
         return
-    import pynwb
-
+    with needed("nwb", "reading an NWB file"):
+        import pynwb
     with pynwb.NWBHDF5IO(str(as_path(source)), mode="r", load_namespaces=True) as io:
         yield io.read()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..extras import needed
 from ..warning import warn
 
 
@@ -35,7 +36,8 @@ def metrics_of(analyzer: Any) -> Any:
     UserWarning
         Where units have no row, or some rows have no unit.
     """
-    table = analyzer.get_metrics_extension_data()
+    with needed("pandas", "a table of metrics"):
+        table = analyzer.get_metrics_extension_data()
     missing = [str(unit) for unit in analyzer.unit_ids if unit not in table.index]
     if missing and len(table) == len(analyzer.unit_ids):
         return table.set_axis(analyzer.unit_ids)

@@ -13,6 +13,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..door import features_as_before_on_failure, forget_features, holds_spikes, rows_of_counts
+from ..extras import needed
 from ..fitted.same_session import check_places
 from ..inputs.counts import check_plain
 from ..inputs.spikes_in import as_sessions, is_one_sorting
@@ -258,10 +259,8 @@ def query_units(session: Session, query: str, name: str) -> np.ndarray:
     ValueError
         Where the query names what the units do not have, or is no condition.
     """
-    try:
+    with needed("pandas", "SelectUnits(query=...)"):
         import pandas as pd
-    except ImportError:
-        raise ImportError("SelectUnits(query=...) needs pandas: pip install 'spikeinterface_poyo[pandas]'") from None
     table = pd.DataFrame(dict(session.properties), index=range(len(session.unit_ids)))
     known = f"its units have the properties {sorted(session.properties)}" if session.properties else (
         "its units have no properties: give a SortingAnalyzer with computed quality_metrics, or a sorting with "

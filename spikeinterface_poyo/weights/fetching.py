@@ -37,6 +37,7 @@ from .cache import (
 )
 from .registry import PretrainedEntry
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # on the disk, in one's share of it, for a file so large
 TIMEOUT = 30.0  # s without a byte from the server
 SAFE = "%/:?#[]@!$&'()*+,;=~"  # what quoting leaves as it is in an address: it may be quoted already
 
@@ -132,15 +133,18 @@ def from_address(address: str) -> Path:
     if is_good(final, sha256):  # first without the lock: a cache shared by many may be read-only
         return final
     make_writable(final.parent)
-    with FileLock(f"{final}.lock"):
-        if not is_good(final, sha256):  # another process may have downloaded it meanwhile
-            try:
+    try:
+        with FileLock(f"{final}.lock"):
+            if not is_good(final, sha256):  # another process may have downloaded it meanwhile
                 download(url, final, sha256)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                raise OSError(f"no room in {final.parent} for what {shown(url)} gives; make some, or set the "
-                              f"environment variable {CACHE_VARIABLE} to another folder") from error  # fmt: skip
+    except PermissionError as error:
+        raise OSError(f"{error.filename} cannot be written to, as where another user's download was cut off; remove "
+                      f"it, or set the environment variable {CACHE_VARIABLE} to another folder") from error  # fmt: skip
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise OSError(f"no room in {final.parent} for what {shown(url)} gives; make some, or set the environment "
+                      f"variable {CACHE_VARIABLE} to another folder") from error  # fmt: skip
     return final
 
 
@@ -211,7 +215,7 @@ def respond(url: SplitResult, part: Path) -> HTTPResponse:
             discard(part)
             return respond(url, part)
         refuse(url, error)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, UnicodeError) as error:  # the last for names of hosts that cannot be
         raise ConnectionError(f"cannot download {shown(url)}: {reason(error)}") from error
     if wrong := what_is_wrong(url, response):
         response.close()

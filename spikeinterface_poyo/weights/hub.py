@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from .files import DESCRIPTION, weights_file
+from ..extras import needed
+from .files import DESCRIPTION, WEIGHTS, weights_file
 
 CARD = "README.md"
 
@@ -32,10 +33,8 @@ def hub_library(purpose: str) -> ModuleType:
     ImportError
         Where it is not installed; ``purpose`` says what it is needed for.
     """
-    try:
+    with needed("hub", purpose):
         import huggingface_hub.errors
-    except ImportError as error:
-        raise ImportError(f"{purpose} takes huggingface_hub: pip install 'spikeinterface_poyo[hub]'") from error
     return huggingface_hub
 
 
@@ -57,14 +56,16 @@ def download(repo_id: str, revision: str | None = None) -> Path:
         Where the hub has no such repository or revision for you, or it holds no decoder.
     ConnectionError
         Where the hub cannot be reached and the cache does not have it.
+    PermissionError
+        Where the cache, which does not have it, cannot be written to.
     ValueError
         Where the hub does not take such names.
     ImportError
         Without huggingface_hub.
     """
     what = repo_id if revision is None else f"{repo_id}@{revision}"
-    hub = hub_library(f"there is no file or folder {what!r} here, and to look for it on the model hub")
-    wanted = [DESCRIPTION, "*.safetensors", CARD]
+    hub = hub_library(f"there is no file or folder {what!r} here; to look for it on the model hub")
+    wanted = [DESCRIPTION, WEIGHTS, CARD]
     try:
         folder = Path(hub.snapshot_download(repo_id, revision=revision, allow_patterns=wanted))
     except hub.errors.RepositoryNotFoundError as error:
@@ -72,7 +73,7 @@ def download(repo_id: str, revision: str | None = None) -> Path:
                                 "one that is not yours to read: see `hf auth login`") from error  # fmt: skip
     except hub.errors.RevisionNotFoundError as error:
         raise FileNotFoundError(f"the model hub's {repo_id} has no revision {revision!r}") from error
-    except hub.errors.HFValidationError:  # says what is wrong with the name
+    except (hub.errors.HFValidationError, PermissionError):  # they say what is wrong with the name, or the cache
         raise
     except Exception as error:  # of types that depend on the library's version and on what it speaks HTTP with
         raise ConnectionError(f"cannot download {what} from the model hub: {type(error).__name__}: {error}") from error
@@ -135,6 +136,6 @@ def push(
         token=token,
         commit_message="Upload decoder",
         allow_patterns=[DESCRIPTION, weights.name, CARD],
-        delete_patterns="model-*.safetensors",
+        delete_patterns=WEIGHTS,
     )
     return str(address)
