@@ -144,7 +144,7 @@ class POYOClassifier(BasePOYO, ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For sessions that have different labels; else as in `predict`.
+            For several behaviours, of one session or of several; else as in `predict`.
         """
         check_is_fitted(self, "network_")
         how = partial(predict_probabilities, calibration=self.calibration_)

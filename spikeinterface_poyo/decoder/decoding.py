@@ -132,13 +132,14 @@ def predict_probabilities(
     Raises
     ------
     ValueError
-        Where sessions have labels of their own or none, or a session has units that were not there at fit.
+        Where there are several behaviours or no labels, or a session has units that were not there at fit.
     """
     check_sessions(learned.vocabulary, X, names)
     used = used_sessions(learned.vocabulary, names)
     readouts = {readout.name: readout for name in used for readout in learned.vocabulary.readouts_of(name)}
     if len(readouts) > 1:
-        raise ValueError(f"these sessions have different labels, {sorted(readouts)}; give those of one behaviour")
+        raise ValueError(f"these are several behaviours, {sorted(readouts)}, and probabilities are of one: give sessions "
+                         "that share it, or fit a classifier on it alone")  # fmt: skip
     (readout,) = readouts.values()
     if not isinstance(readout, CategoricalReadout):
         raise ValueError(f"behaviour {readout.name!r} of {used} is {readout.kind}, and only labels have probabilities; "

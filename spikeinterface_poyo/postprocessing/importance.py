@@ -34,7 +34,8 @@ class UnitImportance:
     Parameters
     ----------
     table : structured ndarray, shape (n_units,)
-        ``silenced`` and ``shifted``: drop in skill on the subsample, positive where the unit helps; ``..._p``:
+        ``silenced`` and ``shifted``: drop in skill on the subsample, positive where the unit helps, after one random
+        shift, or the mean over many (``exact``); ``..._p``:
         one-sided p values; ``..._p_adjusted``: the same, adjusted for the number of units by Benjamini and Hochberg
         (false discovery rate). Skill is R2, uniform average over outputs; of angles, over cosines and sines; of labels
         Brier's skill score: one less the squared error of their probabilities over that of always giving their shares.
@@ -77,7 +78,8 @@ def unit_importance(
     n_windows : int, default: 100
         Context windows to decode at most, spread evenly over the held-out time. All units are tested on the same.
     exact : bool, default: False
-        Take the p values of shifts from the full null: 199 shifts of each unit, which is slow.
+        Take the drops and p values of shifts from 199 shifts of each unit, which is slow. Else there is one, and
+        another ``random_state`` gives others.
     random_state : int, default: 0
         Seed of shifts and sign flips.
     after_unit : callable, optional
