@@ -138,8 +138,8 @@ def predict_probabilities(
     used = used_sessions(learned.vocabulary, names)
     readouts = {readout.name: readout for name in used for readout in learned.vocabulary.readouts_of(name)}
     if len(readouts) > 1:
-        raise ValueError(f"these are several behaviours, {sorted(readouts)}, and probabilities are of one: give sessions "
-                         "that share it, or fit a classifier on it alone")  # fmt: skip
+        raise ValueError(f"these are several behaviours, {sorted(readouts)}, and probabilities are of one: give "
+                         "sessions that share it, or fit a classifier on it alone")  # fmt: skip
     (readout,) = readouts.values()
     if not isinstance(readout, CategoricalReadout):
         raise ValueError(f"behaviour {readout.name!r} of {used} is {readout.kind}, and only labels have probabilities; "
