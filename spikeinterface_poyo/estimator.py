@@ -192,6 +192,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self, "network_")
         check_scalar(coverage, "coverage", Real, min_val=0, max_val=1, include_boundaries="neither")
+        if coverage != coverage:  # NaN is within any bounds
+            raise ValueError("coverage must be a number between 0 and 1, got NaN")
         how = partial(predict_interval, calibration=self.calibration_, coverage=float(coverage))
         return self._answer(how, X, times, session_id)
 

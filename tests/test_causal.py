@@ -157,6 +157,15 @@ def test_what_came_in_lately_is_decoded_as_the_whole_recording(decoder, session)
         assert decoder.predict(recent, [now])[0] == pytest.approx(expected, abs=ROUNDING)
 
 
+def test_rounding_of_times_changes_no_answer(decoder, session):
+    times = 1000 + np.arange(100, 500) / 10
+    summed = 1010 + np.cumsum(np.append(0, np.full(399, 0.1 - 1e-13)))  # a clock kept by addition
+    assert (summed < times).sum() > 300
+    assert np.abs(summed - times).max() < 1e-9
+    answers, expected = (decoder.predict(session.spikes, times=some) for some in (summed, times))
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-6)
+
+
 def test_silence_is_decoded_too(decoder, session):
     silent = {unit: train[train < 0] for unit, train in session.spikes.items()}
     trains = [neo.SpikeTrain([], units="s", t_start=1005.0, t_stop=1009.0, name=unit) for unit in silent]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date
 
 import neo
 import numpy as np
@@ -160,3 +161,22 @@ def test_a_score_by_labels_that_are_written_otherwise_is_told_of(classifier, hal
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert classifier.score(X, np.where(X.times < 15, "north", y)) > 0  # some are known
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["2024-01-01", "2024-01-02"], "M8[D]"),
+        np.array([1, 2], "m8[ns]"),
+        np.array([date(2024, 1, 1), date(2024, 1, 2)]),
+    ],
+    ids=["dates", "durations", "date objects"],
+)
+def test_labels_that_files_cannot_hold_are_refused(halves, classifier, labels):
+    X, _ = halves[1]
+    with pytest.raises(ValueError, match="labels must be text, truth values or numbers"):
+        classifier.fit(X, labels[np.arange(len(X)) % 2])
+    pairs = np.empty(len(X), dtype=object)
+    pairs[:] = [(i % 2, "ab"[i % 2]) for i in range(len(X))]
+    with pytest.raises(ValueError, match=r"holds \['tuple'\]"):
+        classifier.fit(X, pairs)

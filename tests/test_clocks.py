@@ -370,3 +370,12 @@ def test_a_concatenated_recording_that_loses_no_clock_is_no_matter(how):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert as_session(sorting).segments[0].spike_times[-1] == pytest.approx(1.999)
+
+
+def test_a_grid_over_a_pause_is_told_of(paused, small_decoder):
+    times = np.arange(100.0, 126.0, 0.1)
+    with pytest.warns(UserWarning, match="between their 2 periods"):
+        decoder = small_decoder(window_length=0.5).fit(paused, (times, np.sin(times)))
+    with pytest.warns(UserWarning, match=r"\d+ of \d+ times of 'session_0' lie between the 2 periods of its recording"):
+        decoded = decoder.predict(paused)
+    assert np.isfinite(decoded).all()

@@ -141,17 +141,21 @@ def test_bin_sizes_that_make_no_sense_are_refused(bin_size):
 
 
 def test_where_bins_are_missing_nothing_was_recorded():
-    times = np.concatenate([np.arange(0.05, 5, 0.1), np.arange(9.05, 20, 0.1), [25.0]])
+    times = np.concatenate(
+        [np.arange(0.05, 5, 0.1), np.arange(9.05, 20, 0.1), [25.0]]
+    )  # further than a second from any
     order = np.random.default_rng(0).permutation(len(times))
     session = from_counts(np.ones((len(times), 2)), times[order], 0.1)
     (segment,) = session.segments
-    np.testing.assert_allclose(segment.periods, [[0, 5], [9, 20], [24.95, 25.05]], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(segment.periods, [[0, 6], [8, 21], [23.95, 25.05]], rtol=0, atol=1e-9)
     behavior = np.arange(0, 25, 0.5)
-    with pytest.warns(UserWarning, match=r"16 of 50 .* between their 3 periods, and are left out"):
+    with pytest.warns(UserWarning, match=r"8 of 50 .* between their 3 periods, and are left out"):
         X, y = align(session, (behavior, behavior))
-    np.testing.assert_array_equal(y, behavior[(behavior <= 5) | ((behavior >= 9) & (behavior <= 20))])
+    np.testing.assert_array_equal(
+        y, behavior[(behavior <= 6) | ((behavior >= 8) & (behavior <= 21)) | (behavior >= 23.95)]
+    )
     np.testing.assert_array_equal(X.times, y)
-    whole = from_counts(np.ones((3, 2)), [0.0, 1.0, 2.1], 0.1)  # within a second
+    whole = from_counts(np.ones((3, 2)), [0.0, 1.0, 3.1], 0.1)
     assert len(whole.segments[0].periods) == 1
 
 

@@ -366,11 +366,62 @@ def test_a_constant_output_is_decoded_as_it_is(session, small_decoder, constant,
     assert decoder.score(session.spikes, (session.times, still)) == 1.0
 
 
-def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder):
-    both = np.column_stack([session.values, np.full(len(session.times), 7.0)])
-    decoder = small_decoder().fit(session.spikes, (session.times, both))
-    decoder.partial_fit(session.spikes, (session.times, both + session.values[:, None]), session_id="session_0")
-    assert np.ptp(decoder.predict(session.spikes)[:, 1]) > 0
+@pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
+@pytest.mark.parametrize("how", ["known session", "all", "pretrained"])
+def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder, tmp_path, how):
+    y = np.column_stack([session.values, session.values])
+    decoder = small_decoder().fit(session.spikes, (session.times, y * [1, 0]))
+    before, again = decoder.network_.readout.weight[1].detach().clone(), (session.spikes, (session.times, y))
+    if how == "pretrained":
+        decoder.save_pretrained(tmp_path)
+        decoder = small_decoder(pretrained=tmp_path).fit(*again)
+    elif how == "all":
+        decoder.partial_fit(*again, session_id="b", adapt="all")
+    else:
+        decoder.partial_fit(*again, session_id="session_0")
+    after = decoder.network_.readout.weight[1].detach()
+    assert (before == 0).all()
+    assert after.abs().mean() > 0.5 * decoder.network_.readout.weight[0].abs().mean()  # as of one never silenced
+
+
+@pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
+def test_an_output_that_was_constant_stays_so_where_only_units_are_learned(session, small_decoder):
+    y = np.column_stack([session.values, session.values])
+    decoder = small_decoder().fit(session.spikes, (session.times, y * [1, 0]))
+    with pytest.warns(UserWarning, match=r"output\(s\) \[1\] of behaviour 'behavior' were constant in all sessions"):
+        decoder.partial_fit(session.spikes, (session.times, y), session_id="b")
+    assert (decoder.predict(session.spikes, session_id="b")[:, 1] == 0).all()
+
+
+def test_a_constant_scores_the_same_in_any_unit(session, small_decoder):
+    still = neo.AnalogSignal(np.full((590, 1), 12.7), units="m", sampling_rate=10 * pq.Hz)
+    with pytest.warns(UserWarning, match="are the same at all samples"):
+        decoder = small_decoder().fit(session.spikes, still)
+    assert decoder.score(session.spikes, still) == decoder.score(session.spikes, still.rescale("cm")) == 1.0
+
+
+def test_what_is_known_without_weight_only_is_refused(session, small_decoder):
+    y = np.column_stack([session.values, np.full(len(session.times), np.nan)])
+    y[:10, 1], weight = np.arange(10), np.arange(len(y)) >= 10
+    X, y = align(session.spikes, (session.times, y))
+    with pytest.raises(ValueError, match=r"output\(s\) \[1\] of behaviour 'behavior' are all NaN, or known only where"):
+        small_decoder().fit(X, y, sample_weight=weight.astype(float))
+
+
+@pytest.mark.parametrize("large", [1e200, 1e308])
+def test_values_without_squares_are_refused(session, small_decoder, large):
+    values = np.where(np.arange(len(session.times)) == 3, large, session.values)
+    with pytest.raises(ValueError, match=r"values of up to 1e\+\d+, too large to learn; what is unknown is NaN"):
+        small_decoder().fit(session.spikes, (session.times, values))
+
+
+def test_weights_of_a_relative_path_are_found_from_another_folder(session, small_decoder, tmp_path, monkeypatch):
+    small_decoder().fit(session.spikes, session.behavior).save_pretrained(tmp_path / "base")
+    monkeypatch.chdir(tmp_path)
+    decoder = POYODecoder.from_pretrained("base", device="cpu")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert decoder.fit(session.spikes, session.behavior).pretrained == str(tmp_path / "base")
 
 
 def test_columns_of_a_table_name_the_outputs(session, small_decoder):

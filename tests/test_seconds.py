@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import quantities as pq
 
+from spikeinterface_poyo import align
+from spikeinterface_poyo.inputs.alignment import grid_samples
 from spikeinterface_poyo.inputs.seconds import as_seconds
+from spikeinterface_poyo.inputs.spikes_in import as_session
 
 
 @pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])
@@ -41,6 +44,15 @@ def test_time_differences_of_the_standard_library():
 def test_what_cannot_be_compared_with_spike_times_is_refused(times, words):
     with pytest.raises(ValueError, match=words):
         as_seconds(times)
+
+
+@pytest.mark.parametrize("far", [2e12, -1e300])
+def test_times_that_no_clock_counts_in_seconds_are_refused(far):
+    spikes = {"a": np.array([1.0, 2.0, 3.0])}
+    with pytest.raises(ValueError, match="spike times must be seconds; they lie up to"):
+        align({"a": spikes["a"] + far}, (spikes["a"] + far, spikes["a"]))
+    with pytest.raises(ValueError, match="1 of them NaN, infinite or beyond 1e"):
+        grid_samples([as_session(spikes)], [1.0, far])
 
 
 def test_a_masked_array_without_masked_times_will_do():

@@ -130,7 +130,7 @@ class TestIntervals:
         assert np.ptp(std) < 0.05 * std.mean()
 
     def test_bad_coverage_is_refused(self, fitted, samples):
-        for coverage in (0, 1, 90):
+        for coverage in (0, 1, 90, np.nan):
             with pytest.raises(ValueError, match="coverage"):
                 fitted.predict_interval(samples[0], coverage=coverage)
 

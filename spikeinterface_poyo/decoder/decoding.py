@@ -13,7 +13,7 @@ from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
 from ..fitted.same_session import check_same
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.alignment import grid_samples
+from ..inputs.alignment import grid_samples, nearly_recorded
 from ..inputs.spikes_in import check_spikes
 from ..network.batch import WindowBatch
 from ..network.merging import as_read
@@ -44,7 +44,13 @@ def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times
 
 
 def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
-    """Samples at a regular interval, in each segment from the recording's start to its end."""
+    """Samples at a regular interval, in each segment from the recording's start to its end.
+
+    Warns
+    -----
+    UserWarning
+        Where the recording paused meanwhile.
+    """
     names = vocabulary.resolve(sessions, range(len(sessions)))
     check_spikes(sessions, refuse=False)
     parts = []
@@ -63,7 +69,11 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
                                  f"{n_intervals:.2g} samples; leave out spikes far from the others, or give "
                                  "times=")  # fmt: skip
             n_samples = int(np.floor(n_intervals * (1 + 1e-12))) + 1
-            parts.append((i, j, segment.t_start + interval * np.arange(n_samples)))
+            times = segment.t_start + interval * np.arange(n_samples)
+            if not (inside := nearly_recorded(segment.periods, times)).all():
+                warn(f"{(~inside).sum()} of {len(times)} times of {name!r} lie between the {len(segment.periods)} "
+                     "periods of its recording, where no spikes tell what is decoded")  # fmt: skip
+            parts.append((i, j, times))
     return SpikeSamples.from_segments(sessions, parts)
 
 

@@ -17,13 +17,12 @@ from ..sessions.signals import UNNAMED, Signal, TargetInfo, check_goes_together,
 from ..warning import warn
 from .behavior_in import as_signals
 from .epochs_in import as_segment_intervals
-from .seconds import as_seconds
+from .seconds import FARTHEST, SLACK, as_seconds
 from .spikes_in import as_sessions, check_spikes, is_one_sorting, warn_of_rare_spikes
 
 MOST_EPOCHS = 0.9  # share of epochs beside the behaviour from which their times are hardly in seconds
 ROUNDING = 1e-9  # seconds; sums of steps of 0.1 s are as little as that off
 SILENCE = 60.0  # seconds after the last spike at which a live decoder may still be asked
-SLACK = 1.0  # seconds; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
 SAME_CLOCK = ". Are both on the same clock, in seconds?"
 
 
@@ -338,10 +337,11 @@ def grid_samples(sessions: Sequence[Session], times: Any) -> SpikeSamples:
     parts = []
     for (i, j), given in zip(segments, per_segment, strict=True):
         seconds = as_seconds(given)
-        if seconds.ndim != 1 or len(seconds) == 0 or not np.isfinite(seconds).all():
+        far = ~(np.abs(seconds) <= FARTHEST)
+        if seconds.ndim != 1 or len(seconds) == 0 or far.any():
             raise ValueError(
                 f"times of {describe(sessions, i, j)} must be a one-dimensional array of finite seconds, at least one; "
-                f"got shape {seconds.shape}, {np.sum(~np.isfinite(seconds))} of them NaN or infinite"
+                f"got shape {seconds.shape}, {far.sum()} of them NaN, infinite or beyond {FARTHEST:g} s"
             )
         inside = overlap(sessions[i].segments[j], seconds, describe(sessions, i, j), "times", SILENCE)
         warn_of_outside(sessions[i].segments[j], seconds, inside, f"times of {describe(sessions, i, j)}")

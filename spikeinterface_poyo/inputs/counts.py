@@ -12,8 +12,7 @@ from scipy.sparse import issparse
 from ..recognition import is_a
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
-from .clocks import PAUSE
-from .seconds import as_seconds
+from .seconds import SLACK, as_seconds
 
 COUNTED = ("dimensionless", "ct")  # units of a number of spikes, as quantities writes them
 MOST = float(np.finfo(np.float32).max)
@@ -30,7 +29,7 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
     ----------
     counts : array_like or sparse, shape (n_bins, n_units)
         Any numbers from zero up (weights); a fraction is a fraction of a spike. A bin in which no unit fired is a row
-        of zeros: where none is for more than a second, nothing was recorded.
+        of zeros: further than a second from any row nothing is known.
     times : array_like, shape (n_bins,)
         Centres of the bins in seconds, in any order. A causal decoder reads a bin from its centre on; give the bins'
         ends for one that reads no bin before it is over.
@@ -82,12 +81,13 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
 
 
 def with_pauses(segment: Segment, times: np.ndarray, bin_size: float) -> Segment:
-    """The segment, of which nothing is known where ascending bins lie more than `PAUSE` apart."""
-    last = np.flatnonzero(np.diff(times) - bin_size > PAUSE)
+    """The segment, of which nothing is known further than `SLACK` from ascending bins."""
+    last = np.flatnonzero(np.diff(times) - bin_size > 2 * SLACK)
     if not len(last):
         return segment
-    first = np.append(0, last + 1)
-    starts, ends = times[first] - bin_size / 2, times[np.append(last, -1)] + bin_size / 2
+    reach = bin_size / 2 + SLACK
+    starts = np.append(segment.t_start, times[last + 1] - reach)
+    ends = np.append(times[last] + reach, segment.t_stop)
     return replace(segment, observed=np.column_stack([starts, ends]))
 
 

@@ -21,7 +21,7 @@ from ..sessions.units import units_that_fire
 from ..warning import warn
 from .epochs_in import tidy
 from .saved_folders import from_folder
-from .seconds import as_seconds, in_seconds
+from .seconds import FARTHEST, as_seconds, in_seconds
 from .spikeinterface_in import from_analyzer, from_spikeinterface
 from .unit_properties import of_nwb_units, of_table
 
@@ -144,6 +144,9 @@ def check_session(session: Session) -> Session:
     for segment in session.segments:
         if is_stored(segment):  # as sample indices, which are finite
             continue
+        farthest = np.abs(segment.spike_times).max(initial=0)
+        if FARTHEST < farthest < np.inf:
+            raise ValueError(f"spike times must be seconds; they lie up to {farthest:.3g} from zero")
         bad = ~np.isfinite(segment.spike_times)
         if bad.any():
             units = sorted({names[i] for i in np.unique(segment.unit_index[bad])})

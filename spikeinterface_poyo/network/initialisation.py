@@ -30,6 +30,21 @@ def say_nothing(network: POYO, columns: np.ndarray) -> None:
     network.readout.bias[columns] = 0.0
 
 
+def silent(network: POYO, columns: np.ndarray) -> np.ndarray:
+    """Those of the columns that `say_nothing` has silenced."""
+    of_columns = torch.cat([network.readout.weight[columns], network.readout.bias[columns, None]], dim=1)
+    return columns[(of_columns == 0).all(dim=1).cpu().numpy()]
+
+
+@torch.no_grad()
+def speak_again(network: POYO, columns: np.ndarray, seed: int) -> None:
+    """Give those of the columns that are silent first weights: with none, they let nothing else learn from them."""
+    still = silent(network, columns)
+    if len(still):
+        fresh = POYO.fresh(network.config, 1, 1, seed).readout.to(network.readout.weight.device)
+        network.readout.weight[still], network.readout.bias[still] = fresh.weight[still], fresh.bias[still]
+
+
 def add_constant(attention: CrossAttention) -> None:
     """Add the shared constant to queries and keys of one layer."""
     inner, dim = attention.to_q.weight.shape

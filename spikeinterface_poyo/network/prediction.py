@@ -31,11 +31,12 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if c.causal:
         # A window's last latent step lies in its samples' future and is never read; the one before ends on the grid,
         # a hair early, so that rounding cannot hide it from a sample on the grid.
-        stride, n_answers = c.latent_step / CAUSAL_STEPS, 1
+        # Nor from one that rounding has put just before the grid.
+        stride, n_answers, early = c.latent_step / CAUSAL_STEPS, 1, 5e-4
         lead = c.window_length - c.latent_step + 1e-3 * stride
     else:
-        stride, n_answers, lead = c.window_length / WINDOWS_A_SAMPLE, WINDOWS_A_SAMPLE, 0.0
-    latest = np.floor(times / stride)
+        stride, n_answers, early, lead = c.window_length / WINDOWS_A_SAMPLE, WINDOWS_A_SAMPLE, 0.0, 0.0
+    latest = np.floor(times / stride + early)
     window = np.unique(np.unique(latest)[:, None] - np.arange(n_answers))
     return window * stride - lead, np.searchsorted(latest, window), np.searchsorted(latest, window + n_answers)
 

@@ -85,7 +85,8 @@ def behaviors_of(
     for name, (_, values) in behaviors.items():
         unknown = np.isnan(values).all(axis=0)
         if unknown.all() or (unknown.any() and name not in known):
-            raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN")
+            raise ValueError(f"output(s) {np.flatnonzero(unknown).tolist()} of behaviour {name!r} are all NaN, or "
+                             "known only where samples have no weight")  # fmt: skip
     return behaviors
 
 
@@ -133,7 +134,7 @@ def make_readouts(
     X : SpikeSamples
         Samples.
     y : ndarray, shape (n_samples, most outputs)
-        Their targets.
+        Their targets, NaN where unknown or without weight.
     weight : ndarray, shape (n_samples,)
         Their weights, for the standardisation.
     shared : mapping of str to Readout

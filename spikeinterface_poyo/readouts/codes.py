@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+LABELS = (str, bool, int, float, np.bool_, np.integer, np.floating)  # types, which files can hold
+
 
 def known_labels(labels: np.ndarray) -> np.ndarray:
     """Which labels are known: not None, NaN or empty text."""
@@ -18,10 +20,20 @@ def known_labels(labels: np.ndarray) -> np.ndarray:
 
 
 def encode(labels: np.ndarray, name: str, classes: tuple[Any, ...] | None = None) -> tuple[np.ndarray, tuple[Any, ...]]:
-    """Codes (n,) of labels, NaN where unknown, and all labels in ascending order: those there are, or ``classes``."""
+    """Codes (n,) of labels, NaN where unknown, and all labels in ascending order: those there are, or ``classes``.
+
+    Raises
+    ------
+    ValueError
+        Where none is known, or some are dates or other objects, or not among ``classes``.
+    """
     values = labels[known_labels(labels)].tolist()
     if not values:
         raise ValueError(f"{name} holds no known label")
+    strange = {type(label).__name__ for label in values if not isinstance(label, LABELS)}
+    if labels.dtype.kind in "mM" or strange:
+        what = sorted(strange) if strange else labels.dtype
+        raise ValueError(f"labels must be text, truth values or numbers; {name} holds {what}: give their str()")
     if classes is None:
         classes = in_order(values, name)
     elif not set(values) <= set(classes):

@@ -16,7 +16,8 @@ def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray
     known = ~np.isnan(targets) * weight[:, None]
     total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
     mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
-    variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
+    with np.errstate(over="ignore"):
+        variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
     scale = np.sqrt(variance)
     size = np.abs(mean)
     varies = scale > 1e-12 * size

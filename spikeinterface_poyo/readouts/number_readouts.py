@@ -35,6 +35,11 @@ class ContinuousReadout(MeasuredReadout):
     def of(cls, y: np.ndarray, weight: np.ndarray, info: TargetInfo, **common: Any) -> ContinuousReadout:
         """Readout of targets (n, n_outputs) of samples of these weights.
 
+        Raises
+        ------
+        ValueError
+            Where they are too large for their squares.
+
         Warns
         -----
         UserWarning
@@ -47,6 +52,9 @@ class ContinuousReadout(MeasuredReadout):
             warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
                  "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip
         mean, scale = standardisation(y, weight)
+        if not (np.isfinite(mean) & np.isfinite(scale)).all():
+            raise ValueError(f"behaviour {info.name!r} has values of up to {np.nanmax(np.abs(y)):.3g}, too large to "
+                             "learn; what is unknown is NaN")  # fmt: skip
         return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
 
     def rescaled(self, factor: float, units: str | None) -> Self:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import r2_score
 
+ROUNDING = 1e-12  # relative
+
 
 def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
     """R2, uniform average over the outputs that have two known targets; NaN where none has.
 
-    Where known targets differ by no more than rounding it is 0 unless they are met exactly, as in scikit-learn.
+    Where known targets differ by no more than rounding it is 1 if they are met but for that, else 0.
 
     Parameters
     ----------
@@ -25,7 +27,8 @@ def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None
             some = None if weight is None else weight[known]
             true, answer = true[known], answer[known]
             if sum_of_squares(true[:, None])[0] == 0:  # whose own rounding would be what errors are compared with
-                true, answer = np.zeros_like(true), answer - true[0]
+                off = answer - true[0]
+                true, answer = np.zeros_like(true), np.where(np.abs(off) > ROUNDING * np.abs(true[0]), off, 0.0)
             scores.append(r2_score(true, answer, sample_weight=some))
     return float(np.mean(scores)) if scores else np.nan
 
@@ -37,4 +40,4 @@ def sum_of_squares(points: np.ndarray) -> np.ndarray:
     """
     mean = np.nanmean(points, axis=0)
     total = np.nansum((points - mean) ** 2, axis=0)
-    return np.where(total > len(points) * (1e-12 * mean) ** 2, total, 0.0)
+    return np.where(total > len(points) * (ROUNDING * mean) ** 2, total, 0.0)

@@ -207,8 +207,6 @@ def label_codes(
     check_length(X, y, "y")
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError("Input y contains infinity")
-    known = known_labels(y)
-    check_classification_targets(np.array(y[known].tolist()) if y.dtype.kind == "O" else y[known])
     codes = np.full(len(y), np.nan)
     told = {name: replace(info, n_outputs=1, classes=classes, one_dimensional=True) for name, info in infos.items()}
     name_of = np.array([session[0].name for session in X.targets])[X.session_index]
@@ -217,6 +215,8 @@ def label_codes(
         what = "y" if len(infos) == 1 else f"y of behaviour {name!r}"
         codes[mine], its_classes = encode_some(y[mine], what, classes, readouts.get(name))
         told[name] = replace(told[name], classes=its_classes)
+    known = known_labels(y)
+    check_classification_targets(np.array(y[known].tolist()) if y.dtype.kind == "O" else y[known])
     return Targets(with_infos(X, [[told[session[0].name]] for session in X.targets]), codes[:, None], False)
 
 

@@ -19,12 +19,13 @@ from ..fitted.learned import Learned
 from ..fitted.record import TrainingRecord
 from ..fitted.same_session import check_same, kind_of
 from ..fitted.vocabulary import Vocabulary
-from ..network.initialisation import say_nothing
+from ..network.initialisation import say_nothing, silent, speak_again
 from ..network.poyo import POYO, NetworkConfig
 from ..parameters import Parameters
 from ..readouts.behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
 from ..readouts.readout import Readout
 from ..sessions.samples import SpikeSamples
+from ..warning import warn
 from .callbacks import FitWatch
 from .data import TrainingData
 from .defaults import choose_token_bin, choose_training
@@ -69,7 +70,7 @@ def adapt(
     known = sorted({*same}.intersection(base.vocabulary.sessions, examples.names.values()))
     how = f"adapt, with {known} as they are known" if known else "adapt"
     with training_job(decoder, examples, how, base, watch) as job:
-        new = identify_units(decoder, base, examples, token_bin, job, same)
+        new = identify_units(decoder, base, examples, token_bin, job, same, by_itself=True)
         record = new.record
         if not record.interrupted:
             settings = fine_tuning(new.settings, new.data)
@@ -112,8 +113,11 @@ def add_sessions(
         new = identify_units(decoder, known, examples, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
         both.network.to(job.device)
-        if how == "all" and not record.interrupted:
-            data = examples.data(both.vocabulary)
+        data = examples.data(both.vocabulary)
+        if how == "units":
+            warn_of_silent(both, data)
+        elif not record.interrupted:
+            speak_again(both.network, data.varying_columns, job.seed)
             record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings, data), job))
     return both, record
 
@@ -129,15 +133,32 @@ class Identified:
     record: TrainingRecord
 
 
+def warn_of_silent(learned: Learned, data: TrainingData) -> None:
+    """Tell of outputs that were constant where they were learned, and are not in what is read like it now."""
+    columns = silent(learned.network, data.varying_columns)
+    for name, readout in learned.vocabulary.readouts.items():
+        outputs = np.flatnonzero(np.isin(readout.columns, columns)).tolist()
+        if outputs:
+            warn(f"output(s) {outputs} of behaviour {name!r} were constant in all sessions known before, and are "
+                 "decoded as that in the new ones too; adapt='all' learns them")  # fmt: skip
+
+
 def identify_units(
-    decoder: Parameters, base: Learned, examples: Examples, token_bin: float, job: Job, same: Collection[str] = ()
+    decoder: Parameters,
+    base: Learned,
+    examples: Examples,
+    token_bin: float,
+    job: Job,
+    same: Collection[str] = (),
+    by_itself: bool = False,
 ) -> Identified:
     """Learn embeddings for the sessions of ``examples``, and readouts of new behaviours, with the base frozen.
 
-    Sessions that are the ``same`` as the base's of that id begin with what it learned.
+    Sessions that are the ``same`` as the base's of that id begin with what it learned. Where no other sessions will be
+    read with what comes of it (``by_itself``), outputs that were constant may be learned.
     """
     shared = shared_readouts(examples.X, examples.y, base.vocabulary.readouts)
-    readouts = make_readouts(examples.X, examples.y, examples.weight, shared, decoder.class_weight)
+    readouts = make_readouts(examples.X, examples.weighty, examples.weight, shared, decoder.class_weight)
     vocabulary = examples.vocabulary(readouts)
     check_fits(decoder, base.network.config, base.vocabulary.reads_rows, examples.X)
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
@@ -147,6 +168,8 @@ def identify_units(
     network, n_shared = graft(base, vocabulary, shared, config, prior, job.seed, same), n_columns(shared.values())
     constant = data.constant_columns
     say_nothing(network, constant[constant >= n_shared])
+    if by_itself:
+        speak_again(network, data.varying_columns, job.seed)
     network.to(job.device)
     settings = choose_training(decoder, examples.X, data, config, job.device)
     with frozen_core(network, n_shared):
@@ -163,6 +186,7 @@ def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Lear
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)
+        speak_again(network, data.varying_columns, job.seed)
         settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
     vocabulary = known.vocabulary.with_more_labels(examples.names.values())

@@ -75,16 +75,26 @@ class TrainingData:
         return ROW_BIN * sum(map(len, self.times)) if self.centred else sum(map(seconds_covered, self.times))
 
     @property
-    def constant_columns(self) -> np.ndarray:
-        """Columns of the readout layer whose numbers are at their mean in all samples: there is nothing to learn."""
-        largest = np.full(self.vocabulary.n_columns, np.inf)
+    def largest(self) -> np.ndarray:
+        """The largest deviation from the mean, of numbers in each column of the readout layer; NaN in other columns."""
+        largest = np.full(self.vocabulary.n_columns, np.nan)
         for block, targets in zip(self.blocks, self.targets, strict=True):
             for behavior in block.behaviors:
                 if behavior.kind == "continuous":
                     mine = slice(behavior.start, behavior.stop)
                     columns, size = block.columns[mine], np.nan_to_num(np.abs(targets[:, mine])).max(axis=0)
-                    largest[columns] = np.fmax(np.where(np.isinf(largest[columns]), 0, largest[columns]), size)
-        return np.flatnonzero(largest < STILL)
+                    largest[columns] = np.fmax(largest[columns], size)
+        return largest
+
+    @property
+    def constant_columns(self) -> np.ndarray:
+        """Columns whose numbers are at their mean in all samples: there is nothing to learn."""
+        return np.flatnonzero(self.largest < STILL)
+
+    @property
+    def varying_columns(self) -> np.ndarray:
+        """Columns whose numbers are not."""
+        return np.flatnonzero(self.largest >= STILL)
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""

@@ -35,7 +35,7 @@ def fit_from_scratch(
     decoder: Parameters, examples: Examples, watch: FitWatch | None = None
 ) -> tuple[Learned, TrainingRecord]:
     """Train a new network."""
-    readouts = make_readouts(examples.X, examples.y, examples.weight, {}, decoder.class_weight)
+    readouts = make_readouts(examples.X, examples.weighty, examples.weight, {}, decoder.class_weight)
     vocabulary = examples.vocabulary(readouts)
     config = choose_network(decoder, examples.X, vocabulary.n_columns)
     data = examples.data(vocabulary)

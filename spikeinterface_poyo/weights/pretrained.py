@@ -16,7 +16,7 @@ from ..fitted.learned import Learned, keep, learned_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
-from ..paths import as_path
+from ..paths import as_path, existing
 from ..readouts.number_readouts import ContinuousReadout
 from . import files, hub
 from .fetching import locate, public_name
@@ -127,7 +127,7 @@ class PretrainedMixin:
         Returns
         -------
         Self
-            With ``source`` as its parameter ``pretrained``.
+            With ``source`` as its parameter ``pretrained``, a local one as an absolute path.
 
         Raises
         ------
@@ -147,7 +147,8 @@ class PretrainedMixin:
         else:
             decoder = files.load(cls, path)
         decoder._sessions_of_weights = list(decoder.sessions_.sessions)
-        return decoder.set_params(pretrained=str(source), device=device)
+        local = existing(source)  # whose name is to mean the same from any folder
+        return decoder.set_params(pretrained=str(source if local is None else local.absolute()), device=device)
 
     def to_torch_brain(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint for torch_brain's ``POYO.load_pretrained``.
