@@ -93,6 +93,8 @@ class POYODecoder(BasePOYO, RegressorMixin, BaseEstimator):
         much.
     interrupted_ : bool
         Whether Ctrl-C ended training.
+    training_stages_ : list of dict
+        What each stage of training was: its name, gradient steps, iterations, and the settings that "auto" came to.
     calibration_ : dict
         What `calibrate` has learned, by session and behaviour.
 

@@ -876,3 +876,23 @@ def test_it_learns_where_the_caller_has_turned_gradients_off(session, small_deco
         decoder.save_pretrained(tmp_path)
         loaded = POYODecoder.from_pretrained(tmp_path)
     loaded.partial_fit(session.spikes, session.behavior, session_id="new")  # trains weights that were made in there
+
+
+def test_it_tells_what_each_stage_of_training_was(simulate, small_decoder, tmp_path):
+    one, two, three = (simulate(seed) for seed in range(3))
+    both = [one.spikes, two.spikes], [one.behavior, two.behavior]
+    decoder = small_decoder(max_iter=2, batch_size=8, learning_rate_init=0.002, alpha=0.03).fit(
+        *both, session_id=["a", "b"]
+    )
+    stages = decoder.training_stages_
+    assert [stage["stage"] for stage in stages] == ["one session", "unit identification", "training"]
+    assert sum(stage["iterations"] for stage in stages) == decoder.n_iter_ == len(decoder.loss_curve_)
+    assert stages[-1]["steps"] % stages[-1]["iterations"] == 0
+    expected = {"batch_size": 8, "learning_rate": 0.002, "weight_decay": 0.03, "validated": False}
+    assert expected.items() <= stages[-1].items()
+    decoder.partial_fit(three.spikes, three.behavior, session_id="c")
+    assert [stage["stage"] for stage in decoder.training_stages_[3:]] == ["unit identification"]
+    decoder.save_pretrained(tmp_path)
+    assert POYODecoder.from_pretrained(tmp_path).training_stages_ == decoder.training_stages_
+    stopped = small_decoder(early_stopping=True, validation_fraction=0.3).fit(one.spikes, one.behavior)
+    assert stopped.training_stages_[0]["validated"]

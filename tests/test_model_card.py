@@ -49,8 +49,10 @@ GIVEN = {
     "licence": "cc-by-4.0",
     "data_licence": "CC0",
     "metrics": {"R2, held-out end": 0.81234, "sessions better than ridge": "2 of 2"},
-}
-NOTHING = {"name": None, "licence": None, "data_licence": None, "metrics": {}}
+    "stages": [{"stage": "training", "steps": 1500, "iterations": 30, "batch_size": 32, "learning_rate": 0.004,
+                "weight_decay": 0.01, "unit_dropout": 0.2, "validated": True}],
+}  # fmt: skip
+NOTHING = {"name": None, "licence": None, "data_licence": None, "metrics": {}, "stages": []}
 
 
 def learned(
@@ -94,6 +96,10 @@ def test_the_card_tells_what_is_known():
         ["weights", f"{n_weights:,}"],
         ["window of spikes, s", "1"],
         ["causal", "yes"],
+        ["width", "16"],
+        ["layers among latents", "1, of 1 heads of 8"],
+        ["spikes of a unit merged within, s", "not merged"],
+        ["training", "1,500", "32", "0.004", "0.01", "0.2", "yes"],
         ["written by spikeinterface_poyo", version("spikeinterface_poyo")],
     ):
         assert row in rows(card)
@@ -155,7 +161,8 @@ def test_a_score_is_a_number_or_text():
 def test_names_cannot_break_the_tables(name):
     readout = ContinuousReadout(name=name, first_column=0, units=name, output_names=(name,), mean=(0.0,), scale=(1.0,))
     card = model_card(learned({name: known(1, 60.0, name)}, (readout,)), **GIVEN)
-    assert [len(row) for row in rows(card) if len(row) > 2] == 3 * [5] + 3 * [4]  # head, rule and one row of each table
+    widths = [len(row) for row in rows(card) if len(row) > 2]
+    assert widths == 3 * [5] + 3 * [4] + 3 * [7]  # head, rule and one row of each table
     assert "<script>" not in card
 
 

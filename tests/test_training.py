@@ -169,7 +169,7 @@ def test_training_ends_part_of_the_way_where_settings_say_so():
     state = TrainingState(network, replace(SETTINGS, share=0.25), np.random.default_rng(0))
     for weight in state.average.weights:
         weight.add_(1.0)
-    state.use_best_weights()
+    state.end_stage(validated=True)
     for before, after in zip(start, weights_of(network), strict=True):
         torch.testing.assert_close(after, before + 0.25)
 

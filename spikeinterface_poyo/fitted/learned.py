@@ -54,6 +54,7 @@ def keep(decoder: Any, learned: Learned, record: TrainingRecord) -> None:
     decoder.validation_scores_ = scores or None
     decoder.best_validation_score_ = record.best_score
     decoder.interrupted_ = record.interrupted
+    decoder.training_stages_ = record.stages
 
 
 def learned_of(decoder: Any) -> Learned:
@@ -64,4 +65,5 @@ def learned_of(decoder: Any) -> Learned:
 
 def record_of(decoder: Any) -> TrainingRecord:
     """What `keep` was given at last, but for whether training stopped early."""
-    return TrainingRecord(decoder.loss_curve_, decoder.validation_scores_ or [], decoder.interrupted_)
+    stages = getattr(decoder, "training_stages_", [])  # those that were pickled before there were any have none
+    return TrainingRecord(decoder.loss_curve_, decoder.validation_scores_ or [], decoder.interrupted_, stages=stages)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass
 class TrainingRecord:
     """What happened: one loss an iteration, one validation score an iteration where there was validation.
 
-    ``score_at_start`` is that of the weights that training began with, where it may end with them.
+    ``score_at_start`` is that of the weights that training began with, where it may end with them. ``stages`` are the
+    stages that have ended, each as plain data: what it was, how long, and with which settings.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -17,6 +19,7 @@ class TrainingRecord:
     interrupted: bool = False
     stopped_early: bool = False
     score_at_start: float | None = None
+    stages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def best_score(self) -> float | None:
@@ -26,4 +29,9 @@ class TrainingRecord:
 
     def followed_by(self, other: TrainingRecord) -> TrainingRecord:
         """Record of this run and of one after it."""
-        return replace(other, losses=self.losses + other.losses, scores=self.scores + other.scores)
+        return replace(
+            other,
+            losses=self.losses + other.losses,
+            scores=self.scores + other.scores,
+            stages=self.stages + other.stages,
+        )

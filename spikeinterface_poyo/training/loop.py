@@ -114,7 +114,7 @@ def train(
                     state.record.stopped_early = True
             if checkpoint is not None:
                 checkpoint.write_if_due()
-    state.use_best_weights()
+    state.end_stage(validate is not None)
     network.eval()
     if checkpoint is not None and not state.record.interrupted:
         checkpoint.leave()

@@ -145,9 +145,20 @@ class TrainingState:
         """Weights that training would end with now: the best validated ones where there is validation."""
         return self.result() if self.kept is None else self.kept
 
-    def use_best_weights(self) -> None:
-        """Leave the network with the weights that training ends with."""
+    def end_stage(self, validated: bool) -> None:
+        """Leave the network with the weights that training ends with, and take note of how that came about."""
         set_weights(self.network, self.best_weights())
+        told = self.settings
+        self.record.stages = [{
+            "stage": told.stage,
+            "steps": self.step,
+            "iterations": len(self.record.losses),
+            "batch_size": told.batch_size,
+            "learning_rate": told.learning_rate,
+            "weight_decay": told.weight_decay,
+            "unit_dropout": told.unit_dropout,
+            "validated": validated,
+        }]  # fmt: skip
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that changes in training: tensors, and plain data."""

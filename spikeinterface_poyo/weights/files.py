@@ -81,7 +81,12 @@ def describe(decoder: Any) -> dict[str, Any]:
         "vocabulary": decoder.sessions_.to_json(),
         "features": {name: np.asarray(getattr(decoder, name)).tolist() for name in FEATURES if hasattr(decoder, name)},
         "calibration": calibration_to_json(decoder.calibration_),
-        "training": {"losses": record.losses, "scores": record.scores, "interrupted": record.interrupted},
+        "training": {
+            "losses": record.losses,
+            "scores": record.scores,
+            "interrupted": record.interrupted,
+            "stages": record.stages,
+        },
         "provenance": versions() | {"started_from": [asdict(origin) for origin in learned_of(decoder).origins]},
     }
 
@@ -198,7 +203,8 @@ def load(cls: type, source: Path) -> Any:
         if isinstance(decoder.class_weight, list):
             decoder.class_weight = dict(decoder.class_weight)
         training = description["training"]
-        record = TrainingRecord(training["losses"], training["scores"], training["interrupted"])
+        stages = training.get("stages", [])  # not in older files
+        record = TrainingRecord(training["losses"], training["scores"], training["interrupted"], stages=stages)
         keep(decoder, learned, record)
         decoder.calibration_ = calibration_from_json(description["calibration"])
         features = description["features"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .. import __version__
 from ..fitted.learned import Learned, Origin
@@ -22,6 +23,7 @@ def model_card(
     licence: str | None,
     data_licence: str | None,
     metrics: Mapping[str, float | str],
+    stages: Sequence[Mapping[str, Any]],
 ) -> str:
     """Model card as the text of a ``README.md``; what is None or empty is told as not given.
 
@@ -37,6 +39,8 @@ def model_card(
         Licence of the recordings.
     metrics : mapping of str to float or str
         Scores by what they are.
+    stages : sequence of mapping
+        Stages of training, as of `TrainingRecord`.
     """
     readouts = list(learned.vocabulary.readouts.values())
     return "\n".join(
@@ -69,6 +73,10 @@ def model_card(
             "## The network",
             "",
             *network_table(learned.network),
+            "",
+            "## Training",
+            "",
+            *stage_table(stages),
             "",
             "## Licence of the weights",
             "",
@@ -165,16 +173,35 @@ def score_table(metrics: Mapping[str, float | str]) -> list[str]:
 
 def network_table(network: POYO) -> list[str]:
     """Shape of the network."""
+    c = network.config
     n_weights = sum(parameter.numel() for parameter in network.parameters())
     return table(
         ("fact", "value"),
         [
             ("weights", f"{n_weights:,}"),
-            ("window of spikes, s", f"{network.config.window_length:g}"),
-            ("causal", "yes" if network.config.causal else "no, later spikes are read too"),
+            ("width", f"{c.dim}"),
+            ("layers among latents", f"{c.depth}, of {c.self_heads} heads of {c.dim_head}"),
+            ("latents", f"{c.num_latents_per_step} at each of {c.n_steps} times in a window"),
+            ("window of spikes, s", f"{c.window_length:g}"),
+            ("spikes of a unit merged within, s", f"{c.token_bin:g}" if c.token_bin else "not merged"),
+            ("causal", "yes" if c.causal else "no, later spikes are read too"),
             ("written by spikeinterface_poyo", __version__),
         ],
     )
+
+
+def stage_table(stages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What each stage of training was."""
+    head = ("stage", "gradient steps", "windows a step", "highest learning rate", "weight decay", "units dropped",
+            "stops by a validated part")  # fmt: skip
+    return table(
+        head,
+        [
+            (str(s["stage"]), f"{s['steps']:,}", f"{s['batch_size']:,}", f"{s['learning_rate']:g}",
+             f"{s['weight_decay']:g}", f"{s['unit_dropout']:g}", "yes" if s["validated"] else "no")
+            for s in stages
+        ],
+    )  # fmt: skip
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.utils.validation import check_is_fitted
 
 from ..fitted.known_session import KnownSession
-from ..fitted.learned import Learned, keep, learned_of
+from ..fitted.learned import Learned, keep, learned_of, record_of
 from ..fitted.record import TrainingRecord
 from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO
@@ -200,7 +200,8 @@ class PretrainedMixin:
             Before `fit`.
         """
         check_is_fitted(self, "network_")
-        return model_card(learned_of(self), name, licence, data_licence, metrics or {})
+        stages = record_of(self).stages
+        return model_card(learned_of(self), name, licence, data_licence, metrics or {}, stages)
 
     def push_to_hub(
         self,
