@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -230,12 +229,11 @@ class TestObservationIntervals:
         assert inside.all()
         assert (X.sessions[0].segments[0].t_start, X.sessions[0].segments[0].t_stop) == (0.0, 40.0)
 
-    def test_a_grid_of_ours_is_no_mistake_of_the_users(self, small_decoder):
+    def test_a_grid_runs_over_what_is_not_observed_and_says_so(self, small_decoder):
         file = observed_file([[[0.0, 10.0], [30.0, 40.0]], [[0.0, 10.0], [30.0, 40.0]]])
         times = np.r_[np.arange(0, 10.0, 0.5), np.arange(30, 40.0, 0.5)]
         decoder = small_decoder(max_iter=1).fit(file, (times, np.sin(times)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        with pytest.warns(UserWarning, match="39 of 81 times of 'session_0' lie between the 2 periods"):
             assert len(decoder.predict(file)) == 81
 
     def test_intervals_without_duration_are_the_units_and_no_epochs(self):
