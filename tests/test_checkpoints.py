@@ -490,3 +490,12 @@ def test_fits_that_begin_together_do_not_overwrite_each_other(session, small_dec
     with pytest.warns(UserWarning, match="The state of this one is not kept"):
         small_decoder(random_state=2, checkpoint=later).fit(session.spikes, session.behavior)
     assert later.read_bytes() == kept
+
+
+def test_parameters_may_be_numpys_numbers(simulate, small_decoder, tmp_path):
+    session = simulate()
+    given = {"batch_size": np.int64(8), "learning_rate_init": np.float32(1e-3), "alpha": np.float32(0.01),
+             "unit_dropout": np.float32(0.2), "max_iter": np.int64(2)}  # fmt: skip
+    decoder = small_decoder(checkpoint=tmp_path / "training.safetensors", **given)
+    stages = decoder.fit(session.spikes, session.behavior).training_stages_
+    assert json.loads(json.dumps(stages)) == stages

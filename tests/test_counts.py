@@ -147,7 +147,7 @@ def test_where_bins_are_missing_nothing_was_recorded():
     order = np.random.default_rng(0).permutation(len(times))
     session = from_counts(np.ones((len(times), 2)), times[order], 0.1)
     (segment,) = session.segments
-    np.testing.assert_allclose(segment.periods, [[0, 6], [8, 21], [23.95, 25.05]], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(segment.periods, [[0, 5], [9, 20], [24.95, 25.05]], rtol=0, atol=1e-9)
     behavior = np.arange(0, 25, 0.5)
     with pytest.warns(UserWarning, match=r"8 of 50 .* between their 3 periods, and are left out"):
         X, y = align(session, (behavior, behavior))

@@ -70,7 +70,7 @@ def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> Spik
                                  "times=")  # fmt: skip
             n_samples = int(np.floor(n_intervals * (1 + 1e-12))) + 1
             times = segment.t_start + interval * np.arange(n_samples)
-            if not (inside := nearly_recorded(segment.periods, times)).all():
+            if not (inside := nearly_recorded(segment, times)).all():
                 warn(f"{(~inside).sum()} of {len(times)} times of {name!r} lie between the {len(segment.periods)} "
                      "periods of its recording, where no spikes tell what is decoded")  # fmt: skip
             parts.append((i, j, times))

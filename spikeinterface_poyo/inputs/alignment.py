@@ -247,7 +247,7 @@ def overlap(segment: Segment, times: np.ndarray, where: str, what: str, silence:
     """
     if segment.t_start > segment.t_stop or len(times) == 0:  # no spikes and no recording: nothing to compare with
         return np.ones(len(times), dtype=bool)
-    inside = nearly_recorded(segment.periods, times)
+    inside = nearly_recorded(segment, times)
     ends_with_a_spike = segment.observed is None and segment.t_stop in segment.spike_times[-1:]
     late = (times > segment.t_stop) & (times <= segment.t_stop + silence) & ends_with_a_spike
     if not (inside | late).any():
@@ -271,13 +271,15 @@ def pauses(segment: Segment) -> str:
     return f", with pauses between their {n_periods} periods" if n_periods > 1 else ""
 
 
-def nearly_recorded(periods: np.ndarray, times: np.ndarray) -> np.ndarray:
+def nearly_recorded(segment: Segment, times: np.ndarray) -> np.ndarray:
     """Which of ``times`` lie in the periods, or within `SLACK` before the first or after the last.
 
-    Between them nothing was recorded: trials are often closer together than twice the slack.
+    Between them nothing was recorded: trials are often closer together than twice the slack. Bins of counts are not,
+    and behaviour just beside a bin belongs to it.
     """
+    periods = segment.periods
     ends = np.array([[periods[:, 0].min(initial=np.inf), periods[:, 1].max(initial=-np.inf)]])
-    inside = within(times, periods, slack=ROUNDING)
+    inside = within(times, periods, slack=ROUNDING + (0.0 if segment.weights is None else SLACK))
     return np.where(within(times, ends), inside, within(times, ends, slack=SLACK))
 
 

@@ -81,13 +81,12 @@ def from_counts(counts: Any, times: Any, bin_size: float, unit_ids: Sequence[Any
 
 
 def with_pauses(segment: Segment, times: np.ndarray, bin_size: float) -> Segment:
-    """The segment, of which nothing is known further than `SLACK` from ascending bins."""
+    """The segment, of which nothing is known between ascending bins that lie further apart than twice `SLACK`."""
     last = np.flatnonzero(np.diff(times) - bin_size > 2 * SLACK)
     if not len(last):
         return segment
-    reach = bin_size / 2 + SLACK
-    starts = np.append(segment.t_start, times[last + 1] - reach)
-    ends = np.append(times[last] + reach, segment.t_stop)
+    starts = np.append(segment.t_start, times[last + 1] - bin_size / 2)
+    ends = np.append(times[last] + bin_size / 2, segment.t_stop)
     return replace(segment, observed=np.column_stack([starts, ends]))
 
 

@@ -38,11 +38,9 @@ def silent(network: POYO, columns: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def speak_again(network: POYO, columns: np.ndarray, seed: int) -> None:
-    """Give those of the columns that are silent first weights: with none, they let nothing else learn from them."""
-    still = silent(network, columns)
-    if len(still):
-        fresh = POYO.fresh(network.config, 1, 1, seed).readout.to(network.readout.weight.device)
-        network.readout.weight[still], network.readout.bias[still] = fresh.weight[still], fresh.bias[still]
+    """Give silent columns first weights: with none, they let nothing else learn from them."""
+    fresh = POYO.fresh(network.config, 1, 1, seed).readout.to(network.readout.weight.device)
+    network.readout.weight[columns], network.readout.bias[columns] = fresh.weight[columns], fresh.bias[columns]
 
 
 def add_constant(attention: CrossAttention) -> None:

@@ -62,6 +62,12 @@ class ContinuousReadout(MeasuredReadout):
         mean, scale = (tuple(factor * number for number in numbers) for numbers in (self.mean, self.scale))
         return replace(self, units=units, mean=mean, scale=scale)
 
+    def moved(self, output: int, mean: float, scale: float) -> Self:
+        """The same, of which what was standardised as ``mean`` and ``scale`` is standard."""
+        means, scales = list(self.mean), list(self.scale)
+        means[output], scales[output] = means[output] + scales[output] * mean, scales[output] * scale
+        return replace(self, mean=tuple(means), scale=tuple(scales))
+
     @property
     def n_outputs(self) -> int:
         """Number of outputs, as users see them."""

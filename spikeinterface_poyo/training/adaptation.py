@@ -23,6 +23,7 @@ from ..network.initialisation import say_nothing, silent, speak_again
 from ..network.poyo import POYO, NetworkConfig
 from ..parameters import Parameters
 from ..readouts.behaviors import behaviors_of, make_readouts, n_columns, shared_readouts
+from ..readouts.number_readouts import ContinuousReadout
 from ..readouts.readout import Readout
 from ..sessions.samples import SpikeSamples
 from ..warning import warn
@@ -113,11 +114,11 @@ def add_sessions(
         new = identify_units(decoder, known, examples, known.network.config.token_bin, job)
         both, record = join(known, new), new.record
         both.network.to(job.device)
-        data = examples.data(both.vocabulary)
         if how == "units":
-            warn_of_silent(both, data)
+            warn_of_silent(new)
         elif not record.interrupted:
-            speak_again(both.network, data.varying_columns, job.seed)
+            vocabulary, data = wake(both.network, both.vocabulary, examples, job.seed)
+            both = replace(both, vocabulary=vocabulary)
             record = record.followed_by(run(decoder, both.network, data, fine_tuning(new.settings, data), job))
     return both, record
 
@@ -133,9 +134,30 @@ class Identified:
     record: TrainingRecord
 
 
-def warn_of_silent(learned: Learned, data: TrainingData) -> None:
-    """Tell of outputs that were constant where they were learned, and are not in what is read like it now."""
-    columns = silent(learned.network, data.varying_columns)
+def wake(network: POYO, vocabulary: Vocabulary, examples: Examples, seed: int) -> tuple[Vocabulary, TrainingData]:
+    """Let outputs be learned that were constant in all that the network knows, and are not what they were.
+
+    The vocabulary that knows their mean and scale, which a constant has not, and the examples as it standardises them.
+    """
+    data = examples.data(vocabulary)
+    columns = silent(network, data.off_columns)
+    if not len(columns):
+        return vocabulary, data
+    readouts = dict(vocabulary.readouts)
+    for name, readout in vocabulary.readouts.items():
+        if isinstance(readout, ContinuousReadout):
+            for output in np.flatnonzero(np.isin(readout.columns, columns)).tolist():
+                readout = readout.moved(output, *data.moments(readout.columns[output]))
+            readouts[name] = readout
+    vocabulary = replace(vocabulary, readouts=readouts)
+    data = examples.data(vocabulary)
+    speak_again(network, np.intersect1d(columns, data.off_columns), seed)  # the others are constant again
+    return vocabulary, data
+
+
+def warn_of_silent(new: Identified) -> None:
+    """Tell of outputs that were constant where they were learned, and are not that in what is read like it now."""
+    learned, columns = new.learned, silent(new.learned.network, new.data.off_columns)
     for name, readout in learned.vocabulary.readouts.items():
         outputs = np.flatnonzero(np.isin(readout.columns, columns)).tolist()
         if outputs:
@@ -163,13 +185,14 @@ def identify_units(
     check_fits(decoder, base.network.config, base.vocabulary.reads_rows, examples.X)
     config = replace(base.network.config, n_outputs=vocabulary.n_columns, lin_dropout=decoder.dropout,
                      token_bin=token_bin)  # fmt: skip
-    data = examples.data(vocabulary)
     prior = UnitPrior.of(base.network.unit_emb.weight[1:])
     network, n_shared = graft(base, vocabulary, shared, config, prior, job.seed, same), n_columns(shared.values())
+    if by_itself:
+        vocabulary, data = wake(network, vocabulary, examples, job.seed)
+    else:
+        data = examples.data(vocabulary)
     constant = data.constant_columns
     say_nothing(network, constant[constant >= n_shared])
-    if by_itself:
-        speak_again(network, data.varying_columns, job.seed)
     network.to(job.device)
     settings = choose_training(decoder, examples.X, data, config, job.device)
     with frozen_core(network, n_shared):
@@ -181,16 +204,14 @@ def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Lear
     """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
     check_fits(decoder, config, known.vocabulary.reads_rows, examples.X)
-    data = examples.data(known.vocabulary)
     with training_job(decoder, examples, "go on", known) as job:
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)
-        speak_again(network, data.varying_columns, job.seed)
+        vocabulary, data = wake(network, known.vocabulary, examples, job.seed)
         settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
-    vocabulary = known.vocabulary.with_more_labels(examples.names.values())
-    return replace(known, network=network, vocabulary=vocabulary), record
+    return replace(known, network=network, vocabulary=vocabulary.with_more_labels(examples.names.values())), record
 
 
 def check_fits(decoder: Parameters, base: NetworkConfig, base_rows: bool, X: SpikeSamples) -> None:

@@ -16,12 +16,13 @@ from ..network.merging import as_read
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import Block
+from ..readouts.encoding import standardisation
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
-STILL = 1e-9  # standardised; numbers that vary by less are constant but for rounding
+STILL = 1e-6  # standardised; numbers that vary by less are constant but for rounding, of float32 too
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
 MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 
@@ -92,9 +93,18 @@ class TrainingData:
         return np.flatnonzero(self.largest < STILL)
 
     @property
-    def varying_columns(self) -> np.ndarray:
+    def off_columns(self) -> np.ndarray:
         """Columns whose numbers are not."""
         return np.flatnonzero(self.largest >= STILL)
+
+    def moments(self, column: int) -> tuple[float, float]:
+        """Mean of the targets in a column, and the scale that makes them standard."""
+        mine = [(targets[:, [np.flatnonzero(block.columns == column)[0]]], weights)
+                for block, targets, weights in zip(self.blocks, self.targets, self.weights, strict=True)
+                if column in block.columns]  # fmt: skip
+        targets, weights = (np.concatenate(parts).astype(np.float64) for parts in zip(*mine, strict=True))
+        (mean,), (scale,) = standardisation(targets, weights)
+        return float(mean), float(scale)
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""

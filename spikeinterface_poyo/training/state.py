@@ -153,10 +153,10 @@ class TrainingState:
             "stage": told.stage,
             "steps": self.step,
             "iterations": len(self.record.losses),
-            "batch_size": told.batch_size,
-            "learning_rate": told.learning_rate,
-            "weight_decay": told.weight_decay,
-            "unit_dropout": told.unit_dropout,
+            "batch_size": int(told.batch_size),  # users may have given NumPy's
+            "learning_rate": float(told.learning_rate),
+            "weight_decay": float(told.weight_decay),
+            "unit_dropout": float(told.unit_dropout),
             "validated": validated,
         }]  # fmt: skip
 
