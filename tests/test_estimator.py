@@ -370,8 +370,9 @@ def test_a_constant_output_is_decoded_as_it_is(session, small_decoder, constant,
 @pytest.mark.parametrize("how", ["known session", "all", "pretrained"])
 def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder, tmp_path, how):
     y = np.column_stack([session.values, session.values])
-    decoder = small_decoder().fit(session.spikes, (session.times, y * [1, 0]))
-    before, again = decoder.network_.readout.weight[1].detach().clone(), (session.spikes, (session.times, y))
+    decoder, scale = small_decoder().fit(session.spikes, (session.times, y * [1, 0])), 30.0
+    before = decoder.network_.readout.weight[1].detach().clone()
+    again = session.spikes, (session.times, y * [1, scale])
     if how == "pretrained":
         decoder.save_pretrained(tmp_path)
         decoder = small_decoder(pretrained=tmp_path).fit(*again)
@@ -381,6 +382,9 @@ def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder
         decoder.partial_fit(*again, session_id="session_0")
     after = decoder.network_.readout.weight[1].detach()
     assert (before == 0).all()
+    readout = decoder.sessions_.readouts["behavior"]
+    found, expected = [readout.mean[1], readout.scale[1]], [scale * y[:, 1].mean(), scale * y[:, 1].std()]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert after.abs().mean() > 0.5 * decoder.network_.readout.weight[0].abs().mean()  # as of one never silenced
 
 
