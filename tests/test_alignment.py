@@ -9,7 +9,8 @@ import quantities as pq
 from spikeinterface.core import NumpyRecording, NumpySorting
 
 from spikeinterface_poyo import SpikeSamples, align, from_counts
-from spikeinterface_poyo.inputs.alignment import grid_samples, pair
+from spikeinterface_poyo.inputs.alignment import pair
+from spikeinterface_poyo.inputs.overlap import grid_samples
 from spikeinterface_poyo.inputs.spikes_in import as_sessions
 
 SPIKES = {"a": np.arange(0, 10, 0.1), "b": np.arange(0, 10, 0.3)}

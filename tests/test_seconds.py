@@ -9,7 +9,7 @@ import pytest
 import quantities as pq
 
 from spikeinterface_poyo import align
-from spikeinterface_poyo.inputs.alignment import grid_samples
+from spikeinterface_poyo.inputs.overlap import grid_samples
 from spikeinterface_poyo.inputs.seconds import as_seconds
 from spikeinterface_poyo.inputs.spikes_in import as_session
 

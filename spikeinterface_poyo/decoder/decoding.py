@@ -13,7 +13,7 @@ from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
 from ..fitted.same_session import check_same
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.alignment import grid_samples, nearly_recorded
+from ..inputs.overlap import grid_samples, nearly_recorded
 from ..inputs.spikes_in import check_spikes
 from ..network.batch import WindowBatch
 from ..network.merging import as_read

@@ -12,7 +12,8 @@ from scipy.sparse import issparse
 from ..recognition import is_a
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment, Session
-from .seconds import SLACK, as_seconds
+from .overlap import SLACK
+from .seconds import as_seconds
 
 COUNTED = ("dimensionless", "ct")  # units of a number of spikes, as quantities writes them
 MOST = float(np.finfo(np.float32).max)

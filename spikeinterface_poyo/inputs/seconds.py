@@ -10,7 +10,6 @@ from ..measures import are_quantities
 from ..recognition import is_a
 
 FARTHEST = 1e12  # s, thirty thousand years, within which float64 resolves a tenth of a millisecond
-SLACK = 1.0  # s; without a recording it ends with its last spike, and cameras run a little longer than amplifiers
 ROUNDING = 1e-12  # relative, of a unit that is a whole part of a second
 
 
