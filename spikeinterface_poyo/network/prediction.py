@@ -30,8 +30,7 @@ def grid_windows(network: POYO, times: np.ndarray) -> tuple[np.ndarray, np.ndarr
     c = network.config
     if c.causal:
         # A window's last latent step lies in its samples' future and is never read; the one before ends on the grid,
-        # a hair early, so that rounding cannot hide it from a sample on the grid.
-        # Nor from one that rounding has put just before the grid.
+        # a hair early, so that rounding cannot hide it from a sample on the grid, nor from one just short of it.
         stride, n_answers, early = c.latent_step / CAUSAL_STEPS, 1, 5e-4
         lead = c.window_length - c.latent_step + 1e-3 * stride
     else:

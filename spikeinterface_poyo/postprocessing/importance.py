@@ -35,10 +35,10 @@ class UnitImportance:
     ----------
     table : structured ndarray, shape (n_units,)
         ``silenced`` and ``shifted``: drop in skill on the subsample, positive where the unit helps, after one random
-        shift, or the mean over many (``exact``); ``..._p``:
-        one-sided p values; ``..._p_adjusted``: the same, adjusted for the number of units by Benjamini and Hochberg
-        (false discovery rate). Skill is R2, uniform average over outputs; of angles, over cosines and sines; of labels
-        Brier's skill score: one less the squared error of their probabilities over that of always giving their shares.
+        shift, or the mean over many (``exact``); ``..._p``: one-sided p values; ``..._p_adjusted``: the same, adjusted
+        for the number of units by Benjamini and Hochberg (false discovery rate). Skill is R2, uniform average over
+        outputs; of angles, over cosines and sines; of labels Brier's skill score: one less the squared error of their
+        probabilities over that of always giving their shares.
     skill : float
         Skill on the subsample with all units as they are.
     n_windows, n_samples, n_blocks : int

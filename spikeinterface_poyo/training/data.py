@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
@@ -75,7 +76,7 @@ class TrainingData:
         """Time that the samples cover, in s; what rows of counts would, one after the other."""
         return ROW_BIN * sum(map(len, self.times)) if self.centred else sum(map(seconds_covered, self.times))
 
-    @property
+    @cached_property
     def largest(self) -> np.ndarray:
         """The largest deviation from the mean, of numbers in each column of the readout layer; NaN in other columns."""
         largest = np.full(self.vocabulary.n_columns, np.nan)
@@ -94,7 +95,7 @@ class TrainingData:
 
     @property
     def off_columns(self) -> np.ndarray:
-        """Columns whose numbers are not."""
+        """Columns with numbers that are off their mean somewhere."""
         return np.flatnonzero(self.largest >= STILL)
 
     def moments(self, column: int) -> tuple[float, float]:
