@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from spikeinterface_poyo.network.device import find_device, rotates
+from spikeinterface_poyo.network import device as module
+from spikeinterface_poyo.network.device import find_device, put, rotates
+from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
 from spikeinterface_poyo.training.reproducible import deterministic, generator
 
 
@@ -23,6 +25,14 @@ def test_rotary_time_runs_on_the_cpu():
 def test_a_device_that_is_not_there_is_an_error_that_names_the_choices(device):
     with pytest.raises(ValueError, match="Expected 'auto', 'cpu', 'cuda' or 'mps'"):
         find_device(device)
+
+
+def test_a_network_is_moved_only_where_it_is_elsewhere(monkeypatch):
+    network = POYO(NetworkConfig(n_outputs=1, dim=8, depth=1, dim_head=8), n_units=2, n_sessions=2)
+    monkeypatch.setattr(network, "to", lambda device: f"moved to {device}")
+    assert put(network, "cpu") is network
+    monkeypatch.setattr(module, "find_device", lambda name: torch.device("meta"))
+    assert put(network, "a device of that name") == "moved to meta"
 
 
 def test_a_seed_gives_the_same_numbers_and_none_gives_others():

@@ -12,7 +12,7 @@ from .. import door
 from ..fitted.learned import Learned, learned_of
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.spikes_in import as_sessions
-from ..network.device import find_device
+from ..network.device import put
 from ..network.poyo import POYO
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
@@ -145,5 +145,5 @@ class PredictingMixin:
         return self.sessions_.resolve(X.sessions, np.unique(X.session_index).tolist())
 
     def _learned(self) -> Learned:
-        self.network_.to(find_device(self.device))
+        put(self.network_, self.device)
         return learned_of(self)

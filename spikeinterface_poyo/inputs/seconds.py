@@ -21,6 +21,8 @@ def as_seconds(times: Any) -> np.ndarray:
     ValueError
         For units that are none of time, units on some of the times only, dates, truth values, and masked times.
     """
+    if type(times) is np.ndarray and times.dtype.kind == "f":  # as of each unit, while a recording is followed
+        return times.astype(np.float64)
     if is_a(times, "quantities", "Quantity"):
         return in_seconds(times)
     if is_a(times, "pynapple", "Ts", "Tsd", "TsdFrame", "TsdTensor"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from .poyo import POYO
 from .rotary import phases, rotate
 
 
@@ -29,6 +30,12 @@ def find_device(device: str) -> torch.device:
             f"device={device!r} cannot be used here: {error}. Expected 'auto', 'cpu', 'cuda' or 'mps'"
         ) from error
     return found
+
+
+def put(network: POYO, device: str) -> POYO:
+    """The network, moved to the device of that name; a network that is there costs no look at each of its weights."""
+    found = torch.empty(0, device=find_device(device)).device  # with its number
+    return network if network.omega.device == found else network.to(found)
 
 
 def rotates(device: torch.device) -> bool:

@@ -129,9 +129,11 @@ def ask_part(network: POYO, batch: WindowBatch, read: Read) -> np.ndarray:
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
     """Context in which the network's dropout is off."""
-    was_training = network.training
+    if not network.training:
+        yield
+        return
     network.eval()
     try:
         yield
     finally:
-        network.train(was_training)
+        network.train()

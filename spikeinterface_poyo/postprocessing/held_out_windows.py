@@ -12,7 +12,7 @@ import torch
 
 from ..decoder.base import BasePOYO
 from ..network.batch import WindowBatch
-from ..network.device import find_device
+from ..network.device import put
 from ..network.merging import as_read
 from ..network.poyo import POYO
 from ..network.prediction import ask_part, evaluating, window_batch, windows_at_once
@@ -78,7 +78,7 @@ class HeldOutWindows:
 
         ``change`` is a unit to silence, a shift, or None.
         """
-        network = self.decoder.network_.to(find_device(self.decoder.device))
+        network = put(self.decoder.network_, self.decoder.device)
         answers = np.empty((*self.query.shape, len(self.block.columns)))
         with evaluating(network):
             for first, batch in self.batches:
