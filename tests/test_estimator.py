@@ -389,6 +389,32 @@ def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder
 
 
 @pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
+@pytest.mark.parametrize("later", [0.3, 0.1 + 1e-9, float(np.float32(0.1)), 123.4])
+def test_a_constant_that_becomes_another_is_decoded_as_that(session, small_decoder, tmp_path, later):
+    y = np.column_stack([session.values, np.full(len(session.times), 0.1)])
+    small_decoder().fit(session.spikes, (session.times, y)).save_pretrained(tmp_path)
+    y[:, 1] = later
+    decoder = small_decoder(pretrained=tmp_path).fit(session.spikes, (session.times, y))
+    assert (decoder.predict(session.spikes)[:, 1] == later).all()
+
+
+@pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
+@pytest.mark.parametrize("how", ["units", "all", "pretrained"])
+def test_a_constant_has_no_scale_to_be_told_from(session, small_decoder, tmp_path, how):
+    y = np.column_stack([session.values, np.full(len(session.times), 0.1)])
+    decoder = small_decoder().fit(session.spikes, (session.times, y))
+    y[:, 1] = 100 * session.values
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        if how == "pretrained":
+            decoder.save_pretrained(tmp_path)
+            small_decoder(pretrained=tmp_path).fit(session.spikes, (session.times, y))
+        else:
+            decoder.partial_fit(session.spikes, (session.times, y), session_id="b", adapt=how)
+    assert [str(one.message)[:13] for one in told] == ["output(s) [1]"] * (how == "units")
+
+
+@pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
 def test_an_output_that_was_constant_stays_so_where_only_units_are_learned(session, small_decoder):
     y = np.column_stack([session.values, session.values])
     decoder = small_decoder().fit(session.spikes, (session.times, y * [1, 0]))

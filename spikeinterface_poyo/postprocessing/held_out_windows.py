@@ -126,15 +126,21 @@ class HeldOutWindows:
         return extended(batch, pad([(window, token, time, log_weight)], n_windows))
 
     def shifted(self, local: int, place: float) -> Segment:
-        """Spikes of one unit in the tested part, moved circularly by at least a window, either way."""
+        """Spikes of one unit in the tested part, moved circularly by at least a window, either way.
+
+        The periods of a recording with pauses follow one another as if there were none: nothing is moved into a pause.
+        """
         segment, (begin, end) = self.block.segment, self.part
         (low,), (high,) = segment.span(np.array([begin]), np.array([end]))
         times, unit, weights = segment.take(slice(low, high))
         mine = unit == local
         times, weights = times[mine], None if weights is None else weights[mine]
-        duration = end - begin
+        periods = segment.periods.clip(begin, end)
+        past = np.concatenate([[0.0], np.diff(periods).cumsum()])  # seconds recorded before each, and at the end
+        clock, recorded, duration = periods.ravel(), np.stack([past[:-1], past[1:]], axis=1).ravel(), past[-1]
         least = min(self.window_length, duration / 4)
-        moved = begin + (times - begin + least + place * (duration - 2 * least)) % duration
+        by = least + place * (duration - 2 * least)
+        moved = np.interp((np.interp(times, clock, recorded) + by) % duration, recorded, clock)
         order = np.argsort(moved)
         zeros = np.zeros(len(order), dtype=np.int32)
         return Segment(moved[order], zeros, begin, end, None if weights is None else weights[order])

@@ -51,22 +51,29 @@ class ContinuousReadout(MeasuredReadout):
         if len(constant) and len(y) > 1:
             warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
                  "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip
-        mean, scale = standardisation(y, weight)
-        if not (np.isfinite(mean) & np.isfinite(scale)).all():
-            raise ValueError(f"behaviour {info.name!r} has values of up to {np.nanmax(np.abs(y)):.3g}, too large to "
-                             "learn; what is unknown is NaN")  # fmt: skip
-        return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), **common)
+        (n_outputs,) = y.shape[1:]
+        readout = cls(mean=(0.0,) * n_outputs, scale=(1.0,) * n_outputs, **common)
+        return readout.standardising(np.arange(n_outputs), y, weight)
 
     def rescaled(self, factor: float, units: str | None) -> Self:
         """Its mean and scale, that often."""
         mean, scale = (tuple(factor * number for number in numbers) for numbers in (self.mean, self.scale))
         return replace(self, units=units, mean=mean, scale=scale)
 
-    def moved(self, output: int, mean: float, scale: float) -> Self:
-        """The same, of which what was standardised as ``mean`` and ``scale`` is standard."""
-        means, scales = list(self.mean), list(self.scale)
-        means[output], scales[output] = means[output] + scales[output] * mean, scales[output] * scale
-        return replace(self, mean=tuple(means), scale=tuple(scales))
+    def standardising(self, outputs: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Self:
+        """The same, whose mean and scale of some ``outputs`` are those of targets (n, n_outputs) of these weights.
+
+        Raises
+        ------
+        ValueError
+            Where they are too large for their squares.
+        """
+        mean, scale = np.array(self.mean), np.array(self.scale)
+        mean[outputs], scale[outputs] = (numbers[outputs] for numbers in standardisation(y, weight))
+        if not (np.isfinite(mean) & np.isfinite(scale)).all():
+            raise ValueError(f"behaviour {self.name!r} has values of up to {np.nanmax(np.abs(y)):.3g}, too large to "
+                             "learn; what is unknown is NaN")  # fmt: skip
+        return replace(self, mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
 
     @property
     def n_outputs(self) -> int:

@@ -139,19 +139,16 @@ def wake(network: POYO, vocabulary: Vocabulary, examples: Examples, seed: int) -
 
     The vocabulary that knows their mean and scale, which a constant has not, and the examples as it standardises them.
     """
-    data = examples.data(vocabulary)
-    columns = silent(network, data.off_columns)
-    if not len(columns):
-        return vocabulary, data
     readouts = dict(vocabulary.readouts)
     for name, readout in vocabulary.readouts.items():
-        if isinstance(readout, ContinuousReadout):
-            for output in np.flatnonzero(np.isin(readout.columns, columns)).tolist():
-                readout = readout.moved(output, *data.moments(readout.columns[output]))
-            readouts[name] = readout
+        constant = np.isin(readout.columns, silent(network, readout.columns))
+        if isinstance(readout, ContinuousReadout) and constant.any():
+            numbers = examples.numbers(vocabulary, readout)
+            told = np.flatnonzero(constant & ~np.isnan(numbers).all(axis=0))
+            readouts[name] = readout.standardising(told, numbers, examples.weight)
     vocabulary = replace(vocabulary, readouts=readouts)
     data = examples.data(vocabulary)
-    speak_again(network, np.intersect1d(columns, data.off_columns), seed)  # the others are constant again
+    speak_again(network, silent(network, data.off_columns), seed)  # the others are constant again
     return vocabulary, data
 
 
@@ -190,7 +187,7 @@ def identify_units(
     if by_itself:
         vocabulary, data = wake(network, vocabulary, examples, job.seed)
     else:
-        data = examples.data(vocabulary)
+        data = examples.data(vocabulary, silent(network, np.arange(n_shared)))
     constant = data.constant_columns
     say_nothing(network, constant[constant >= n_shared])
     network.to(job.device)

@@ -17,7 +17,6 @@ from ..network.merging import as_read
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import Block
-from ..readouts.encoding import standardisation
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
@@ -97,15 +96,6 @@ class TrainingData:
     def off_columns(self) -> np.ndarray:
         """Columns with numbers that are off their mean somewhere."""
         return np.flatnonzero(self.largest >= STILL)
-
-    def moments(self, column: int) -> tuple[float, float]:
-        """Mean of the targets in a column, and the scale that makes them standard."""
-        mine = [(targets[:, [np.flatnonzero(block.columns == column)[0]]], weights)
-                for block, targets, weights in zip(self.blocks, self.targets, self.weights, strict=True)
-                if column in block.columns]  # fmt: skip
-        targets, weights = (np.concatenate(parts).astype(np.float64) for parts in zip(*mine, strict=True))
-        (mean,), (scale,) = standardisation(targets, weights)
-        return float(mean), float(scale)
 
     def sampler(self, config: NetworkConfig) -> WindowSampler:
         """Sampler of windows around these samples."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,8 +109,20 @@ class Examples:
             labelled[position] = None if rows else self.seconds(mine[known[mine]])
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
 
-    def data(self, vocabulary: Vocabulary) -> TrainingData:
+    def numbers(self, vocabulary: Vocabulary, readout: Readout) -> np.ndarray:
+        """Targets (n_samples, n_outputs) of a behaviour in its readout's unit; NaN where unknown or without weight."""
+        y = vocabulary.in_units(self.X, self.weighty, self.names)
+        numbers = np.full((len(y), readout.n_outputs), np.nan)
+        for position, mine in self.X.by_session():
+            for one, outputs, _ in readout_columns(vocabulary.readouts_of(self.names[position])):
+                if one.name == readout.name:
+                    numbers[mine] = y[mine, outputs]
+        return numbers
+
+    def data(self, vocabulary: Vocabulary, silent: Collection[int] = ()) -> TrainingData:
         """The same, standardised and laid out for training.
+
+        ``silent`` are columns of outputs that were constant, whose scale says nothing of what it should be.
 
         Warns
         -----
@@ -126,5 +138,6 @@ class Examples:
                 if readout.kind == "continuous":
                     known = mine[(self.weight[mine] > 0) & ~np.isnan(targets[mine, columns]).all(axis=1)]
                     least = self.least_spread(readout, known)
-                    warn_of_other_scale(targets[known, columns], readout.name, self.names[position], least)
+                    learned = ~np.isin(readout.columns, list(silent))
+                    warn_of_other_scale(targets[known, columns][:, learned], readout.name, self.names[position], least)
         return TrainingData.build(self.X, self.names, vocabulary, targets, self.weight)
