@@ -113,8 +113,6 @@ def samples_and_targets(
         raise ValueError("epochs= are for sortings with their behaviour: give them to align, or choose by X.times")
     if len(X) == 0:
         raise ValueError("X has 0 samples; expected at least one")
-    if not np.isfinite(X.times).all():
-        raise ValueError("sample times must be finite")
     return as_targets(X, y, given.behavior_type, known, labels, given.classes, fixed)
 
 

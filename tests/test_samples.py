@@ -105,6 +105,12 @@ def test_what_is_out_of_range_or_no_index_is_an_index_error(X, index):
         X[index]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_times_that_are_not_finite_are_refused(X, bad):
+    with pytest.raises(ValueError, match="sample times must be finite"):
+        SpikeSamples(X.sessions, [0, 1], [0, 0], [1.0, bad])
+
+
 def test_what_where_gives_is_an_index(X):
     np.testing.assert_array_equal(X[np.where(X.times > 1)].times, X.times[X.times > 1])
 

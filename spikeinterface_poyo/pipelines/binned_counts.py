@@ -232,8 +232,6 @@ def check_samples(X: Any) -> None:
     if not isinstance(X, SpikeSamples):
         raise TypeError(f"BinnedCounts needs the SpikeSamples of align(sorting, behavior), as counts in an array have "
                         f"no times; got {type(X).__name__}")  # fmt: skip
-    if not np.isfinite(X.times).all():
-        raise ValueError("sample times must be finite")
 
 
 def only_session(X: SpikeSamples) -> int | None:

@@ -34,6 +34,11 @@ class SpikeSamples:
         Seconds on the segment's clock, in any order.
     targets : sequence of sequence of TargetInfo, optional
         For each session, the behaviours that the ``y`` aligned with its samples holds.
+
+    Raises
+    ------
+    ValueError
+        Where a time is not finite.
     """
 
     ndim = 1
@@ -52,6 +57,8 @@ class SpikeSamples:
         self.session_index = np.asarray(session_index, dtype=np.int32)
         self.segment_index = np.asarray(segment_index, dtype=np.int32)
         self.times = np.asarray(times, dtype=np.float64)
+        if not np.isfinite(self.times).all():
+            raise ValueError("sample times must be finite")
 
     @classmethod
     def from_segments(
