@@ -14,7 +14,8 @@ from ..estimator import POYODecoder
 from ..network.device import find_device
 from ..parameters import check_parameters
 from ..paths import existing, is_path
-from ..weights.files import plain_number, plain_parameters, plain_seed
+from ..weights.digests import plain_number
+from ..weights.files import plain_parameters, plain_seed
 from ..weights.pretrained import load_pretrained
 
 

@@ -23,7 +23,7 @@ SPIKES_TO_READ = 10_000  # of a segment, evenly spaced: sessions on disk are not
 
 
 def fingerprint(decoder: Parameters, examples: Examples, base: Learned | None) -> dict[str, str]:
-    """Parameters as text, and digests of the examples and of what training starts from; None where that is drawn."""
+    """Parameters as text, and digests of the examples and of what training starts from, empty where that is drawn."""
     parameters = {name: plain(value) for name, value in decoder.get_params(deep=False).items()}
     return {name: value for name, value in parameters.items() if name not in FREE} | {
         "version": __version__,
@@ -68,11 +68,6 @@ def digest_segment(digest: Any, segment: Segment) -> None:
             digest.update(np.ascontiguousarray(array).data)
 
 
-def as_number_or_text(label: Any) -> Any:
-    """A label of a type that JSON does not know."""
-    return label.item() if isinstance(label, np.generic) else repr(label)
-
-
 def digest_of_base(base: Learned) -> str:
     """Digest of weights, and of what their rows and columns mean."""
-    return digest_of(base.vocabulary.to_json(), base.network.state_dict(), as_number_or_text)[:DIGITS]
+    return digest_of(base.vocabulary.to_json(), base.network.state_dict())[:DIGITS]

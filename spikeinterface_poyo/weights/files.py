@@ -30,7 +30,7 @@ from ..fitted.vocabulary import Vocabulary
 from ..network.poyo import POYO, NetworkConfig
 from ..paths import as_path
 from ..versions import versions
-from .digests import digest_of
+from .digests import digest_of, plain_number
 from .older_formats import upgraded
 from .replacing import is_abandoned, replace_file
 
@@ -233,10 +233,3 @@ def from_bytes(cls: type, contents: bytes) -> Any:
 def plain_seed(random_state: Any) -> int | None:
     """A seed that JSON holds; a generator's state is not kept."""
     return int(random_state) if isinstance(random_state, (int, np.integer)) else None
-
-
-def plain_number(value: Any) -> Any:
-    """NumPy scalars as Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
