@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..network.windows import Windows
-from ..sessions.samples import seconds_covered, stretches
+from ..sessions.samples import readable, seconds_covered, stretches
 
 
 class WindowSampler:
@@ -51,6 +51,7 @@ class WindowSampler:
         self.by_session = np.argsort(of_block[self.block], kind="stable")
         self.session_count = np.bincount(of_block[self.block])
         self.session_first = np.cumsum(self.session_count) - self.session_count
+        self.visible = np.concatenate([readable(t, window_length)[n] for t, n in zip(times, number, strict=True)])
         self.duration = np.array([seconds_covered(t) for t in times])
         self.session_duration = np.bincount(of_block, self.duration)
 
@@ -81,10 +82,7 @@ class WindowSampler:
 
     def window_at(self, start: np.ndarray, anchor: np.ndarray) -> Windows:
         """Windows at ``start`` that belong to the stretches of the samples ``anchor``."""
-        half = self.window_length / 2
-        visible_from = self.times[self.low[anchor]] - half
-        visible_to = self.times[self.high[anchor] - 1] + half
-        return Windows(self.block[anchor], start, visible_from, visible_to)
+        return Windows(self.block[anchor], start, *self.visible[anchor].T)
 
     def samples_between(self, anchor: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Range of sample positions of the anchor's stretch inside [start, stop), never without the anchor."""
