@@ -92,9 +92,8 @@ def test_a_recording_of_one_moment_is_an_error():
 def test_labels_alone_are_learned_slower_and_from_fewer_units(kinds, rate, unit_dropout):
     X, decoder = population(15, 6.0), POYODecoder()
     behaviors = [BehaviorColumns(str(i), kind, i, i + 1) for i, kind in enumerate(kinds)]
-    times = np.arange(0, DURATION, 0.1)
-    sampler = SimpleNamespace(times=times, duration=np.array([DURATION]))
-    data = SimpleNamespace(blocks=[SimpleNamespace(behaviors=behaviors)], centred=False, sampler=lambda config: sampler)
+    blocks, times = [SimpleNamespace(behaviors=behaviors)], [np.arange(0, DURATION, 0.1)]
+    data = SimpleNamespace(blocks=blocks, times=times, centred=False, seconds=DURATION)
     settings = choose_training(decoder, X, data, choose_network(decoder, X, 1), torch.device("cpu"))
     assert (settings.learning_rate, settings.unit_dropout) == (rate, unit_dropout)
 

@@ -73,7 +73,9 @@ class TrainingData:
     @property
     def seconds(self) -> float:
         """Time that the samples cover, in s; what rows of counts would, one after the other."""
-        return ROW_BIN * sum(map(len, self.times)) if self.centred else sum(map(seconds_covered, self.times))
+        if self.centred:
+            return ROW_BIN * sum(map(len, self.times))
+        return float(np.sum(list(map(seconds_covered, self.times))))
 
     @cached_property
     def largest(self) -> np.ndarray:
@@ -97,21 +99,17 @@ class TrainingData:
         """Columns with numbers that are off their mean somewhere."""
         return np.flatnonzero(self.largest >= STILL)
 
-    def sampler(self, config: NetworkConfig) -> WindowSampler:
-        """Sampler of windows around these samples."""
-        sessions = [block.session_row for block in self.blocks]
-        return WindowSampler(self.times, sessions, config.window_length, config.causal, self.centred)
 
     def source(self, config: NetworkConfig, device: torch.device) -> BatchSource:
         """These samples as a source of batches on ``device``."""
         targets, weights = np.concatenate(self.targets), np.concatenate(self.weights)
-        blocks = []
+        blocks, sessions = [], [block.session_row for block in self.blocks]
         for block, times in zip(self.blocks, self.times, strict=True):
             # Spikes that windows may read are not merged with such as are masked.
             blocks.append(as_read(block, config, times, np.unique(readable(times, config.window_length))))
         return BatchSource(
             blocks,
-            self.sampler(config),
+            WindowSampler(self.times, sessions, config.window_length, config.causal, self.centred),
             torch.from_numpy(targets).to(device),
             torch.from_numpy(weights).to(device),
         )

@@ -163,16 +163,16 @@ def choose_training(
     decoder: Parameters, X: SpikeSamples, data: TrainingData, config: NetworkConfig, device: torch.device
 ) -> TrainingSettings:
     """Numbers of the recipe for ``data``, which were made of ``X``."""
-    sampler = data.sampler(config)
+    n_samples = sum(map(len, data.times))
     if data.centred:
-        n_windows, n_queries = len(sampler.times), 1
+        n_windows, n_queries = float(n_samples), 1
     else:
-        n_windows = sampler.duration.sum() / config.window_length
-        n_queries = int(np.clip(len(sampler.times) / max(n_windows, 1), 1, MAX_QUERIES))
+        n_windows = data.seconds / config.window_length
+        n_queries = int(np.clip(n_samples / max(n_windows, 1), 1, MAX_QUERIES))
     batch_size = choose_batch_size(X, config, n_windows) if decoder.batch_size == "auto" else decoder.batch_size
     n_iterations = decoder.max_iter
     if n_iterations == "auto":
-        n_steps = FEW_STEPS if data.centred else choose_n_steps(X, float(sampler.duration.sum()))
+        n_steps = FEW_STEPS if data.centred else choose_n_steps(X, data.seconds)
         n_iterations = -(-n_steps // STEPS_AN_ITERATION)
     rate, unit_dropout = decoder.learning_rate_init, decoder.unit_dropout
     if rate == "auto":
