@@ -13,10 +13,10 @@ from ..decoder.base import BasePOYO
 from ..estimator import POYODecoder
 from ..network.device import find_device
 from ..parameters import check_parameters
-from ..paths import existing, is_path
+from ..paths import is_path
 from ..weights.digests import plain_number
 from ..weights.files import plain_parameters, plain_seed
-from ..weights.pretrained import load_pretrained
+from ..weights.pretrained import lasting, load_pretrained
 
 
 def make_decoder(given: Any, random_state: int, labels: bool) -> tuple[Any, BasePOYO]:
@@ -91,9 +91,3 @@ def changed_parameters(decoder: BasePOYO) -> dict[str, Any]:
     except TypeError as error:
         raise TypeError(f"parameters of the decoder are kept as JSON, and {error}") from error
     return kept
-
-
-def lasting(source: Any) -> str:
-    """Pretrained weights by a name that holds in other working directories too."""
-    path = existing(source)
-    return str(source if path is None else path.absolute())

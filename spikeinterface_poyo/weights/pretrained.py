@@ -42,6 +42,12 @@ def load_pretrained(source: str | os.PathLike[str]) -> Learned:
     return files.read_learned(path)[0].as_start(public_name(source))
 
 
+def lasting(source: str | os.PathLike[str]) -> str:
+    """Pretrained weights by a name that holds in other working directories too."""
+    path = existing(source)
+    return str(source if path is None else path.absolute())
+
+
 def is_torch_file(path: Path) -> bool:
     """Whether it is to be read as a checkpoint of torch_brain; a folder that was saved here may have any name."""
     return path.suffix.lower() in TORCH_SUFFIXES and not path.is_dir()
@@ -147,8 +153,7 @@ class PretrainedMixin:
         else:
             decoder = files.load(cls, path)
         decoder._sessions_of_weights = list(decoder.sessions_.sessions)
-        local = existing(source)  # whose name is to mean the same from any folder
-        return decoder.set_params(pretrained=str(source if local is None else local.absolute()), device=device)
+        return decoder.set_params(pretrained=lasting(source), device=device)
 
     def to_torch_brain(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint for torch_brain's ``POYO.load_pretrained``.
