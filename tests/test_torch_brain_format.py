@@ -56,7 +56,8 @@ def draw_windows(sessions: dict[str, tuple[str, ...]], length: float = 1.0, seed
 
 
 def our_network(checkpoint: TorchBrainCheckpoint) -> POYO:
-    network = POYO(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
+    n_unit_rows, n_session_rows = (len(checkpoint.state[f"{table}_emb.weight"]) for table in ("unit", "session"))
+    network = POYO(checkpoint.config, n_unit_rows, n_session_rows)
     network.load_state_dict(checkpoint.state, strict=True)
     return network.eval()
 

@@ -58,19 +58,15 @@ def from_checkpoint(checkpoint: TorchBrainCheckpoint, source: str | None) -> Lea
 
     Its checkpoints do not say what was read out; targets are taken to have been used as they are.
     """
-    network = POYO.fresh(checkpoint.config, checkpoint.n_unit_rows, checkpoint.n_session_rows)
-    network.load_state_dict(checkpoint.state)
     n_outputs = checkpoint.config.n_outputs
     mean, scale = (0.0,) * n_outputs, (1.0,) * n_outputs
     readout = ContinuousReadout(name="torch_brain", first_column=0, mean=mean, scale=scale)
     vocabulary = Vocabulary(readouts={readout.name: readout})
     for name, units in checkpoint.sessions.items():
-        first, row = vocabulary.n_unit_rows, vocabulary.n_session_rows
-        names = [unit.removeprefix(f"{name}/") for unit in units]
         vocabulary.sessions[name] = KnownSession(
-            unit_names=names,
-            first_unit_row=first,
-            session_row=row,
+            unit_names=[unit.removeprefix(f"{name}/") for unit in units],
+            first_unit_row=vocabulary.n_unit_rows,
+            session_row=vocabulary.n_session_rows,
             sample_interval=None,
             clocks=[],
             isolated_rows=False,
@@ -79,6 +75,8 @@ def from_checkpoint(checkpoint: TorchBrainCheckpoint, source: str | None) -> Lea
             silent_units=[],
             labelled_seconds=None,
         )
+    network = POYO.fresh(checkpoint.config, vocabulary.n_unit_rows, vocabulary.n_session_rows)
+    network.load_state_dict(checkpoint.state)
     return Learned(network.eval(), vocabulary).as_start(source, "torch_brain")
 
 

@@ -38,9 +38,9 @@ class TorchBrainCheckpoint:
     config : NetworkConfig
         Shape of the network.
     state : dict of str to Tensor
-        float32 weights on the CPU, named and shaped as in ``POYO(config, n_unit_rows, n_session_rows)``. Row 0 of both
-        tables is the padding word; session ``i`` of ``sessions`` is in row ``1 + i``, and the units follow each other
-        as ``sessions`` lists them, from row 1 on.
+        float32 weights on the CPU, named and shaped as in `POYO`. Row 0 of both tables is the padding word; session
+        ``i`` of ``sessions`` is in row ``1 + i``, and the units follow each other as ``sessions`` lists them, from row
+        1 on.
     sessions : dict of str to tuple of str
         The words of each session's units.
     """
@@ -48,16 +48,6 @@ class TorchBrainCheckpoint:
     config: NetworkConfig
     state: dict[str, Tensor]
     sessions: dict[str, tuple[str, ...]]
-
-    @property
-    def n_unit_rows(self) -> int:
-        """Rows of the unit table."""
-        return 1 + sum(map(len, self.sessions.values()))
-
-    @property
-    def n_session_rows(self) -> int:
-        """Rows of the session table."""
-        return 1 + len(self.sessions)
 
 
 def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
