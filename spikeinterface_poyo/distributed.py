@@ -62,24 +62,14 @@ class Team:
         for tensor, part in zip(tensors, joined.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def extremes(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """Smallest and largest of each number over processes."""
-        both = torch.stack([numbers, -numbers])
-        if self.size > 1:
-            dist.all_reduce(both, dist.ReduceOp.MAX)
-        return -both[1], both[0]
-
     def differences(self, facts: Mapping[str, str]) -> list[str]:
         """Wait for all processes, and name the facts in which they differ; all have facts of the same names."""
-        numbers = [int(sha256(fact.encode()).hexdigest()[:15], 16) for fact in facts.values()]
-        same = torch.eq(*self.extremes(torch.tensor(numbers))).tolist()
+        numbers = torch.tensor([int(sha256(fact.encode()).hexdigest()[:15], 16) for fact in facts.values()])
+        largest = torch.stack([numbers, -numbers])
+        if self.size > 1:
+            dist.all_reduce(largest, dist.ReduceOp.MAX)
+        same = (largest[0] == -largest[1]).tolist()
         return [name for name, agreed in zip(facts, same, strict=True) if not agreed]
-
-    def check_same(self, number: int, what: str) -> None:
-        """Wait for all processes, and refuse to go on where they differ in a number."""
-        smallest, largest = map(int, self.extremes(torch.tensor(number)))
-        if smallest != largest:
-            raise ValueError(f"processes differ in {what}: {smallest} to {largest}")
 
 
 ALONE = Team()

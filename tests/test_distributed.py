@@ -251,7 +251,6 @@ def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
 
     monkeypatch.setattr(job, "Checkpoint", Recorded)
     monkeypatch.setattr(job, "fingerprint", lambda *_: {})
-    monkeypatch.setattr(Team, "check_same", lambda *_: None)
     monkeypatch.setattr(Team, "differences", lambda *_: [])
     decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
     examples = SimpleNamespace()
@@ -262,22 +261,16 @@ def test_only_the_leader_of_a_team_writes(monkeypatch, tmp_path):
     assert made == [True, False]
 
 
-def test_processes_that_differ_in_a_number_are_refused(monkeypatch):
-    def reduce(there):
-        def all_reduce(tensor, how):
-            other = torch.tensor([there, -there])
-            assert how == distributed.dist.ReduceOp.MAX
-            tensor.copy_(torch.maximum(tensor, other))
-
-        return all_reduce
-
-    for there in (7, 3, 5):
-        monkeypatch.setattr(distributed.dist, "all_reduce", reduce(there))
-        if there == 5:
-            Team(0, 2).check_same(5, "the step")
-        else:
-            with pytest.raises(ValueError, match=rf"differ in the step: {min(5, there)} to {max(5, there)}"):
-                Team(0, 2).check_same(5, "the step")
+def test_processes_that_see_different_checkpoints_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(distributed, "_present", Team(0, 2))
+    monkeypatch.setattr(job, "fingerprint", lambda *_: {})
+    monkeypatch.setattr(Team, "differences", lambda _, facts: ["step"] if "step" in facts else [])
+    decoder = POYODecoder(checkpoint=tmp_path / "state", random_state=0, device="cpu")
+    with (
+        pytest.raises(ValueError, match=r"must see the same checkpoint; this one sees step -1 in it"),
+        job.training_job(decoder, SimpleNamespace(), "from scratch"),
+    ):
+        pass
 
 
 def test_processes_that_would_make_different_fits_are_refused(monkeypatch):

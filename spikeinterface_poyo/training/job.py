@@ -54,7 +54,9 @@ def training_job(
                              "sessions and their order, spikes, labels and weights)")  # fmt: skip
     if decoder.checkpoint is not None:
         checkpoint = Checkpoint(as_path(decoder.checkpoint).resolve(), of_fit, writes=team.leads)
-        team.check_same(checkpoint.step, "the step that their checkpoint is at; all must see the same file")
+        if team.differences({"step": str(checkpoint.step)}):
+            raise ValueError(f"processes that train together must see the same checkpoint; this one sees step "
+                             f"{checkpoint.step} in it, and others another")  # fmt: skip
     device, rng = find_device(decoder.device), generator(decoder.random_state)
     origins = () if base is None else base.origins
     job = Job(device, rng, int(rng.integers(2**63)), checkpoint, team, watch, origins)
