@@ -224,7 +224,10 @@ class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin,
             numbered = not is_first and isinstance(X, SpikeSamples) and len(X.sessions) > 1
             examples = Examples.of(given, sample_weight, learned.vocabulary.names_to_learn(given.X, numbered))
             is_new = not set(examples.names.values()) <= set(learned.vocabulary.sessions)
-            learned, record = adaptation.learn_more(self, learned, examples, adapt)
+            if is_new:
+                learned, record = adaptation.add_sessions(self, learned, examples, adapt)
+            else:
+                learned, record = adaptation.go_on(self, learned, examples)
         # Where only new units are learned, known sessions are decoded as before, and their errors stay what they were.
         calibration: Calibration = self.calibration_ if is_new and adapt == "units" and not is_first else {}
         if not is_first:

@@ -23,7 +23,6 @@ from ..sessions.samples import SpikeSamples
 from ..training import adaptation
 from ..training.examples import Examples
 from ..weights.pretrained import load_pretrained
-from .decoding import check_sessions
 from .errors import answers_with_spread
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ class CalibratingMixin:
         check_is_fitted(self, "network_")
         given = self._enter_known(X, y, session_id, epochs, leave_out=True)
         names = self._names(given.X)
-        check_sessions(self.sessions_, given.X, names)
+        self.sessions_.check_sessions(given.X, names)
         examples = Examples.of(given, sample_weight, names).as_read_out(self.sessions_)
         check_known(self.sessions_, examples)
         if isinstance(cv, str) and cv == "prefit":

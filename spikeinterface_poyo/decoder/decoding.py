@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
-from ..fitted.same_session import check_same
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.overlap import grid_samples, nearly_recorded
 from ..inputs.spikes_in import check_spikes
@@ -87,7 +86,7 @@ def predict_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str])
     ValueError
         Where a session has units that were not there at fit.
     """
-    check_sessions(learned.vocabulary, X, names)
+    learned.vocabulary.check_sessions(X, names)
     out = unknown_outputs(learned.vocabulary, X, names)
     for name, order, columns in answers(learned, X, names):
         for readout, outputs, place in readout_columns(learned.vocabulary.readouts_of(name)):
@@ -144,7 +143,7 @@ def predict_probabilities(
     ValueError
         Where there are several behaviours or no labels, or a session has units that were not there at fit.
     """
-    check_sessions(learned.vocabulary, X, names)
+    learned.vocabulary.check_sessions(X, names)
     used = used_sessions(learned.vocabulary, names)
     readouts = {readout.name: readout for name in used for readout in learned.vocabulary.readouts_of(name)}
     if len(readouts) > 1:
@@ -218,17 +217,11 @@ def warn_of_strange_labels(readout: CategoricalReadout, codes: np.ndarray, sessi
 
 def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -> np.ndarray:
     """What the readout reads of each sample, (n_samples, dim); ``names`` and errors as in `predict_samples`."""
-    check_sessions(learned.vocabulary, X, names)
+    learned.vocabulary.check_sessions(X, names)
     out = np.empty((len(X), learned.network.config.dim))
     for _, order, vectors in answers(learned, X, names, lambda readouts: POYO.embed):
         out[order] = vectors
     return out
-
-
-def check_sessions(vocabulary: Vocabulary, X: SpikeSamples, names: Mapping[int, str]) -> None:
-    """Compare the sessions that samples use with what was seen at fit."""
-    for position, _ in X.by_session():
-        check_same(X.sessions[position], names[position], vocabulary.sessions[names[position]])
 
 
 def to_average(readouts: Sequence[Readout]) -> Read:

@@ -18,7 +18,7 @@ from ..network.prediction import Read
 from ..readouts.behaviors import readout_columns
 from ..readouts.readout import MeasuredReadout, Readout
 from ..sessions.samples import SpikeSamples
-from .decoding import answers, as_at_fit, check_sessions, to_average, unknown_outputs, used_sessions
+from .decoding import answers, as_at_fit, to_average, unknown_outputs, used_sessions
 
 ROUNDING = 1e-6  # of float32 squares: smaller differences are none
 
@@ -64,7 +64,7 @@ def predict_with_errors(
         Where a session was not calibrated.
     """
     vocabulary = learned.vocabulary
-    check_sessions(vocabulary, X, names)
+    vocabulary.check_sessions(X, names)
     check_calibrated(calibration, used_sessions(vocabulary, names))
     decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
     for name, order, columns, spread in answers_with_spread(learned, X, names):

@@ -26,7 +26,7 @@ from ..sessions.session import Session
 from ..sessions.signals import UNNAMED
 from ..sessions.units import units_that_fire, without_units
 from .known_session import KnownSession
-from .same_session import check_places
+from .same_session import check_places, check_same
 
 
 @dataclass
@@ -247,6 +247,11 @@ class Vocabulary:
             raise ValueError(f"unknown session(s) {unknown}; the decoder was fitted on {sorted(self.sessions)}. Give "
                              "session_id= of a known one, or add the new session with partial_fit")  # fmt: skip
         return names
+
+    def check_sessions(self, X: SpikeSamples, names: Mapping[int, str]) -> None:
+        """Compare the sessions that samples use, of these ids by position, with what was seen at fit."""
+        for position, name in names.items():
+            check_same(X.sessions[position], name, self.sessions[name])
 
     def block(self, session: Session, segment: int, name: str) -> Block:
         """A segment of a known session, with the rows of its units."""

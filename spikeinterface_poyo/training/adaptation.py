@@ -17,7 +17,7 @@ import torch
 
 from ..fitted.learned import Learned
 from ..fitted.record import TrainingRecord
-from ..fitted.same_session import check_same, kind_of
+from ..fitted.same_session import kind_of
 from ..fitted.vocabulary import Vocabulary
 from ..network.initialisation import say_nothing, silent, speak_again
 from ..network.poyo import POYO, NetworkConfig
@@ -77,17 +77,6 @@ def adapt(
             settings = fine_tuning(new.settings, new.data)
             record = record.followed_by(run(decoder, new.learned.network, new.data, settings, job))
     return new.learned, record
-
-
-def learn_more(
-    decoder: Parameters, learned: Learned, examples: Examples, how: Literal["units", "all"]
-) -> tuple[Learned, TrainingRecord]:
-    """Go on with sessions that are known, or add those that are new."""
-    if not set(examples.names.values()) <= set(learned.vocabulary.sessions):
-        return add_sessions(decoder, learned, examples, how)
-    for position, name in examples.names.items():
-        check_same(examples.X.sessions[position], name, learned.vocabulary.sessions[name])
-    return go_on(decoder, learned, examples)
 
 
 def add_sessions(
@@ -200,6 +189,7 @@ def identify_units(
 def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Learned, TrainingRecord]:
     """One more iteration over known sessions, over all weights and all samples: there is nothing to stop early."""
     config = known.network.config
+    known.vocabulary.check_sessions(examples.X, examples.names)
     check_fits(decoder, config, known.vocabulary.reads_rows, examples.X)
     with training_job(decoder, examples, "go on", known) as job:
         # Each call has random numbers of its own, or a fixed random_state would show it the same windows again.
