@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from ..sessions.session import Session
+from ..sessions.session import PLACE, Session
 from ..warning import warn
 from .known_session import KnownSession
 
@@ -18,11 +18,25 @@ def check_places(sessions: Sequence[Session], known: Collection[str]) -> None:
     ValueError
         Where the list is shorter: who is at which place is then not known.
     """
-    places = {f"session_{place}" for place in range(len(sessions))}
-    others = {name for name in known if re.fullmatch(r"session_\d+", name)} - places
+    places = {PLACE.format(place) for place in range(len(sessions))}
+    others = {name for name in known if re.fullmatch(PLACE.format(r"\d+"), name)} - places
     if others and not places.isdisjoint(known) and any(session.session_id is None for session in sessions):
         raise ValueError(f"{len(sessions)} session(s) without names were given, and fit saw {sorted(known)}: "
                          "name them with session_id=, of samples in align")  # fmt: skip
+
+
+def names_of(sessions: Sequence[Session], used: Iterable[int], known: Collection[str]) -> dict[int, str]:
+    """Ids, by position, of the ``used`` ones among ``sessions``; a single unnamed one is the only known one.
+
+    Raises
+    ------
+    ValueError
+        As of `check_places`.
+    """
+    if len(sessions) == len(known) == 1 and sessions[0].session_id is None:
+        return dict.fromkeys(used, *known)
+    check_places(sessions, known)
+    return {position: sessions[position].name(position) for position in used}
 
 
 def kind_of(isolated_rows: bool) -> str:

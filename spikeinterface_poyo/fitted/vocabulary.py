@@ -22,11 +22,11 @@ from ..readouts.behaviors import (
 from ..readouts.readout import Readout
 from ..sessions.intervals import grid_interval
 from ..sessions.samples import SpikeSamples
-from ..sessions.session import Session
+from ..sessions.session import PLACE, Session
 from ..sessions.signals import UNNAMED
 from ..sessions.units import units_that_fire, without_units
 from .known_session import KnownSession
-from .same_session import check_places, check_same
+from .same_session import check_places, check_same, names_of
 
 
 @dataclass
@@ -211,7 +211,7 @@ class Vocabulary:
             check_places(X.sessions, self.sessions)
         names: dict[int, str] = {}
         taken = self.sessions.keys() | {session.session_id for session in X.sessions}
-        free = (name for k in itertools.count(self.n_places) if (name := f"session_{k}") not in taken)
+        free = (name for k in itertools.count(self.n_places) if (name := PLACE.format(k)) not in taken)
         for position in np.unique(X.session_index).tolist():
             session = X.sessions[position]
             if session.isolated_rows and session.session_id is None and len(self.sessions) == 1:
@@ -227,21 +227,17 @@ class Vocabulary:
         return names
 
     def resolve(self, sessions: Sequence[Session], used: Iterable[int]) -> dict[int, str]:
-        """Ids, by position, of the ``used`` ones among ``sessions``; a single unnamed one is the only known one.
+        """Ids, by position, of the ``used`` ones among ``sessions``, as of `names_of`, all of which are known.
 
         Raises
         ------
         ValueError
             Where a session is not known, or an unnamed one could be several.
         """
-        is_unnamed = len(sessions) == 1 and sessions[0].session_id is None
-        if is_unnamed and len(self.sessions) == 1:
-            return dict.fromkeys(used, next(iter(self.sessions)))
-        if is_unnamed:
+        if len(sessions) == 1 < len(self.sessions) and sessions[0].session_id is None:
             raise ValueError(f"the decoder knows several sessions; name one with session_id=: {sorted(self.sessions)}. "
                              "Samples get their names in align")  # fmt: skip
-        check_places(sessions, self.sessions)
-        names = {position: sessions[position].name(position) for position in used}
+        names = names_of(sessions, used, self.sessions)
         unknown = sorted(set(names.values()) - set(self.sessions))
         if unknown:
             raise ValueError(f"unknown session(s) {unknown}; the decoder was fitted on {sorted(self.sessions)}. Give "

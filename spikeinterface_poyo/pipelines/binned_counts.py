@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from ..fitted.same_session import names_of
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Segment
 from ..warning import warn
@@ -170,9 +171,8 @@ class BinnedCounts(TransformerMixin, BaseEstimator):
 
     def _columns_of(self, X: SpikeSamples, position: int) -> np.ndarray:
         """Position among the fitted units of each unit of the samples' session."""
-        session, name = X.sessions[position], X.session_name(position)
-        is_unnamed = len(X.sessions) == 1 and session.session_id is None
-        if name != self.session_id_ and not is_unnamed:
+        session, name = X.sessions[position], names_of(X.sessions, [position], [self.session_id_])[position]
+        if name != self.session_id_:
             raise ValueError(f"session {name!r} was not seen by fit, which saw {self.session_id_!r}; units of "
                              "different sessions do not correspond: fit BinnedCounts on each session")  # fmt: skip
         column = {str(unit): i for i, unit in enumerate(self.unit_ids_)}

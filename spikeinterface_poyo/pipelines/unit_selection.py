@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..door import features_as_before_on_failure, forget_features, holds_spikes, rows_of_counts
 from ..extras import needed
-from ..fitted.same_session import check_places
+from ..fitted.same_session import names_of
 from ..inputs.counts import check_plain
 from ..inputs.spikes_in import as_sessions, is_one_sorting
 from ..recognition import is_a
@@ -179,13 +179,9 @@ class SelectUnits(SelectsInSamples, SelectorMixin, BaseEstimator):
         check_is_fitted(self)
         if hasattr(self, "n_features_in_"):
             raise ValueError("SelectUnits was fitted on an array of counts, and spikes in time were given now")
-        check_places(sessions, self.unit_ids_)
         kept = list(sessions)
-        for position in used:
+        for position, name in names_of(sessions, used, self.unit_ids_).items():
             session = sessions[position]
-            name = session.name(position)
-            if len(sessions) == len(self.unit_ids_) == 1 and session.session_id is None:
-                (name,) = self.unit_ids_  # unnamed: the only one there is
             if name not in self.unit_ids_:
                 raise ValueError(f"session {name!r} was not seen by fit; known sessions: {sorted(self.unit_ids_)}. "
                                  "Samples of align(..., session_id=) bear their names")  # fmt: skip

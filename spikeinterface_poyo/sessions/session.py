@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+PLACE = "session_{}"  # what a session without a name is called, by its place in a list
 NO_UNIT = -1  # in `Segment.unit_index`, of a spike that is not to be read
 ClockSource = Literal["recording", "native", "frames", "seconds"]
 
@@ -99,7 +100,7 @@ class Session:
 
     def name(self, position: int) -> str:
         """Id of the session, ``session_<position>`` where it has none."""
-        return f"session_{position}" if self.session_id is None else self.session_id
+        return PLACE.format(position) if self.session_id is None else self.session_id
 
     @property
     def duration(self) -> float:
