@@ -366,6 +366,15 @@ def test_a_constant_output_is_decoded_as_it_is(session, small_decoder, constant,
     assert decoder.score(session.spikes, (session.times, still)) == 1.0
 
 
+def test_a_constant_that_rounding_blurs_is_one(session, small_decoder):
+    blurred = np.cos(session.times) ** 2 + np.sin(session.times) ** 2
+    assert len(np.unique(blurred)) > 1
+    with pytest.warns(UserWarning, match="are the same at all samples"):
+        decoder = small_decoder(max_iter=3).fit(session.spikes, (session.times, blurred))
+    assert np.ptp(decoder.predict(session.spikes)) == 0
+    assert decoder.score(session.spikes, (session.times, blurred)) == 1
+
+
 @pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
 @pytest.mark.parametrize("how", ["known session", "all", "pretrained"])
 def test_an_output_that_was_constant_may_be_learned_later(session, small_decoder, tmp_path, how):

@@ -6,6 +6,9 @@ import numpy as np
 
 from ..measures import rescale
 
+STILL = 1e-6  # standardised; numbers that vary by less are constant but for rounding, of float32 too
+BLUR = 1e-9  # standardised; what rounding makes of a constant, which an optimiser would follow however small it is
+
 
 def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and standard deviation of each output over its known targets.

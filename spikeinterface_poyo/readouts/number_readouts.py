@@ -11,7 +11,7 @@ import numpy as np
 from ..measures import rescale
 from ..sessions.signals import Kind, TargetInfo
 from ..warning import warn
-from .encoding import distances, full_turn, on_circle, standardisation
+from .encoding import BLUR, STILL, distances, full_turn, on_circle, standardisation
 from .readout import MeasuredReadout
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ class ContinuousReadout(MeasuredReadout):
         """
         if info.kind is None and info.units in ANGLES:
             warn_of_full_turn(y, info)
-        constant = np.flatnonzero(np.nanmax(y, axis=0) == np.nanmin(y, axis=0))
+        (n_outputs,) = y.shape[1:]
+        readout = cls(mean=(0.0,) * n_outputs, scale=(1.0,) * n_outputs, **common)
+        readout = readout.standardising(np.arange(n_outputs), y, weight)
+        constant = np.flatnonzero(np.nanmax(np.abs(readout.encode(y)), axis=0) < STILL)
         if len(constant) and len(y) > 1:
             warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
                  "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip
-        (n_outputs,) = y.shape[1:]
-        readout = cls(mean=(0.0,) * n_outputs, scale=(1.0,) * n_outputs, **common)
-        return readout.standardising(np.arange(n_outputs), y, weight)
+        return readout
 
     def rescaled(self, factor: float, units: str | None) -> Self:
         """Its mean and scale, that often."""
@@ -86,8 +87,9 @@ class ContinuousReadout(MeasuredReadout):
         return len(self.mean)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Standardised targets."""
-        return (y - np.array(self.mean)) / np.array(self.scale)
+        """Standardised targets, of which those that are off the mean by no more than rounding are zero."""
+        standard = (y - np.array(self.mean)) / np.array(self.scale)
+        return np.where(np.abs(standard) < BLUR, 0.0, standard)
 
     def decode(self, columns: np.ndarray) -> np.ndarray:
         """Inverse of `encode`."""

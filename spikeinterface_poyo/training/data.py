@@ -17,12 +17,12 @@ from ..network.merging import as_read
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import Block
+from ..readouts.encoding import STILL
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
 
 ROW_BIN = 0.1  # seconds that one row of counts stands for; any value does, as rows are read one by one
-STILL = 1e-6  # standardised; numbers that vary by less are constant but for rounding, of float32 too
 MIN_BLOCK_WINDOWS = 10  # a held-out block is at least so many windows long ...
 MAX_HELD_OUT_BLOCKS = 5  # ... and there are at most so many in a segment
 
@@ -98,7 +98,6 @@ class TrainingData:
     def off_columns(self) -> np.ndarray:
         """Columns with numbers that are off their mean somewhere."""
         return np.flatnonzero(self.largest >= STILL)
-
 
     def source(self, config: NetworkConfig, device: torch.device) -> BatchSource:
         """These samples as a source of batches on ``device``."""
