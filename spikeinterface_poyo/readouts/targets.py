@@ -111,8 +111,6 @@ def by_itself(
     if any(info.kind == "categorical" for info in infos.values()):
         raise ValueError("categorical targets by themselves are for POYOClassifier; among several, give them by name")
     y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
-    if y.ndim > 2:
-        raise ValueError(f"y must have shape (n_samples,) or (n_samples, n_outputs), got {y.shape}")
     check_length(X, y, "y")
     used = {X.targets[position][0].name for position, _ in X.by_session()}
     flat = without_padding(y.reshape(len(y), -1), [infos[name].n_outputs for name in used], infos.values())

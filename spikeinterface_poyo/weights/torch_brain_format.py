@@ -13,7 +13,6 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class TorchBrainCheckpoint:
     sessions: dict[str, tuple[str, ...]]
 
 
-def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
+def read_checkpoint(source: Path) -> TorchBrainCheckpoint:
     """Read a POYO checkpoint of torch_brain 0.1 or 0.2. Nothing in the file is run, whoever made it.
 
     Shapes and rotary frequencies come from the weights, the dropouts from the hyper-parameters where the file has them.
@@ -60,7 +59,7 @@ def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
 
     Parameters
     ----------
-    path : str or path
+    source : Path
         The file.
 
     Returns
@@ -69,8 +68,6 @@ def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
 
     Raises
     ------
-    FileNotFoundError
-        Where there is no such file.
     ValueError
         Where the file is damaged, holds more than tensors and plain data, or is no checkpoint of torch_brain's POYO.
 
@@ -79,9 +76,6 @@ def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
     UserWarning
         Where times are assumed, or units belong to no session of the file and are left out.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise FileNotFoundError(f"there is no file {source}")
     try:
         state, model = network_part(load_plain(source))
         units, sessions = take_vocabulary(state, "unit_emb"), take_vocabulary(state, "session_emb")
@@ -246,7 +240,7 @@ def to_torch_brain(
 
 
 def write_checkpoint(
-    path: str | PathLike[str],
+    file: Path,
     config: NetworkConfig,
     state: Mapping[str, Tensor],
     sessions: Mapping[str, Sequence[str]],
@@ -254,4 +248,4 @@ def write_checkpoint(
     """Write `to_torch_brain` to a file for ``POYO.load_pretrained``. An older file stays whole until it is complete."""
     contents = io.BytesIO()
     torch.save(to_torch_brain(config, state, sessions), contents)
-    replace_file(Path(path), contents.getvalue())
+    replace_file(file, contents.getvalue())
