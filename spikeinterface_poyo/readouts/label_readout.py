@@ -134,9 +134,10 @@ class CategoricalReadout(Readout):
             return "numbers against labels, which POYOClassifier learns, or POYODecoder by name with behavior_type="
         return super().mismatch(info, n_outputs)
 
-    def unknown_labels(self, info: TargetInfo) -> list[Any]:
-        """Labels among such targets that the readout cannot learn."""
-        return [label for label in info.classes or () if label not in self.classes]
+    def conflict(self, info: TargetInfo, n_outputs: int) -> str | None:
+        """As of `Readout`."""
+        new = [label for label in info.classes or () if label not in self.classes]
+        return self.mismatch(info, n_outputs) or (f"the labels {new} are new" if new else None)
 
     def in_units(self, y: np.ndarray, info: TargetInfo, what: str) -> np.ndarray:
         """Codes of ``info.classes`` as codes of the readout's; -1 for a label that it does not know."""

@@ -113,10 +113,6 @@ class Readout(ABC):
         """What these columns are where they begin at ``start`` in what a session is asked for."""
         return BehaviorColumns(self.name, self.kind, start, start + self.n_columns, self.chance_loss)
 
-    def unknown_labels(self, info: TargetInfo) -> list[Any]:
-        """Labels among such targets that the readout cannot learn."""
-        return []
-
     def in_units(self, y: np.ndarray, info: TargetInfo, what: str) -> np.ndarray:
         """Targets (n, n_outputs) in the readout's unit of measure."""
         return y if info.bare else rescale(y, info.units, self.units, what)
@@ -138,10 +134,7 @@ class Readout(ABC):
 
     def conflict(self, info: TargetInfo, n_outputs: int) -> str | None:
         """Why such targets cannot be learned here, in words: a `mismatch`, or new labels; None where they can."""
-        why = self.mismatch(info, n_outputs)
-        if why is None and (new_labels := self.unknown_labels(info)):
-            why = f"the labels {new_labels} are new"
-        return why
+        return self.mismatch(info, n_outputs)
 
     def adapted(self, y: np.ndarray, weight: np.ndarray, info: TargetInfo, class_weight: Any = None) -> Self:
         """The same columns for other targets, as far as they are given otherwise: answers are to be as they are.
