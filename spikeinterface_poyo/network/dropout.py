@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,22 +19,10 @@ from .random_numbers import CPU, seed_device
 LANES = 4  # values decided by one number of 64 bits, so that probabilities are multiples of 2**-16
 
 
-class _Seeds:
-    """Random numbers of a batch of windows, which cost nothing until they are drawn."""
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.seeds = seeds
-
-    @cached_property
-    def sources(self) -> list[torch.Generator]:
-        """One generator a window."""
-        return [torch.Generator(CPU).manual_seed(int(seed)) for seed in self.seeds]
-
-
 class _Present(threading.local):
     """Of the windows that this thread computes: fits may run side by side in threads."""
 
-    seeds: _Seeds | None = None
+    sources: Sequence[torch.Generator] | None = None  # one a window
 
 
 _present = _Present()
@@ -81,21 +68,22 @@ def seeded_by_window(seeds: Sequence[int], device: torch.device = CPU) -> Iterat
     Devices other than a CPU draw for all windows from the first one's, with the device's own generator.
     """
     seed_device(device, int(seeds[0]))
-    _present.seeds = _Seeds(seeds)
+    if device.type == "cpu":
+        _present.sources = [torch.Generator(CPU).manual_seed(int(seed)) for seed in seeds]
     try:
         yield
     finally:
-        _present.seeds = None
+        _present.sources = None
 
 
 def draw_kept(x: Tensor, p: float) -> Tensor:
     """Which values of ``x`` (B, ...) stay, bool: each with probability ``1 - p``."""
     n_a_window = x[0].numel()
     numbers = torch.empty(len(x), -(-n_a_window // LANES), dtype=torch.int64, device=CPU)
-    if _present.seeds is None:
+    if _present.sources is None:
         numbers.random_(-(2**63), None)
     else:
-        for row, source in zip(numbers, _present.seeds.sources, strict=True):
+        for row, source in zip(numbers, _present.sources, strict=True):
             row.random_(-(2**63), None, generator=source)
     lanes = numbers.view(torch.int16)[:, :n_a_window].reshape(x.shape)
     return lanes >= round(p * 2**16) - 2**15
