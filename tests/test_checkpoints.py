@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors
-import torch
+from comparing import assert_same_weights
 from safetensors.torch import save_file
 
 from spikeinterface_poyo import POYODecoder
@@ -74,8 +74,7 @@ def assert_same(one: POYODecoder, other: POYODecoder) -> None:
     """Equal to the bit."""
     assert one.loss_curve_ == other.loss_curve_
     assert one.validation_scores_ == other.validation_scores_
-    mine, theirs = one.network_.state_dict(), other.network_.state_dict()
-    assert all(torch.equal(mine[name], theirs[name]) for name in mine | theirs)
+    assert_same_weights(one, other)
 
 
 @pytest.mark.parametrize("n_steps", [0, 10, 15])

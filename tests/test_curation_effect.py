@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from analyzers import QUICK, T_START, make_analyzer, make_recording
+from comparing import trains_of
 
 from spikeinterface_poyo import compare_curation
 from spikeinterface_poyo.inputs.spikes_in import as_session
@@ -26,24 +27,19 @@ def analyzer(simulate, tmp_path_factory):
     return analyzer
 
 
-def trains(session) -> dict[str, np.ndarray]:
-    segment = session.segments[0]
-    return {name: segment.spike_times[segment.unit_index == i] for i, name in enumerate(session.unit_names)}
-
-
 def test_merged_and_split_spikes_are_spikeinterfaces(analyzer):
     session = as_session(analyzer)
     with pytest.warns(UserWarning, match="poyo_decoding"):
         merged = analyzer.merge_units([["u2", "u0"]], new_unit_ids=["u2"])
-    ours = trains(merge_units(session, [["u2", "u0"]]))
+    ours = trains_of(merge_units(session, [["u2", "u0"]]))
     assert {name: len(train) for name, train in ours.items()} == merged.sorting.count_num_spikes_per_unit()
-    np.testing.assert_array_equal(ours["u2"], trains(as_session(merged))["u2"])
+    np.testing.assert_array_equal(ours["u2"], trains_of(as_session(merged))["u2"])
 
     n_spikes = analyzer.sorting.count_num_spikes_per_unit()["u1"]
     parts = [np.arange(0, n_spikes, 3), np.setdiff1d(np.arange(n_spikes), np.arange(0, n_spikes, 3))]
     with pytest.warns(UserWarning, match="poyo_decoding"):
         split = analyzer.split_units({"u1": parts}, new_unit_ids=[["a", "b"]])
-    ours, theirs = trains(split_session(session, {"u1": parts})), trains(as_session(split))
+    ours, theirs = trains_of(split_session(session, {"u1": parts})), trains_of(as_session(split))
     assert list(ours) == ["u0", "u2", "u1-0", "u1-1"]
     np.testing.assert_array_equal(ours["u1-0"], theirs["a"])
     np.testing.assert_array_equal(ours["u1-1"], theirs["b"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import quantities as pq
 import torch
+from comparing import assert_same_weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -31,16 +32,6 @@ pytestmark = pytest.mark.usefixtures("brief_training")
 
 def as_spiketrains(spikes: dict, t_stop: float) -> list[neo.SpikeTrain]:
     return [neo.SpikeTrain(t * pq.s, t_stop=t_stop, name=name) for name, t in spikes.items()]
-
-
-def weights_of(decoder: POYODecoder) -> dict[str, torch.Tensor]:
-    return decoder.network_.state_dict()
-
-
-def assert_same_weights(one: POYODecoder, other: POYODecoder) -> None:
-    assert weights_of(one).keys() == weights_of(other).keys()
-    for name, weight in weights_of(one).items():
-        assert torch.equal(weight, weights_of(other)[name]), name
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from comparing import assert_same_weights
 from sklearn import config_context
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import GroupKFold, cross_validate
@@ -35,11 +35,6 @@ def decoder(small_decoder) -> POYODecoder:
 def routing():
     with config_context(enable_metadata_routing=True):
         yield
-
-
-def assert_same_weights(one: POYODecoder, other: POYODecoder) -> None:
-    state, same = one.network_.state_dict(), other.network_.state_dict()
-    assert all(torch.equal(state[name], same[name]) for name in state)
 
 
 @pytest.mark.usefixtures("routing")

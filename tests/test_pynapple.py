@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from comparing import trains_of
 from spikeinterface.core import NumpySorting
 from spikeinterface.exporters import to_pynapple_tsgroup
 
@@ -22,24 +23,18 @@ VALUES = np.column_stack([np.cos(TIMES), np.sin(TIMES)])
 GROUP = nap.TsGroup({unit: nap.Ts(train) for unit, train in SPIKES.items()}, metadata={"depth": [120.0, 340.0]})
 
 
-def trains(session) -> list[np.ndarray]:
-    (segment,) = session.segments
-    return [segment.spike_times[segment.unit_index == i] for i in range(len(session.unit_ids))]
-
-
 def test_group_gives_the_same_session_as_a_dict():
     session = as_session(GROUP)
     assert session.unit_ids.tolist() == [4, 7]
-    for train, given, plain in zip(trains(session), (GROUP[4], GROUP[7]), SPIKES.values(), strict=True):
+    for train, given, plain in zip(trains_of(session).values(), (GROUP[4], GROUP[7]), SPIKES.values(), strict=True):
         np.testing.assert_array_equal(train, given.t)
         np.testing.assert_allclose(train, plain, rtol=0, atol=1e-9)  # pynapple rounds to nanoseconds
 
 
 def test_a_dict_of_times_will_do():
-    for train, plain in zip(
-        trains(as_session({unit: GROUP[unit] for unit in SPIKES})), trains(as_session(GROUP)), strict=True
-    ):
-        np.testing.assert_array_equal(train, plain)
+    group = trains_of(as_session(GROUP))
+    for unit, train in trains_of(as_session({unit: GROUP[unit] for unit in SPIKES})).items():
+        np.testing.assert_array_equal(train, group[unit])
 
 
 def test_times_of_what_has_values_are_its_times():
@@ -93,8 +88,8 @@ def test_what_spikeinterface_exports_keeps_its_unit_names(ids):
     sorting = NumpySorting.from_unit_dict(dict(zip(ids, frames, strict=True)), 1000.0)
     session, there = as_session(sorting), as_session(to_pynapple_tsgroup(sorting))
     assert set(there.unit_names) == set(session.unit_names)
-    found = dict(zip(there.unit_names, trains(there), strict=True))
-    for name, train in zip(session.unit_names, trains(session), strict=True):
+    found = trains_of(there)
+    for name, train in trains_of(session).items():
         np.testing.assert_array_equal(found[name], train)
 
 

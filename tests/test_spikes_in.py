@@ -8,11 +8,11 @@ import neo
 import numpy as np
 import pytest
 import quantities as pq
+from comparing import trains_of
 from spikeinterface.core import NumpyRecording, NumpySorting, select_segment_sorting
 
 from spikeinterface_poyo import align
 from spikeinterface_poyo.inputs.spikes_in import as_session
-from spikeinterface_poyo.sessions.session import Session
 
 FS = 1000.0
 FRAMES = {"a": np.array([3, 500, 500, 1999]), "b": np.array([], dtype=int), "c": np.array([0, 7, 500])}
@@ -47,11 +47,6 @@ def nwb_file(trains: dict = SECONDS):
     return file
 
 
-def by_unit(session: Session, segment: int = 0) -> dict[str, np.ndarray]:
-    part = session.segments[segment]
-    return {name: part.spike_times[part.unit_index == i] for i, name in enumerate(session.unit_names)}
-
-
 KINDS = {
     "SpikeInterface": lambda: NumpySorting.from_unit_dict(FRAMES, FS),
     "dict": lambda: SECONDS,
@@ -75,7 +70,7 @@ def test_every_kind_gives_the_same_session(kind):
     names = ["0", "1", "2"] if "NWB" in kind else list(SECONDS)
     assert session.unit_names == names
     assert len(session.segments) == 1
-    for train, expected in zip(by_unit(session).values(), SECONDS.values(), strict=True):
+    for train, expected in zip(trains_of(session).values(), SECONDS.values(), strict=True):
         np.testing.assert_array_equal(train, expected)
 
 
@@ -172,7 +167,7 @@ class TestNeo:
         block.segments[1].spiketrains = neo_trains()[:1]
         session = as_session(block)
         assert session.unit_names == ["a", "b", "c"]
-        assert [len(train) for train in by_unit(session, 1).values()] == [4, 0, 0]
+        assert [len(train) for train in trains_of(session, 1).values()] == [4, 0, 0]
 
     def test_segments_have_clocks_of_their_own(self):
         block = neo_block(2)
@@ -200,7 +195,7 @@ class TestSpikeInterface:
     def test_a_shift_of_the_sorting_is_kept(self):
         sorting = NumpySorting.from_unit_dict(FRAMES, FS)
         sorting.shift_times(100.0)
-        np.testing.assert_array_equal(by_unit(as_session(sorting))["a"], SECONDS["a"] + 100.0)
+        np.testing.assert_array_equal(trains_of(as_session(sorting))["a"], SECONDS["a"] + 100.0)
 
     def test_select_units_keeps_the_clock(self):
         # SpikeInterface's own select_units forgets the shift
@@ -208,22 +203,22 @@ class TestSpikeInterface:
         sorting.shift_times(100.0)
         session = as_session(sorting.select_units(["c", "a"]).select_units(["a", "c"], renamed_unit_ids=[1, 0]))
         assert session.unit_names == ["1", "0"]
-        np.testing.assert_array_equal(by_unit(session)["1"], SECONDS["a"] + 100.0)
-        np.testing.assert_array_equal(by_unit(session)["0"], SECONDS["c"] + 100.0)
+        np.testing.assert_array_equal(trains_of(session)["1"], SECONDS["a"] + 100.0)
+        np.testing.assert_array_equal(trains_of(session)["0"], SECONDS["c"] + 100.0)
 
     def test_a_shift_of_selected_units_comes_on_top(self):
         sorting = NumpySorting.from_unit_dict(FRAMES, FS)
         sorting.shift_times(100.0)
         selected = sorting.select_units(["a"])
         selected.shift_times(5.0)
-        np.testing.assert_array_equal(by_unit(as_session(selected))["a"], SECONDS["a"] + 100.0 + 5.0)
+        np.testing.assert_array_equal(trains_of(as_session(selected))["a"], SECONDS["a"] + 100.0 + 5.0)
 
     def test_select_units_keeps_the_registered_recording(self):
         sorting = NumpySorting.from_unit_dict(FRAMES, FS)
         sorting.register_recording(NumpyRecording([np.zeros((4000, 1))], FS, t_starts=[10.0]))
         session = as_session(sorting.select_units(["c"]))
         assert session.segments[0].clock == "recording"
-        np.testing.assert_array_equal(by_unit(session)["c"], SECONDS["c"] + 10.0)
+        np.testing.assert_array_equal(trains_of(session)["c"], SECONDS["c"] + 10.0)
 
     def test_select_units_of_a_segment_keeps_the_extent_of_its_recording(self):
         sorting = NumpySorting.from_unit_dict([FRAMES, FRAMES], FS)
@@ -245,8 +240,8 @@ class TestSpikeInterface:
         with pynwb.NWBHDF5IO(tmp_path / "file.nwb", "w") as io:
             io.write(nwb_file(trains))
         sorting = read_nwb_sorting(tmp_path / "file.nwb", sampling_frequency=FS, t_start=t_start)
-        np.testing.assert_array_equal(by_unit(as_session(sorting))["1"], trains[1])
-        np.testing.assert_array_equal(by_unit(as_session(sorting.select_units([1])))["1"], trains[1])
+        np.testing.assert_array_equal(trains_of(as_session(sorting))["1"], trains[1])
+        np.testing.assert_array_equal(trains_of(as_session(sorting.select_units([1])))["1"], trains[1])
 
     def test_segments_without_spikes_are_kept(self):
         sorting = NumpySorting.from_unit_dict([{"a": np.array([], dtype=int)}, {"a": np.array([5])}], FS)

@@ -8,6 +8,7 @@ import pickle
 import neo
 import numpy as np
 import quantities as pq
+from comparing import trains_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spikeinterface.core import NumpyRecording, NumpySorting
@@ -38,13 +39,8 @@ def recording(rate: float, starts: list[float] | None = None, n_segments: int = 
     return NumpyRecording([silence] * n_segments, rate, t_starts=starts)
 
 
-def by_unit(session: Session, segment: int = 0) -> list[np.ndarray]:
-    part = session.segments[segment]
-    return [part.spike_times[part.unit_index == i] for i in range(len(session.unit_ids))]
-
-
 def assert_same_bits(session: Session, expected: list[np.ndarray], segment: int = 0) -> None:
-    for times, train in zip(by_unit(session, segment), expected, strict=True):
+    for times, train in zip(trains_of(session, segment).values(), expected, strict=True):
         np.testing.assert_array_equal(times, train)
 
 
@@ -127,7 +123,7 @@ class TestUnitsOfTime:
     def test_any_time_is_equal_but_for_rounding(self, frames, rate, unit, start):
         seconds = {u: start + f / rate for u, f in frames.items()}
         scaled = {u: t * UNITS_OF_TIME[unit] * pq.Quantity(1, unit) for u, t in seconds.items()}
-        for times, train in zip(by_unit(as_session(scaled)), seconds.values(), strict=True):
+        for times, train in zip(trains_of(as_session(scaled)).values(), seconds.values(), strict=True):
             np.testing.assert_allclose(times, train, rtol=4e-16, atol=0)
 
     @given(frames=trains(), unit=st.sampled_from(["ms", "us"]), dtype=st.sampled_from([np.int64, np.int32]))
