@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
-from ..inputs.overlap import grid_samples, nearly_recorded
+from ..inputs.overlap import nearly_recorded
 from ..inputs.spikes_in import check_spikes
 from ..network.batch import WindowBatch
 from ..network.merging import as_read
@@ -31,19 +30,13 @@ SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a loga
 MOST_SAMPLES = 10**9  # of a grid: a year at 30 Hz
 
 
-def samples_to_decode(vocabulary: Vocabulary, sessions: Sequence[Session], times: Any) -> SpikeSamples:
-    """Samples at ``times``, or on a regular grid at the interval of each session's behaviour at fit.
+def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
+    """Samples at the interval of each session's behaviour at fit, in each segment from its recording's start to end.
 
     Raises
     ------
     ValueError
         Where there is no interval or no extent to lay a grid over.
-    """
-    return regular_samples(vocabulary, sessions) if times is None else grid_samples(sessions, times)
-
-
-def regular_samples(vocabulary: Vocabulary, sessions: Sequence[Session]) -> SpikeSamples:
-    """Samples at a regular interval, in each segment from the recording's start to its end.
 
     Warns
     -----

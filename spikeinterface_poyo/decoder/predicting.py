@@ -11,12 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from .. import door
 from ..fitted.learned import Learned, learned_of
 from ..fitted.vocabulary import Vocabulary
+from ..inputs.overlap import grid_samples
 from ..inputs.spikes_in import as_sessions
 from ..network.device import put
 from ..network.poyo import POYO
 from ..readouts.targets import Targets
 from ..sessions.samples import SpikeSamples
-from .decoding import predict_samples, predict_targets, samples_to_decode, score_samples
+from .decoding import predict_samples, predict_targets, regular_samples, score_samples
 from .neo_out import to_neo
 
 
@@ -135,7 +136,8 @@ class PredictingMixin:
         if not door.holds_spikes(X) and times is None and session_id is None:
             return door.rows_of_counts(self, X, reset=False)
         if door.holds_spikes(X) and not isinstance(X, SpikeSamples):
-            return samples_to_decode(self.sessions_, as_sessions(X, session_id), times)
+            sessions = as_sessions(X, session_id)
+            return regular_samples(self.sessions_, sessions) if times is None else grid_samples(sessions, times)
         if times is not None or session_id is not None:
             raise ValueError("SpikeSamples have their own times and sessions, named in align(..., session_id=), and "
                              "arrays of counts have none; times= and session_id= are for sortings")  # fmt: skip
