@@ -1,3 +1,5 @@
+"""Spikes of a large sorting are read quickly."""
+
 from __future__ import annotations
 
 from statistics import median
@@ -20,7 +22,7 @@ def large_sorting() -> NumpySorting:
     return NumpySorting(spikes, RATE, unit_ids=np.arange(N_UNITS))
 
 
-def test_half_an_hour_of_200_units_is_adapted_in_well_under_a_second():
+def test_half_an_hour_of_200_units_is_read_in_a_moment():
     seconds = []
     for _ in range(3):
         sorting = large_sorting()  # fresh: SpikeInterface keeps trains once a unit was asked for
