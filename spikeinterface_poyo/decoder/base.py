@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 class BasePOYO(PretrainedMixin, PredictingMixin, LatentsMixin, CalibratingMixin, CallbackSupportMixin):
     """Spikes in, POYO, behaviour out; see `POYODecoder` for the parameters. Goes before scikit-learn's own classes."""
 
-    # Known from weights that were loaded, not from a fit: `calibrate` must not test folds on them.
-    _sessions_of_weights: Collection[str] = ()
-
     def __init__(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,8 @@ class PretrainedMixin:
 
     network_: POYO
     sessions_: Vocabulary
+    # Known from weights that were loaded, not from a fit: `calibrate` must not test folds on them.
+    _sessions_of_weights: Collection[str] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         estimator: Any = super()  # scikit-learn's
