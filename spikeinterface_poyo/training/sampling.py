@@ -43,15 +43,14 @@ class WindowSampler:
         self.times = np.concatenate(times)
         self.block = np.arange(len(times)).repeat([len(t) for t in times])
         self.first = np.concatenate([[0], np.cumsum([len(t) for t in times])])
-        number = [stretches(t) for t in times]
-        bounds = [np.flatnonzero(np.diff(n, prepend=-1, append=n[-1] + 1)) for n in number]
-        self.low = np.concatenate([f + b[n] for f, b, n in zip(self.first, bounds, number, strict=False)])
-        self.high = np.concatenate([f + b[n + 1] for f, b, n in zip(self.first, bounds, number, strict=False)])
+        begins = np.concatenate([np.diff(stretches(t), prepend=-1) > 0 for t in times])
+        stretch, edges = np.cumsum(begins) - 1, np.append(np.flatnonzero(begins), len(begins))
+        self.low, self.high = edges[stretch], edges[stretch + 1]
         self.sessions, of_block = np.unique(session, return_inverse=True)
         self.by_session = np.argsort(of_block[self.block], kind="stable")
         self.session_count = np.bincount(of_block[self.block])
         self.session_first = np.cumsum(self.session_count) - self.session_count
-        self.visible = np.concatenate([readable(t, window_length)[n] for t, n in zip(times, number, strict=True)])
+        self.visible = np.concatenate([readable(t, window_length) for t in times])[stretch]
         self.duration = np.array([seconds_covered(t) for t in times])
         self.session_duration = np.bincount(of_block, self.duration)
 
