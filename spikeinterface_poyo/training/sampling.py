@@ -44,13 +44,12 @@ class WindowSampler:
         self.block = np.arange(len(times)).repeat([len(t) for t in times])
         self.first = np.concatenate([[0], np.cumsum([len(t) for t in times])])
         begins = np.concatenate([np.diff(stretches(t), prepend=-1) > 0 for t in times])
-        stretch, edges = np.cumsum(begins) - 1, np.append(np.flatnonzero(begins), len(begins))
-        self.low, self.high = edges[stretch], edges[stretch + 1]
+        self.stretch, self.edges = np.cumsum(begins) - 1, np.append(np.flatnonzero(begins), len(begins))
+        self.visible = np.concatenate([readable(t, window_length) for t in times])  # of each stretch
         self.sessions, of_block = np.unique(session, return_inverse=True)
         self.by_session = np.argsort(of_block[self.block], kind="stable")
         self.session_count = np.bincount(of_block[self.block])
         self.session_first = np.cumsum(self.session_count) - self.session_count
-        self.visible = np.concatenate([readable(t, window_length) for t in times])[stretch]
         self.duration = np.array([seconds_covered(t) for t in times])
         self.session_duration = np.bincount(of_block, self.duration)
 
@@ -66,7 +65,8 @@ class WindowSampler:
         if self.centred:
             return self.window_at(self.times[anchor] - self.window_length / 2, anchor), anchor[:, None]
         half = self.window_length / 2
-        first, last = self.times[self.low[anchor]], self.times[self.high[anchor] - 1]
+        low, high = self.bounds(anchor)
+        first, last = self.times[low], self.times[high - 1]
         if self.causal:
             # The anchor lies in the later half, which is where queries are read.
             start = self.times[anchor] - half - half * rng.random(n_windows)
@@ -81,7 +81,11 @@ class WindowSampler:
 
     def window_at(self, start: np.ndarray, anchor: np.ndarray) -> Windows:
         """Windows at ``start`` that belong to the stretches of the samples ``anchor``."""
-        return Windows(self.block[anchor], start, *self.visible[anchor].T)
+        return Windows(self.block[anchor], start, *self.visible[self.stretch[anchor]].T)
+
+    def bounds(self, anchor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of the first and past the last sample of the stretches of the samples ``anchor``."""
+        return self.edges[self.stretch[anchor]], self.edges[self.stretch[anchor] + 1]
 
     def samples_between(self, anchor: np.ndarray, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Range of sample positions of the anchor's stretch inside [start, stop), never without the anchor."""
@@ -92,4 +96,5 @@ class WindowSampler:
             times = self.times[offset : self.first[block + 1]]
             low[rows] = offset + np.searchsorted(times, start[rows])
             high[rows] = offset + np.searchsorted(times, stop[rows])
-        return np.clip(low, self.low[anchor], anchor), np.clip(high, anchor + 1, self.high[anchor])
+        first, past = self.bounds(anchor)
+        return np.clip(low, first, anchor), np.clip(high, anchor + 1, past)
