@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 
@@ -22,13 +23,20 @@ def large_sorting() -> NumpySorting:
     return NumpySorting(spikes, RATE, unit_ids=np.arange(N_UNITS))
 
 
-def test_half_an_hour_of_200_units_is_read_in_a_moment():
-    seconds = []
+def seconds_of(work: Callable[..., object], *arguments: object) -> float:
+    start = perf_counter()
+    work(*arguments)
+    return perf_counter() - start
+
+
+def test_half_an_hour_of_200_units_is_read_about_as_quickly_as_it_is_sorted():
+    ratios = []
     for _ in range(3):
         sorting = large_sorting()  # fresh: SpikeInterface keeps trains once a unit was asked for
-        start = perf_counter()
-        session = as_session(sorting)
-        seconds.append(perf_counter() - start)
+        spikes = sorting.to_spike_vector()
+        keys = spikes["unit_index"], spikes["sample_index"]
+        ratios.append(seconds_of(as_session, sorting) / seconds_of(np.lexsort, keys))
+    session = as_session(sorting)
     assert len(session.segments[0].spike_times) == N_SPIKES
     assert np.all(np.diff(session.segments[0].spike_times) >= 0)
-    assert median(seconds) < 1.5  # about 0.3 s, and room for a busy machine
+    assert median(ratios) < 3  # about 1.1, by turns, so that it does not matter how busy the machine is
