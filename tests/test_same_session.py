@@ -117,6 +117,15 @@ def test_a_session_on_another_scale_is_told_of(simulate, small_decoder, factor, 
     assert all("behavior_name=" in message for message in messages)
 
 
+def test_a_session_that_joins_on_another_scale_is_told_of_once(simulate, small_decoder):
+    one, other = (simulate(seed, duration=20.0) for seed in range(2))
+    decoder = small_decoder().fit(one.spikes, one.behavior)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        decoder.partial_fit(other.spikes, (other.times, 100 * other.values), adapt="all")
+    assert sum("on the scale that sessions share" in str(warning.message) for warning in warned) == 1
+
+
 def test_the_scale_counts_where_a_known_session_goes_on_and_samples_without_weight_do_not(simulate, small_decoder):
     session = simulate(duration=20.0)
     times, values = session.behavior

@@ -176,7 +176,8 @@ def identify_units(
     if by_itself:
         vocabulary, data = wake(network, vocabulary, examples, job.seed)
     else:
-        data = examples.data(vocabulary, silent(network, np.arange(n_shared)))
+        data = examples.data(vocabulary)
+    examples.check_scales(vocabulary, silent(network, np.arange(n_shared)))
     constant = data.constant_columns
     say_nothing(network, constant[constant >= n_shared])
     network.to(job.device)
@@ -196,6 +197,7 @@ def go_on(decoder: Parameters, known: Learned, examples: Examples) -> tuple[Lear
         job.rng = np.random.default_rng([*job.rng.integers(2**32, size=4), getattr(decoder, "n_iter_", 0)])
         network = copy.deepcopy(known.network).to(job.device)
         vocabulary, data = wake(network, known.vocabulary, examples, job.seed)
+        examples.check_scales(vocabulary)
         settings = replace(choose_training(decoder, examples.X, data, config, job.device), n_iterations=1)
         record = train_stage(network, data, going_on(settings), job)
     return replace(known, network=network, vocabulary=vocabulary.with_more_labels(examples.names.values())), record

@@ -119,25 +119,31 @@ class Examples:
                     numbers[mine] = y[mine, outputs]
         return numbers
 
-    def data(self, vocabulary: Vocabulary, silent: Collection[int] = ()) -> TrainingData:
-        """The same, standardised and laid out for training.
+    def check_scales(self, vocabulary: Vocabulary, silent: Collection[int] = ()) -> None:
+        """Look whether the numbers of each session fit the scale of their readout.
 
         ``silent`` are columns of outputs that were constant, whose scale says nothing of what it should be.
 
         Warns
         -----
         UserWarning
-            Where the scale of a readout does not fit a session.
+            Where they do not.
         """
+        y = vocabulary.in_units(self.X, self.weighty, self.names)
+        for position, mine in self.X.by_session():
+            for readout, outputs, _ in readout_columns(vocabulary.readouts_of(self.names[position])):
+                if readout.kind == "continuous":
+                    known = mine[~np.isnan(y[mine, outputs]).all(axis=1)]
+                    learned = readout.encode(y[known, outputs])[:, ~np.isin(readout.columns, list(silent))]
+                    least = self.least_spread(readout, known)
+                    warn_of_other_scale(learned, readout.name, self.names[position], least)
+
+    def data(self, vocabulary: Vocabulary) -> TrainingData:
+        """The same, standardised and laid out for training."""
         y = vocabulary.in_units(self.X, self.y, self.names)
         readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
         targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
         for position, mine in self.X.by_session():
             for readout, outputs, columns in readout_columns(readouts[position]):
                 targets[mine, columns] = readout.encode(y[mine, outputs])
-                if readout.kind == "continuous":
-                    known = mine[(self.weight[mine] > 0) & ~np.isnan(targets[mine, columns]).all(axis=1)]
-                    least = self.least_spread(readout, known)
-                    learned = ~np.isin(readout.columns, list(silent))
-                    warn_of_other_scale(targets[known, columns][:, learned], readout.name, self.names[position], least)
         return TrainingData.build(self.X, self.names, vocabulary, targets, self.weight)

@@ -38,6 +38,7 @@ def fit_from_scratch(
     readouts = make_readouts(examples.X, examples.weighty, examples.weight, {}, decoder.class_weight)
     vocabulary = examples.vocabulary(readouts)
     config = choose_network(decoder, examples.X, vocabulary.n_columns)
+    examples.check_scales(vocabulary)
     data = examples.data(vocabulary)
     with training_job(decoder, examples, "from scratch", watch=watch) as job:
         network = POYO.fresh(config, vocabulary.n_unit_rows, vocabulary.n_session_rows, job.seed)
