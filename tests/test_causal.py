@@ -74,6 +74,11 @@ def test_an_ordinary_decoder_reads_later_spikes(session, small_decoder):
     assert np.abs(ordinary.predict(cut(session.spikes, 1030.0), times=[1030.0]) - whole).max() > 100 * ROUNDING
 
 
+def test_a_causal_decoder_needs_two_latent_steps(session, small_decoder):
+    with pytest.raises(ValueError, match="needs n_latent_steps >= 2, got 1"):
+        small_decoder(causal=True, n_latent_steps=1).fit(session.spikes, session.behavior)
+
+
 def test_causal_decoders_learn(simulate, small_decoder):
     session = simulate(duration=120.0)
     X, y = align(session.spikes, session.behavior)

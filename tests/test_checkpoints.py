@@ -17,8 +17,8 @@ import safetensors
 from comparing import assert_same_weights
 from safetensors.torch import save_file
 
-from spikeinterface_poyo import POYODecoder
-from spikeinterface_poyo.training import checkpoints, loop
+from spikeinterface_poyo import POYODecoder, from_counts
+from spikeinterface_poyo.training import checkpoints, fingerprints, loop
 from spikeinterface_poyo.training.fingerprints import plain
 from spikeinterface_poyo.weights.digests import digest_of
 from spikeinterface_poyo.weights.replacing import replace_file
@@ -179,8 +179,12 @@ def test_a_fit_that_ended_makes_place_for_another(session, small_decoder, tmp_pa
     assert_same(other, small_decoder(random_state=1).fit(session.spikes, session.behavior))
 
 
-@pytest.mark.parametrize("change", ["learning_rate_init", "labels", "spikes", "session_id", "pretrained"])
-def test_a_checkpoint_of_another_fit_is_refused_and_stays(session, small_decoder, base, die_at, tmp_path, change):
+@pytest.mark.parametrize(
+    "change", ["learning_rate_init", "labels", "weights of samples", "spikes", "session_id", "pretrained", "version"]
+)
+def test_a_checkpoint_of_another_fit_is_refused_and_stays(
+    session, small_decoder, base, die_at, tmp_path, monkeypatch, change
+):
     file = tmp_path / "state"
     die_at(5)
     with pytest.raises(Died):
@@ -191,11 +195,25 @@ def test_a_checkpoint_of_another_fit_is_refused_and_stays(session, small_decoder
     spikes = session.spikes if change != "spikes" else session.spikes | {"u1": session.spikes["u1"] + 1e-5}
     values = session.values if change != "labels" else session.values + (np.arange(len(session.values)) == 7)
     name = "monday" if change == "session_id" else None
-    differs = {"labels": "data", "spikes": "data", "session_id": "data", "pretrained": "weights"}.get(change, change)
+    sample_weight = np.linspace(1.0, 0.1, len(values)) if change == "weights of samples" else None
+    if change == "version":
+        monkeypatch.setattr(fingerprints, "__version__", "99.0")
+    of_data = dict.fromkeys(["labels", "weights of samples", "spikes", "session_id"], "data")
+    differs = (of_data | {"pretrained": "weights"}).get(change, change)
     decoder = small_decoder(checkpoint=file, **parameters.get(change, {}))
     with pytest.raises(ValueError, match=rf"another fit that has not ended: it differs in {differs} \("):
-        decoder.fit(spikes, (session.times, values), session_id=name)
+        decoder.fit(spikes, (session.times, values), session_id=name, sample_weight=sample_weight)
     assert file.read_bytes() == contents
+
+
+def test_counts_of_another_size_are_another_fit(small_decoder, tmp_path):
+    counts, times = np.random.default_rng(0).poisson(2.0, (400, 3)), 0.05 * np.arange(400)
+
+    def fitted(factor: int, **checkpoint) -> POYODecoder:
+        return small_decoder(**checkpoint).fit(from_counts(factor * counts, times, 0.05), (times, np.sin(times)))
+
+    fitted(1, checkpoint=tmp_path / "state")
+    assert_same(fitted(3, checkpoint=tmp_path / "state"), fitted(3))
 
 
 def test_weights_of_other_units_are_another_start(session, small_decoder, base, tmp_path):

@@ -69,6 +69,9 @@ def test_more_spikes_get_more_steps_within_bounds():
     assert choose_n_steps(population(15, 6.0), 424.0) == pytest.approx(400, rel=0.05)
     assert choose_n_steps(population(15, 6.0), 120.0) == 300
     assert choose_n_steps(population(15, 6.0), 28.0) == pytest.approx(100, rel=0.05)
+    X = population(15, 6.0)
+    both = SpikeSamples.from_segments([X.sessions[0]] * 2, [(i, 0, X.times) for i in range(2)])
+    assert choose_n_steps(both, 424.0) == choose_n_steps(X, 424.0)
     assert choose_n_steps(population(2, 0.1), 10.0) == 100
     assert choose_n_steps(population(96, 40.0), 3600.0) == 1500
 

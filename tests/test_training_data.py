@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from spikeinterface_poyo import SpikeSamples, align
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
+from spikeinterface_poyo.network.merging import as_read
+from spikeinterface_poyo.network.poyo import NetworkConfig
 from spikeinterface_poyo.network.windows import BehaviorColumns, Block
 from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
+from spikeinterface_poyo.readouts.targets import Targets
 from spikeinterface_poyo.sessions.session import Segment
 from spikeinterface_poyo.training.data import TrainingData, equal_shares, held_out_mask, hold_out
+from spikeinterface_poyo.training.examples import Examples
 
 
 def vocabulary(X: SpikeSamples, y: np.ndarray, names: dict[int, str]) -> Vocabulary:
@@ -78,6 +82,26 @@ def test_the_session_with_most_spikes_leads(simulate):
     leading = TrainingData.build(X, names, known, y[:, None], np.ones(len(y))).leading_session()
     assert [block.session_row for block in leading.blocks] == [known.sessions["session_1"].session_row]
     np.testing.assert_array_equal(leading.times[0], sessions[1].times)
+
+
+def test_some_examples_keep_their_weights(simulate):
+    session = simulate(duration=20.0)
+    X, y = align(session.spikes, session.behavior)
+    weight = np.linspace(0.1, 1.0, len(y))
+    some = Examples.of(Targets(X, y[:, None], False), weight, {0: "session_0"}).take(np.arange(50, 60))
+    np.testing.assert_array_equal(some.weight, weight[50:60])
+
+
+def test_what_is_held_out_is_read_as_in_prediction(simulate):
+    session = simulate(duration=20.0, rate=200.0)
+    X, y = align(session.spikes, session.behavior)
+    names = {0: "session_0"}
+    data = TrainingData.build(X, names, vocabulary(X, y[:, None], names), y[:, None], np.ones(len(y)))
+    config = NetworkConfig(1, token_bin=0.1)
+    (block,), (read,) = data.blocks, data.as_predicted(config).blocks
+    merged = as_read(block, config, data.times[0]).segment.spike_times
+    assert len(merged) < len(block.segment.spike_times)
+    np.testing.assert_array_equal(read.segment.spike_times, merged)
 
 
 @pytest.mark.parametrize(("n", "n_held"), [(1, 0), (2, 1), (3, 1), (4, 1), (10, 1)])

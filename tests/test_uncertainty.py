@@ -382,3 +382,11 @@ def test_sessions_may_be_calibrated_one_after_the_other(simulate, small_decoder)
     for name, session in zip(("session_0", "session_1"), sessions, strict=True):
         decoder.calibrate(session.spikes, session.behavior, cv="prefit", session_id=name)
     assert list(decoder.calibration_) == ["session_0", "session_1"]
+
+
+@pytest.mark.usefixtures("brief_training")
+def test_folds_of_another_fit_start_from_the_weights_that_were_loaded(simulate, small_decoder, tmp_path):
+    one, two = (simulate(seed, duration=20.0) for seed in range(2))
+    small_decoder().fit(one.spikes, one.behavior).save_pretrained(tmp_path)
+    loaded = POYODecoder.from_pretrained(tmp_path, device="cpu").fit(two.spikes, two.behavior)
+    assert loaded.calibrate(two.spikes, two.behavior, cv=2).calibration_

@@ -35,6 +35,11 @@ def test_one_unit_has_none(embeddings):
     assert not UnitNoise(0.5, seed=1).draw(embeddings[:1]).any()
 
 
+def test_embeddings_that_are_alike_have_some_that_is_finite():
+    for value in torch.linspace(0.01, 1.0, 50):  # of some, rounding makes the variance negative
+        assert UnitNoise(0.5, seed=1).draw(value.expand(7, 4)).isfinite().all()
+
+
 @pytest.fixture
 def drawn(monkeypatch) -> list[tuple[str, UnitNoise | None]]:
     """Stage and noise of every batch that training draws."""
