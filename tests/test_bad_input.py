@@ -282,6 +282,8 @@ class TestTargets:
     def test_infinite(self, decoder):
         with refused("y contains infinity"):
             decoder.fit(SPIKES, (TIMES, np.append(VALUES[:-1], np.inf)))
+        with refused("'a' must be finite or NaN; 1 values are infinite"):
+            decoder.fit(SPIKES, {"a": (TIMES, np.append(VALUES[:-1], np.inf))})
 
     def test_none(self, decoder):
         with refused("y is None"):

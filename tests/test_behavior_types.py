@@ -154,6 +154,17 @@ class TestAngles:
         assert centre == pytest.approx(1, abs=0.15)  # the loss is smooth near zero, and less than the distance
         assert loss_sums(target, target, weight, layout) == 0
 
+    def test_chance_is_that_of_weighted_samples(self):
+        y, weight = np.array([[0.0], [10.0], [20.0], [180.0]]), np.array([1.0, 1.0, 1.0, 0.0])
+        info, common = TargetInfo("deg", kind="circular"), {"name": "gaze", "first_column": 0}
+        all_samples, weighted = (CircularReadout.of(y[:n], weight[:n], info, **common) for n in (4, 3))
+        assert all_samples.chance_loss == pytest.approx(weighted.chance_loss)
+
+    def test_arcs_are_no_longer_than_the_circle(self):
+        y, info = np.array([[0.0], [90.0]]), TargetInfo("deg", kind="circular")
+        readout = CircularReadout.of(y, np.ones(2), info, name="gaze", first_column=0)
+        assert np.ravel(readout.around(np.array([[10.0]]), np.array([[500.0]]))).tolist() == [-170.0, 190.0]
+
     def test_loss_is_the_distance_on_the_circle(self):
         target = torch.tensor([[1.0, 0, 0, 1], [torch.nan, torch.nan, 0, 1]])
         predicted = target.nan_to_num() + torch.tensor([3.0, 4, 0, 0])

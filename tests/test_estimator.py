@@ -158,7 +158,9 @@ def test_equal_random_states_give_equal_bits(session, small_decoder, random_stat
 def test_refitting_starts_anew(session, small_decoder):
     decoder = small_decoder().fit(session.spikes, session.behavior)
     first = decoder.predict(session.spikes)
+    decoder.calibrate(session.spikes, session.behavior, cv="prefit")
     np.testing.assert_array_equal(decoder.fit(session.spikes, session.behavior).predict(session.spikes), first)
+    assert decoder.calibration_ == {}
 
 
 @pytest.mark.parametrize("random_state", [0, None])
@@ -695,6 +697,8 @@ def test_the_grid_spans_the_recording_where_there_is_one(session, small_decoder)
     assert decoded.t_start == 0 * pq.s
     assert float(decoded.sampling_period.rescale("s")) == pytest.approx(0.1)
     assert len(decoded) == 601
+    brief = {name: train[train < 0.3] for name, train in session.spikes.items()}
+    assert len(decoder.decode(as_spiketrains(brief, 0.3))) == 4  # although 0.3 / 0.1 is below 3
 
 
 def test_irregular_targets_require_times(session, small_decoder):
@@ -757,6 +761,11 @@ def test_score_converts_units_of_measure(session, small_decoder):
     assert decoder.score(session.spikes, velocity("m/s")) == pytest.approx(score, abs=1e-9)
     with pytest.raises(ValueError, match=r"cm/s"):
         decoder.score(session.spikes, neo.AnalogSignal(session.values[:, None], units="mV", sampling_rate=10 * pq.Hz))
+
+
+def test_samples_outside_the_recording_are_scored_too(session, fitted):
+    with pytest.warns(UserWarning, match="are scored all the same"):
+        fitted.score(session.spikes, (session.times + 5, session.values))
 
 
 def test_score_takes_weights(aligned, fitted):

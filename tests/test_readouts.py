@@ -221,6 +221,24 @@ def test_targets_are_standardised_by_weighted_samples_and_rounding_is_no_scale()
     assert scale[2] == 1.0
 
 
+def test_only_the_named_outputs_are_standardised_anew():
+    known = ContinuousReadout(name="hand", first_column=0, mean=(3.0, 5.0), scale=(1.0, 4.0))
+    y, weight = np.array([[0.0, 9.0], [4.0, 7.0], [8.0, 1.0]]), np.array([1.0, 1.0, 0.0])
+    told = known.standardising(np.array([0]), y, weight)
+    assert (told.mean, told.scale) == ((2.0, 5.0), (2.0, 4.0))
+
+
+def test_an_output_that_does_not_vary_takes_nothing_from_what_others_cost():
+    readout = ContinuousReadout(name="hand", first_column=0, mean=(0.0, 0.0), scale=(1.0, 1.0))
+    np.testing.assert_allclose(readout.cost(np.column_stack([np.arange(5.0), np.full(5, 3.7)])), [0.1, 0.0])
+    np.testing.assert_array_equal(readout.cost(np.full((5, 2), 3.7)), 0)
+
+
+def test_an_output_with_one_known_target_has_no_part_in_r2():
+    true = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, np.nan]])
+    assert mean_r2(true, np.nan_to_num(true)) == 1.0
+
+
 @pytest.mark.parametrize(
     ("labels", "kind"), [([7, 2**63 + 5, 2**63 + 6], "u"), ([-7, 2**63 + 5], "O"), ([7, -8], "i"), ([2**70, 1], "O")]
 )

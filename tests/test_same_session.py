@@ -103,7 +103,7 @@ def test_another_behaviour_is_not_taken_for_the_known_one(simulate, small_decode
     )
 
 
-@pytest.mark.parametrize(("factor", "offset", "told"), [(1, 0, 0), (3, 1, 0), (30, 0, 1), (1, 1000, 2)])
+@pytest.mark.parametrize(("factor", "offset", "told"), [(1, 0, 0), (3, 1, 0), (0, 0.5, 0), (30, 0, 1), (1, 1000, 2)])
 def test_a_session_on_another_scale_is_told_of(simulate, small_decoder, factor, offset, told):
     one, other = (simulate(seed, duration=20.0) for seed in range(2))
     behaviors = [one.behavior, (other.times, factor * other.values + offset)]

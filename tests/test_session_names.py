@@ -102,6 +102,12 @@ def test_signals_come_in_the_order_of_sessions(sessions, small_decoder):
     assert [signal.annotations["session_id"] for signal in decoded] == NAMES
 
 
+def test_where_behaviour_came_by_name_in_one_session_all_is_decoded_by_name(sessions, small_decoder):
+    one, two, _ = sessions
+    decoder = small_decoder().fit(one.spikes, {"behavior": one.behavior}).partial_fit(two.spikes, two.behavior)
+    assert list(decoder.decode([one.spikes, two.spikes], times=2 * [[1.0, 2.0]])) == ["behavior"]
+
+
 def test_sessions_may_have_labels_of_their_own(sessions, small_decoder):
     pairs = [("L", "R"), ("go", "stop")]
     labels = [np.where(s.values > 0, *pair) for s, pair in zip(sessions, pairs, strict=False)]
