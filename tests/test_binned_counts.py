@@ -107,6 +107,11 @@ def test_rounding_moves_no_count_of_a_grid_to_another_bin(causal):
     np.testing.assert_array_equal(found, np.stack([counts[:-2], counts[1:-1], counts[2:]], axis=2))
 
 
+def test_a_causal_bin_ends_at_the_sample_to_the_bit():
+    X, _ = align({"a": [1.0, np.nextafter(2.0, 3.0), 3.0]}, ([2.0], [0.0]))
+    assert BinnedCounts(0.05, lags=[0], causal=True).fit_transform(X) == 0
+
+
 @pytest.fixture(scope="module")
 def simulated(simulate) -> tuple[SpikeSamples, np.ndarray]:
     made = simulate(n_units=4)

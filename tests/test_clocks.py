@@ -167,6 +167,13 @@ def test_a_shift_told_on_top_of_a_slice_is_no_loss(shift, start):
         assert as_signals(recording)[0].times[0] == start
 
 
+def test_regular_times_are_not_lost_where_some_of_their_samples_are_left_out():
+    decimated = decimate(clock(4000, FS, {}).frame_slice(0, 4000), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_signals(decimated)
+
+
 def test_a_loss_among_several_is_told_of(drifting):
     lost = drifting.frame_slice(0, 3000).select_channels([0])
     with pytest.warns(UserWarning, match="ChannelSliceRecording does not hand on the times"):
@@ -219,9 +226,14 @@ def paused() -> NumpySorting:
 PAUSED = np.array([[START, START + 3.0009 + 1e-3], [START + 23.0019003, START + 26.5017997]])
 
 
-@pytest.mark.parametrize("how", ["itself", "units", "units of a slice"])
+@pytest.mark.parametrize("how", ["itself", "units", "a slice", "units of a segment"])
 def test_while_a_recording_pauses_nothing_is_known(paused, how):
-    chosen = {"itself": paused, "units": paused.select_units(["a"]), "units of a slice": paused.frame_slice(0, 6000)}
+    chosen = {
+        "itself": paused,
+        "units": paused.select_units(["a"]),
+        "a slice": paused.frame_slice(0, 6000),
+        "units of a segment": select_segment_sorting(paused, [0]).select_units(["a"]),
+    }
     (segment,) = as_session(chosen[how]).segments
     np.testing.assert_allclose(segment.observed, PAUSED, atol=1e-6)
     times = START + np.arange(0, 27, 0.1)

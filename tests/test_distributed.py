@@ -128,7 +128,7 @@ def test_a_folder_without_a_sorting_is_left_out_and_told_of(sessions, tmp_path):
     (tmp_path / ".cache").mkdir()
     (tmp_path / "out").mkdir()
     with pytest.warns(UserWarning, match=r"notes is left out: no folder in it is called sorting") as warned:
-        assert list(read_sessions(tmp_path, tmp_path / "out")) == ["tuesday"]
+        assert list(read_sessions(tmp_path, tmp_path / "out" / ".." / "out")) == ["tuesday"]
     assert len(warned) == 1
 
 

@@ -109,7 +109,8 @@ def test_without_a_name_there_must_be_one():
     lone = pynwb.NWBFile("x", "x", datetime(2020, 1, 1, tzinfo=timezone.utc))
     lone.add_acquisition(series("raw"))
     np.testing.assert_array_equal(as_signal(lone).times, TIMES)
-    lone.create_processing_module("behavior", "x").add(spatial())  # behaviour comes before acquisition
+    lone.create_processing_module("ecephys", "x").add(series("filtered"))
+    lone.create_processing_module("behavior", "x").add(spatial())  # behaviour comes before all else
     assert as_signal(lone).units == "cm"
 
 

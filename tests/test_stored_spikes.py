@@ -15,7 +15,13 @@ from spikeinterface_poyo import SelectUnits, align
 from spikeinterface_poyo.inputs.spikes_in import as_session
 from spikeinterface_poyo.network.merging import merge_spikes
 from spikeinterface_poyo.sessions.session import NO_UNIT, Segment
-from spikeinterface_poyo.sessions.stored_spikes import RECORDS_AT_ONCE, StoredRecords, StoredUnits, is_stored
+from spikeinterface_poyo.sessions.stored_spikes import (
+    RECORDS_AT_ONCE,
+    StoredRecords,
+    StoredUnits,
+    is_stored,
+    mapped_file,
+)
 from spikeinterface_poyo.sessions.units import firing_rates, keep_in_segment, units_that_fire, without_units
 
 RATE = 997.3  # Hz, which rounds badly
@@ -85,6 +91,16 @@ def test_a_folder_that_was_saved_anew_is_not_read_for_the_old_one(folder, tmp_pa
     with pytest.raises(ValueError, match="are not those that were there when its sorting was given"):
         pickle.loads(kept).spike_times.searchsorted(0.0)
     assert len(as_session(tmp_path / "sorting").segments[0].spike_times) < len(times)
+
+
+def test_a_file_that_another_of_its_size_replaced_is_mapped_anew(tmp_path):
+    file, other = tmp_path / "spikes.npy", tmp_path / "other.npy"
+    np.save(file, np.arange(9))
+    np.save(other, np.arange(9) + 1)
+    before = mapped_file(file)
+    other.replace(file)
+    assert mapped_file(file).array[0] == 1
+    assert before.array[0] == 0
 
 
 def test_windows_find_the_same_spikes(stored, read):
@@ -203,15 +219,17 @@ def test_a_saved_sorting_without_spikes_in_a_segment(tmp_path):
 
 
 @pytest.mark.parametrize("order", ["random", "by unit"])
-@pytest.mark.parametrize("where", ["folder", "memory"])
+@pytest.mark.parametrize("where", ["path", "folder", "memory"])
 def test_spikes_in_another_order_are_read_whole(folder, tmp_path, order, where):
     given = NumpyFolderSorting(folder)
     spikes = np.array(given.spikes)
     key = np.random.default_rng(0).permutation(6000) if order == "random" else spikes["unit_index"]
     spikes = spikes[np.lexsort((key, spikes["segment_index"]))]
     sorting = NumpySorting(spikes, RATE, given.unit_ids)
-    if where == "folder":
+    if where != "memory":
         sorting = sorting.save(folder=tmp_path / "sorting")
+    if where == "path":
+        sorting = tmp_path / "sorting"
     for there, here in zip(as_session(sorting).segments, as_session(folder).segments, strict=True):
         np.testing.assert_array_equal(np.asarray(there.spike_times), np.asarray(here.spike_times))
         np.testing.assert_array_equal(np.asarray(there.unit_index), np.asarray(here.unit_index))

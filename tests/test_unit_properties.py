@@ -15,6 +15,7 @@ from spikeinterface.core import (
     create_sorting_analyzer,
     generate_ground_truth_recording,
     load_sorting_analyzer,
+    select_segment_sorting,
 )
 
 from spikeinterface_poyo import BlockedKFold, SelectUnits, align
@@ -89,6 +90,11 @@ class TestWhatRides:
     def test_selected_and_reordered_units_keep_theirs(self):
         session = as_session(rated().select_units(["c", "a"]))
         np.testing.assert_array_equal(session.properties["snr"], [6.0, 9.0])
+
+    def test_a_selected_segment_has_its_own(self):
+        selected = select_segment_sorting(sorting(), [0])
+        selected.set_property("depth", np.arange(4.0))
+        np.testing.assert_array_equal(as_session(selected).properties["depth"], np.arange(4.0))
 
     def test_pickled_with_the_samples(self):
         X, _ = align(rated(), BEHAVIOUR)
