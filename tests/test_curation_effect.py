@@ -11,6 +11,7 @@ from comparing import trains_of
 
 from spikeinterface_poyo import compare_curation
 from spikeinterface_poyo.inputs.spikes_in import as_session
+from spikeinterface_poyo.postprocessing import curation_effect
 from spikeinterface_poyo.postprocessing.curation_effect import as_it_was, blocks_of, merge_units, split_session
 from spikeinterface_poyo.sessions.session import Segment, Session
 
@@ -59,6 +60,14 @@ def test_the_effect_is_that_of_decoding_the_merged_analyzer(analyzer):
     assert 0 < effect.p <= 1
     assert effect.n_blocks == 6
     assert list(analyzer.unit_ids) == ["u0", "u1", "u2"]
+
+
+def test_blocks_gain_what_the_score_does_and_p_is_of_two_sides(analyzer, monkeypatch):
+    gains = []
+    monkeypatch.setattr(curation_effect, "sign_flip_p", lambda gain, _: gains.append(gain) or np.array([0.03]))
+    effect = compare_curation(analyzer, merge_unit_groups=[["u0", "u1"]], progress_bar=False)
+    np.testing.assert_allclose([gain.sum() for gain in gains], [effect.difference, -effect.difference])
+    assert effect.p == 0.06
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from spikeinterface_poyo import POYODecoder, compute_poyo_decoding, get_unit_met
 from spikeinterface_poyo.fitted.known_session import KnownSession
 from spikeinterface_poyo.postprocessing.extension import ComputePOYODecoding
 from spikeinterface_poyo.postprocessing.extension_run import decoded_signals, forget_units
+from spikeinterface_poyo.postprocessing.stored_behavior import as_parameter
 from spikeinterface_poyo.postprocessing.stored_decoder import make_decoder
 
 pytestmark = [
@@ -88,6 +89,7 @@ def test_outputs(extension):
 def test_the_decoder_is_kept_and_decodes_again(extension, computed):
     assert extension.data["decoder"].dtype == np.uint8
     decoder = extension.get_decoder()
+    assert decoder.device == "auto"
     decoded = decoder.decode(computed, times=np.arange(101.0, 120))
     assert decoded.units == pq.Quantity(1, "cm/s")
     table = decoder.network_.unit_emb.weight.detach().numpy()
@@ -129,6 +131,11 @@ def test_pretrained_weights_by_path_and_behaviour_by_path(recorded, simulated, e
     assert adapted.get_importance() is None
     assert adapted.get_data("neo").units == pq.Quantity(1, "cm/s")
     assert not any(name.startswith("behavior_") for name in adapted.data)
+
+
+def test_paths_of_segments_are_kept_as_absolute_ones(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert as_parameter(["a.npz", "b.npz"]) == [str(tmp_path / "a.npz"), str(tmp_path / "b.npz")]
 
 
 def test_metrics_table_and_properties(computed, extension):

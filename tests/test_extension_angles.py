@@ -93,8 +93,10 @@ def test_the_full_turn_is_kept_as_a_number(recorded, extension):
 
 
 def test_lines_are_cut_where_angles_go_round(computed, extension):
-    first, second = plot_decoded_behavior(computed).ax.get_lines()
+    ax = plot_decoded_behavior(computed).ax
+    first, second = ax.get_lines()
     plt.close("all")
+    assert ax.get_title(loc="right") == f"R² = {extension.r2:.2f}"
     targets = extension.get_data()["targets"][:, 0]
     n_jumps = int((np.abs(np.diff(targets)) > 180).sum())
     assert n_jumps > 3

@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
 from spikeinterface_poyo.network.merging import as_read
 from spikeinterface_poyo.network.poyo import NetworkConfig
-from spikeinterface_poyo.postprocessing.cross_decoding import check_folds, cross_decode, only_readout
+from spikeinterface_poyo.postprocessing import importance
+from spikeinterface_poyo.postprocessing.cross_decoding import check_folds, cross_decode
 from spikeinterface_poyo.postprocessing.held_out_windows import HeldOutWindows, Shift, answered, place_windows
 from spikeinterface_poyo.postprocessing.importance import N_SHIFTS, shift_p, sign_flip_p, unit_importance
 from spikeinterface_poyo.sessions.session import Segment, make_segment
@@ -103,15 +104,20 @@ def test_every_unit_is_measured_on_the_same_windows(samples, held_out):
 
 def test_an_output_that_does_not_vary_has_no_part(samples, held_out):
     X, y = samples
-    worth = unit_importance(held_out.decoders, X, np.column_stack([y[:, 0], np.full(len(y), 3.7)]), held_out.fold)
-    (readout,) = {only_readout(decoder).name: only_readout(decoder) for decoder in held_out.decoders}.values()
-    assert (np.abs(worth.table["silenced"]) < 10).all()
-    np.testing.assert_array_equal(readout.cost(np.full((5, 2), 3.7)), 0)
+    y = np.column_stack([y[:, 0], np.full(len(y), 3.7)])
+    worth = unit_importance(held_out.decoders, X, y, held_out.fold)
+    parts = place_windows(held_out.decoders, X, y, held_out.fold, 100)
+    more = sum((part.squared_errors("u1") - part.squared_errors())[:, 0].sum() for part in parts)
+    varying = np.concatenate([part.target[..., 0].ravel() for part in parts])
+    assert worth.table["silenced"][1] == pytest.approx(more / np.nansum((varying - np.nanmean(varying)) ** 2))
 
 
-def test_the_full_null(samples, held_out):
+def test_the_full_null(samples, held_out, monkeypatch):
     X, y = samples
+    drops = []
+    monkeypatch.setattr(importance, "shift_p", lambda drop: drops.append(drop) or shift_p(drop))
     exact = unit_importance(held_out.decoders, X, y, held_out.fold, n_windows=4, exact=True)
+    np.testing.assert_allclose(exact.table["shifted"], drops[0].mean(axis=1))
     steps = exact.table["shifted_p"] * (N_SHIFTS + 1)
     np.testing.assert_allclose(steps, np.round(steps))
     assert steps.min() >= 1
@@ -183,6 +189,7 @@ def test_windows_of_gaps_are_left_out_and_samples_known_in_part_are_not(samples,
         assert answered.max() < 0.75
         known = ~np.isnan(part.target)
         assert (known[..., 1] & ~known[..., 0]).any()
+        assert not np.isin(part.query, X.times[130:160]).any()
 
 
 def test_nothing_is_shifted_into_a_pause():

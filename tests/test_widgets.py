@@ -14,6 +14,8 @@ import pytest
 import quantities as pq
 from analyzers import QUICK, T_START, make_analyzer, make_recording
 from matplotlib.colors import to_rgba
+from sklearn.decomposition import PCA
+from sklearn.metrics import r2_score
 
 from spikeinterface_poyo import unit_widgets, widgets
 
@@ -79,12 +81,13 @@ def test_decoded_behaviour(analyzer):
     first, second = np.ravel(widget.axes)
     true, decoded = second.get_lines()
     inside = (data["times"] >= 105) & (data["times"] <= 110)
+    r2 = r2_score(data["targets"][inside], data["decoded"][inside], multioutput="raw_values")
+    assert [ax.get_title(loc="right") for ax in (first, second)] == [f"R² = {score:.2f}" for score in r2]
     np.testing.assert_array_equal(true.get_xdata(), data["times"][inside])
     np.testing.assert_array_equal(true.get_ydata().ravel(), data["targets"][inside, 1])
     np.testing.assert_array_equal(decoded.get_ydata().ravel(), data["decoded"][inside, 1])
     assert first.get_ylabel() == "output 0 (cm/s)"
     assert second.get_xlabel() == "time (s)"
-    assert "R²" in first.get_title(loc="right")
     with pytest.raises(ValueError, match="2 outputs; give figure="):
         widgets.plot_decoded_behavior(analyzer, ax=first)
     with pytest.raises(ValueError, match="no behaviour in segment 3"):
@@ -102,10 +105,15 @@ def test_importance_as_bars(analyzer):
     np.testing.assert_allclose(heights, np.sort(importance["shifted"])[::-1][:4])
     order = np.argsort(-importance["shifted"])[:4]
     assert [label.get_text() for label in widget.ax.get_xticklabels()] == [f"u{i}" for i in order]
-    is_red = [bar.get_facecolor() == to_rgba("tab:red") for bar in widget.ax.patches]
-    np.testing.assert_array_equal(is_red, importance["shifted_p_adjusted"][order] < 0.05)
     with pytest.raises(ValueError, match="effect must be one of"):
         unit_widgets.plot_unit_importance(analyzer, effect="removed")
+
+
+def test_bars_of_units_with_a_small_p_are_red(analyzer, monkeypatch):
+    data = {"unit_ids": list("abc"), "drop": np.array([0.1, 0.3, 0.2]), "p": np.array([0.9, 0.01, 0.9]), "label": ""}
+    monkeypatch.setattr(unit_widgets, "importance_data", lambda *_: data)
+    bars = unit_widgets.plot_unit_importance(analyzer).ax.patches
+    assert [bar.get_facecolor() == to_rgba("tab:red") for bar in bars] == [True, False, False]
 
 
 def test_importance_on_the_probe(analyzer):
@@ -113,7 +121,10 @@ def test_importance_on_the_probe(analyzer):
     channels, units = widget.ax.collections
     np.testing.assert_allclose(channels.get_offsets(), analyzer.get_channel_locations())
     places = analyzer.get_extension("unit_locations").get_data()[:, :2]
-    np.testing.assert_allclose(np.sort(units.get_offsets(), axis=0), np.sort(places, axis=0))
+    drop = analyzer.get_extension("poyo_decoding").get_importance()["shifted"]
+    order = np.argsort(drop)
+    np.testing.assert_allclose(units.get_offsets(), places[order])
+    np.testing.assert_allclose(units.get_array(), np.clip(drop[order], 0, None))
     assert widget.ax.get_xlabel() == "x (µm)"
 
 
@@ -130,6 +141,16 @@ def test_embeddings_coloured_by_a_property_or_a_metric(analyzer, monkeypatch):
     np.testing.assert_allclose(without_pandas.ax.collections[0].get_array(), importance["shifted"])
     with pytest.raises(ImportError, match=r"a table of metrics needs pandas: pip install 'spikeinterface_poyo\[pandas"):
         unit_widgets.plot_unit_embeddings(analyzer, color_by="snr")
+
+
+def test_embeddings_lie_on_their_principal_components(analyzer):
+    embeddings = analyzer.get_extension("poyo_decoding").data["unit_embeddings"]
+    expected = PCA(2).fit(embeddings)
+    ax = unit_widgets.plot_unit_embeddings(analyzer).ax
+    places = np.abs(ax.collections[0].get_offsets())
+    np.testing.assert_allclose(places, np.abs(expected.transform(embeddings)), atol=1e-5)
+    first, second = (f"({100 * share:.0f} % of variance)" for share in expected.explained_variance_ratio_)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == (f"first component {first}", f"second component {second}")
 
 
 def test_few_shot():
