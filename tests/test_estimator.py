@@ -359,8 +359,9 @@ def test_a_constant_output_is_decoded_as_it_is(session, small_decoder, constant,
     assert decoder.score(session.spikes, (session.times, still)) == 1.0
 
 
-def test_a_constant_that_rounding_blurs_is_one(session, small_decoder):
-    blurred = np.cos(session.times) ** 2 + np.sin(session.times) ** 2
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e8, 1e12])
+def test_a_constant_that_rounding_blurs_is_one(session, small_decoder, size):
+    blurred = size * (np.cos(session.times) ** 2 + np.sin(session.times) ** 2)
     assert len(np.unique(blurred)) > 1
     with pytest.warns(UserWarning, match="are the same at all samples"):
         decoder = small_decoder(max_iter=3).fit(session.spikes, (session.times, blurred))
@@ -417,8 +418,9 @@ def test_a_constant_has_no_scale_to_be_told_from(session, small_decoder, tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:output.* are the same at all samples")
-def test_an_output_that_was_constant_stays_so_where_only_units_are_learned(session, small_decoder):
-    y = np.column_stack([session.values, session.values])
+@pytest.mark.parametrize("size", [1.0, 1e-9])
+def test_an_output_that_was_constant_stays_so_where_only_units_are_learned(session, small_decoder, size):
+    y = np.column_stack([session.values, size * session.values])
     decoder = small_decoder().fit(session.spikes, (session.times, y * [1, 0]))
     with pytest.warns(UserWarning, match=r"output\(s\) \[1\] of behaviour 'behavior' were constant in all sessions"):
         decoder.partial_fit(session.spikes, (session.times, y), session_id="b")

@@ -221,6 +221,16 @@ def test_targets_are_standardised_by_weighted_samples_and_rounding_is_no_scale()
     assert scale[2] == 1.0
 
 
+def test_long_recordings_and_large_offsets_are_standardised_as_well():
+    wave = np.sin(np.arange(100_000) / 30)
+    y = np.column_stack([np.full_like(wave, 0.1), 1.7e9 + 1e-3 * wave, 1e9 * (np.cos(wave) ** 2 + np.sin(wave) ** 2)])
+    mean, scale = standardisation(y, np.ones(len(y)))
+    assert (mean[0], scale[0]) == (0.1, 0.1)
+    assert mean[1] - 1.7e9 == pytest.approx(1e-3 * wave.mean(), abs=1e-6)
+    assert scale[1] == pytest.approx(1e-3 * wave.std(), rel=1e-3)
+    assert (mean[2], scale[2]) == (y[0, 2], 1.0)
+
+
 def test_only_the_named_outputs_are_standardised_anew():
     known = ContinuousReadout(name="hand", first_column=0, mean=(3.0, 5.0), scale=(1.0, 4.0))
     y, weight = np.array([[0.0, 9.0], [4.0, 7.0], [8.0, 1.0]]), np.array([1.0, 1.0, 0.0])

@@ -19,7 +19,7 @@ from ..network.prediction import ask_part, evaluating, window_batch, windows_at_
 from ..network.windows import N_TOKEN_TYPES, SPIKE, Block, Windows, pad, read_spikes
 from ..readouts.readout import Readout
 from ..sessions.samples import SpikeSamples
-from ..sessions.session import Segment
+from ..sessions.session import Segment, within
 from .cross_decoding import only_readout
 
 SECONDS_A_BLOCK = 5.0  # shortest block of time within which errors are summed
@@ -128,22 +128,33 @@ class HeldOutWindows:
     def shifted(self, local: int, place: float) -> Segment:
         """Spikes of one unit in the tested part, moved circularly by at least a window, either way.
 
-        The periods of a recording with pauses follow one another as if there were none: nothing is moved into a pause.
+        Spikes outside the periods in which they are known stay where they are.
         """
         segment, (begin, end) = self.block.segment, self.part
         (low,), (high,) = segment.span(np.array([begin]), np.array([end]))
         times, unit, weights = segment.take(slice(low, high))
         mine = unit == local
         times, weights = times[mine], None if weights is None else weights[mine]
-        periods = segment.periods.clip(begin, end)
-        past = np.concatenate([[0.0], np.diff(periods).cumsum()])  # seconds recorded before each, and at the end
-        clock, recorded, duration = periods.ravel(), np.stack([past[:-1], past[1:]], axis=1).ravel(), past[-1]
-        least = min(self.window_length, duration / 4)
-        by = least + place * (duration - 2 * least)
-        moved = np.interp((np.interp(times, clock, recorded) + by) % duration, recorded, clock)
-        order = np.argsort(moved)
+        periods = np.array([[begin, end]]) if segment.observed is None else segment.observed.clip(begin, end)
+        periods = periods[periods[:, 0] < periods[:, 1]]
+        inside = within(times, periods)
+        if inside.any():
+            times[inside] = moved_round(times[inside], periods, self.window_length, place)
+        order = np.argsort(times)
         zeros = np.zeros(len(order), dtype=np.int32)
-        return Segment(moved[order], zeros, begin, end, None if weights is None else weights[order])
+        return Segment(times[order], zeros, begin, end, None if weights is None else weights[order])
+
+
+def moved_round(times: np.ndarray, periods: np.ndarray, least: float, place: float) -> np.ndarray:
+    """Times moved on circularly, as if the ``periods`` (n, 2) that they are in followed one another; all in seconds.
+
+    By ``least`` or more, either way; ``place``, from 0 to 1, tells how far between these.
+    """
+    past = np.concatenate([[0.0], np.diff(periods).cumsum()])  # seconds that the periods before each last, and all
+    clock, known, duration = periods.ravel(), np.stack([past[:-1], past[1:]], axis=1).ravel(), past[-1]
+    least = min(least, duration / 4)
+    moved = (np.interp(times, clock, known) + least + place * (duration - 2 * least)) % duration
+    return np.interp(moved, known, clock)
 
 
 def extended(batch: WindowBatch, more: list[np.ndarray]) -> WindowBatch:

@@ -6,8 +6,19 @@ import numpy as np
 
 from ..measures import rescale
 
-STILL = 1e-6  # standardised; numbers that vary by less are constant but for rounding, of float32 too
-BLUR = 1e-9  # standardised; what rounding makes of a constant, which an optimiser would follow however small it is
+ROUNDING = 16 * float(np.finfo(float).eps)  # relative; numbers that differ by no more are the same
+
+
+def first_known(numbers: np.ndarray) -> np.ndarray:
+    """The first known number in each column of (n, n_columns); NaN where none is."""
+    return numbers[np.argmax(~np.isnan(numbers), axis=0), np.arange(numbers.shape[1])]
+
+
+def are_constant(numbers: np.ndarray) -> np.ndarray:
+    """Of which columns of (n, n_columns) all known numbers are the same but for rounding."""
+    first = first_known(numbers)
+    with np.errstate(over="ignore"):
+        return ~(np.nan_to_num(np.abs(numbers - first)).max(axis=0) > ROUNDING * np.abs(first))
 
 
 def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -18,15 +29,15 @@ def standardisation(targets: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray
     """
     known = ~np.isnan(targets) * weight[:, None]
     total = np.maximum(known.sum(axis=0), np.finfo(float).tiny)
-    mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
-    with np.errstate(over="ignore"):
-        variance = (np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total
-    scale = np.sqrt(variance)
-    size = np.abs(mean)
-    varies = scale > 1e-12 * size
-    first = targets[np.argmax(known > 0, axis=0), np.arange(targets.shape[1])]
-    mean, size = np.where(varies, mean, np.nan_to_num(first)), np.where(size > 0, np.minimum(size, 1.0), 1.0)
-    return mean, np.where(varies, scale, size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = (np.nan_to_num(targets) * known).sum(axis=0) / total
+        mean += (np.nan_to_num(targets - mean) * known).sum(axis=0) / total  # what a long sum has lost
+        scale = np.sqrt((np.nan_to_num(targets - mean) ** 2 * known).sum(axis=0) / total)
+    weighty = np.where(known > 0, targets, np.nan)
+    constant = are_constant(weighty) | (scale == 0)
+    mean = np.where(constant, np.nan_to_num(first_known(weighty)), mean)
+    size = np.where(mean != 0, np.minimum(np.abs(mean), 1.0), 1.0)
+    return mean, np.where(constant, size, scale)
 
 
 def on_circle(y: np.ndarray, period: float) -> np.ndarray:

@@ -11,14 +11,14 @@ import numpy as np
 from ..measures import rescale
 from ..sessions.signals import Kind, TargetInfo
 from ..warning import warn
-from .encoding import BLUR, STILL, distances, full_turn, on_circle, standardisation
+from .encoding import ROUNDING, distances, full_turn, on_circle, standardisation
 from .readout import MeasuredReadout
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 ANGLES = ("deg", "rad")  # units of measure, as quantities writes them
-ALL_AROUND, ROUNDING = 0.95, 1e-6  # of a turn
+ALL_AROUND, NEARLY = 0.95, 1e-6  # of a turn
 JUMPS = 3  # of which one may be chance
 SCALE_OF_DIRECTIONS = float(np.sqrt(0.5))  # standard deviation of the cosine and of the sine of angles from all around
 
@@ -50,7 +50,7 @@ class ContinuousReadout(MeasuredReadout):
         (n_outputs,) = y.shape[1:]
         readout = cls(mean=(0.0,) * n_outputs, scale=(1.0,) * n_outputs, **common)
         readout = readout.standardising(np.arange(n_outputs), y, weight)
-        constant = np.flatnonzero(np.nanmax(np.abs(readout.encode(y)), axis=0) < STILL)
+        constant = np.flatnonzero(np.nanmax(np.abs(readout.encode(y)), axis=0) == 0)
         if len(constant) and len(y) > 1:
             warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
                  "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip
@@ -87,9 +87,9 @@ class ContinuousReadout(MeasuredReadout):
         return len(self.mean)
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Standardised targets, of which those that are off the mean by no more than rounding are zero."""
-        standard = (y - np.array(self.mean)) / np.array(self.scale)
-        return np.where(np.abs(standard) < BLUR, 0.0, standard)
+        """Standardised targets; zero where rounding alone sets them off the mean, which an optimiser would follow."""
+        mean, off = np.array(self.mean), y - np.array(self.mean)
+        return np.where(np.abs(off) > ROUNDING * np.abs(mean), off / np.array(self.scale), 0.0 * off)
 
     def decode(self, columns: np.ndarray) -> np.ndarray:
         """Inverse of `encode`."""
@@ -111,7 +111,7 @@ class ContinuousReadout(MeasuredReadout):
 def warn_of_full_turn(y: np.ndarray, info: TargetInfo) -> None:
     """Tell of numbers (n, n_outputs) in a unit of angle that span a full turn and no more, as wrapped angles do."""
     turns = (np.nanmax(y, axis=0) - np.nanmin(y, axis=0)) / full_turn(info.units, info.name)
-    if ((turns > ALL_AROUND) & (turns < 1 + ROUNDING)).any():
+    if ((turns > ALL_AROUND) & (turns < 1 + NEARLY)).any():
         warn(f"behaviour {info.name!r}, in {info.units!r}, spans a full turn and is decoded as plain numbers, which "
              "jump there; of an angle, say behavior_type='circular'")  # fmt: skip
 
@@ -126,7 +126,7 @@ def warn_of_jumps(parts: Sequence[np.ndarray], stretch: Sequence[np.ndarray], na
                             for part, number in zip(parts, stretch, strict=True)])  # fmt: skip
     span = np.nanmax(y, axis=0) - np.nanmin(y, axis=0)
     for turn, unit, told in ((2 * np.pi, "radians", "'circular'"), (360.0, "degrees", "('circular', 360.0)")):
-        around = (span > ALL_AROUND * turn) & (span < (1 + ROUNDING) * turn)
+        around = (span > ALL_AROUND * turn) & (span < (1 + NEARLY) * turn)
         if (around & ((steps > ALL_AROUND * turn).sum(axis=0) >= JUMPS)).any():
             warn(f"behaviour {name!r} has no unit of measure, spans {turn:.4g} and jumps from one end to the other, as "
                  f"angles in {unit} do, and is decoded as plain numbers; of an angle, say behavior_type={told}, else "

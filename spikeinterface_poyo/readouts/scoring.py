@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import r2_score
 
-ROUNDING = 1e-12  # relative
+from .encoding import ROUNDING, are_constant
 
 
 def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None) -> float:
@@ -26,7 +26,7 @@ def mean_r2(y: np.ndarray, decoded: np.ndarray, weight: np.ndarray | None = None
         if known.sum() >= 2:
             some = None if weight is None else weight[known]
             true, answer = true[known], answer[known]
-            if sum_of_squares(true[:, None])[0] == 0:  # whose own rounding would be what errors are compared with
+            if are_constant(true[:, None])[0]:  # whose own rounding would be what errors are compared with
                 off = answer - true[0]
                 true, answer = np.zeros_like(true), np.where(np.abs(off) > ROUNDING * np.abs(true[0]), off, 0.0)
             scores.append(r2_score(true, answer, sample_weight=some))
@@ -39,5 +39,4 @@ def sum_of_squares(points: np.ndarray) -> np.ndarray:
     Zero where they differ by no more than rounding.
     """
     mean = np.nanmean(points, axis=0)
-    total = np.nansum((points - mean) ** 2, axis=0)
-    return np.where(total > len(points) * (ROUNDING * mean) ** 2, total, 0.0)
+    return np.where(are_constant(points), 0.0, np.nansum((points - mean) ** 2, axis=0))

@@ -17,7 +17,6 @@ from ..network.merging import as_read
 from ..network.poyo import POYO, NetworkConfig
 from ..network.prediction import predict_block
 from ..network.windows import Block
-from ..readouts.encoding import STILL
 from ..sessions.samples import SpikeSamples, readable, seconds_covered
 from .batches import BatchSource
 from .sampling import WindowSampler
@@ -92,12 +91,12 @@ class TrainingData:
     @property
     def constant_columns(self) -> np.ndarray:
         """Columns whose numbers are at their mean in all samples: there is nothing to learn."""
-        return np.flatnonzero(self.largest < STILL)
+        return np.flatnonzero(self.largest == 0)
 
     @property
     def off_columns(self) -> np.ndarray:
         """Columns with numbers that are off their mean somewhere."""
-        return np.flatnonzero(self.largest >= STILL)
+        return np.flatnonzero(self.largest > 0)
 
     def source(self, config: NetworkConfig, device: torch.device) -> BatchSource:
         """These samples as a source of batches on ``device``."""
