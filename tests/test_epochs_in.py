@@ -50,6 +50,7 @@ KINDS = {
     "in ms": lambda: INTERVALS * 1000 * pq.ms,
     "pairs of quantities": lambda: [(1 * pq.s, 2500 * pq.ms), (4000 * pq.ms, 4.5 * pq.s)],
     "neo Epoch": lambda: neo.Epoch(INTERVALS[:, 0] * pq.s, [1.5, 0.5] * pq.s),
+    "neo Epoch that lasts ms": lambda: neo.Epoch(INTERVALS[:, 0] * pq.s, [1500, 500] * pq.ms),
     "neo Epoch in ms": lambda: neo.Epoch(INTERVALS[:, 0] * 1000 * pq.ms, [1.5, 0.5] * pq.s),
     "pynapple IntervalSet": pynapple_set,
     "NWB TimeIntervals": nwb_trials,
@@ -107,7 +108,7 @@ def test_samples_are_those_that_pynapple_keeps():
 
 
 def test_epochs_in_any_order_that_overlap_are_joined():
-    given = np.array([[4.0, 5.0], [1.0, 2.0], [1.5, 1.6], [2.0, 3.0], [4.5, 6.0]])
+    given = np.array([[4.0, 5.0], [1.0, 2.0], [1.5, 1.6], [2.0, 3.0], [4.5, 6.0], [5.0, 5.5]])
     np.testing.assert_array_equal(as_intervals(given), [[1.0, 3.0], [4.0, 6.0]])
     X, _ = align(SPIKES, BEHAVIOUR, epochs=given)
     assert len(set(X.times)) == len(X.times)

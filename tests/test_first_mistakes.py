@@ -11,6 +11,7 @@ import pytest
 import quantities as pq
 
 from spikeinterface_poyo import POYOClassifier, align, from_counts
+from spikeinterface_poyo.sessions.units import keep_units
 
 pytestmark = pytest.mark.usefixtures("brief_training")
 
@@ -134,6 +135,13 @@ class TestUnitsWithoutNames:
         assert decoder.predict(unnamed).shape[1] == 2
         with pytest.raises(ValueError, match=r"8 spike trains at fit and has 7 now; .*train\.name, at fit too"):
             decoder.score(unnamed[1:], session.behavior)
+
+    def test_those_that_were_chosen_are_known_by_their_places(self, session, small_decoder):
+        unnamed = trains(session.spikes, 8 * [None])
+        decoder = small_decoder().fit(unnamed, session.behavior)
+        some = keep_units(align(unnamed, session.behavior)[0].sessions[0], np.arange(8) > 0)
+        with pytest.warns(UserWarning, match=r"lacks units \['0'\] that were there at fit"):
+            decoder.predict(some)
 
     def test_names_that_are_not_used_are_told_of(self, session):
         with pytest.warns(

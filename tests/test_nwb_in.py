@@ -138,6 +138,15 @@ def test_series_that_do_not_go_together_are_refused(path, names):
         read_nwb_behavior(path, names)
 
 
+def test_series_of_as_many_but_other_times_are_refused():
+    file = nwb_file()
+    file.add_acquisition(series("late", timestamps=TIMES + 0.1))
+    with pytest.raises(
+        ValueError, match="the same times and the same unit of measure; 'late' does not go with 'speed'"
+    ):
+        read_nwb_behavior(file, ["speed", "late"])
+
+
 def test_an_empty_list_of_names_is_refused(path):
     with pytest.raises(ValueError, match="got an empty list of names"):
         read_nwb_behavior(path, [])

@@ -61,6 +61,10 @@ def test_a_session_that_joins_does_not_take_the_name_of_one_that_was_left_out(se
     assert list(decoder.sessions_.sessions) == ["session_0", "session_2", "session_3"]
     with pytest.raises(ValueError, match="name them"):
         decoder.predict(X[ids == "session_1"])
+    apart = small_decoder().fit(sessions[0].spikes, sessions[0].behavior)
+    apart.partial_fit(X[ids == "session_2"], y[ids == "session_2"])
+    apart.partial_fit(sessions[2].spikes, sessions[2].behavior)
+    assert list(apart.sessions_.sessions) == ["session_0", "session_2", "session_3"]
     named = small_decoder().fit(sessions[0].spikes, sessions[0].behavior, session_id="a")  # nobody's place is a name
     joined = named.partial_fit(sessions[1].spikes, sessions[1].behavior)
     assert list(joined.sessions_.sessions) == ["a", "session_0"]

@@ -213,23 +213,24 @@ def test_a_saved_sorting_without_spikes_in_a_segment(tmp_path):
     spikes = np.zeros(2, dtype=minimum_spike_dtype)
     spikes["segment_index"], spikes["sample_index"] = 1, [3, 9]
     NumpySorting(spikes, 1000.0, ["a"]).save(folder=tmp_path / "sorting")
-    segments = as_session(tmp_path / "sorting").segments
+    session = as_session(tmp_path / "sorting")
+    segments = session.segments
     assert [len(segment.spike_times) for segment in segments] == [0, 2]
+    assert session.duration == pytest.approx(0.006)
     np.testing.assert_array_equal(segments[0].span(np.array([0.0]), np.array([1.0])), [[0], [0]])
 
 
-@pytest.mark.parametrize("order", ["random", "by unit"])
-@pytest.mark.parametrize("where", ["path", "folder", "memory"])
+@pytest.mark.parametrize("order", ["random", "by unit", "segments mixed"])
+@pytest.mark.parametrize("where", ["folder", "path", "memory"])
 def test_spikes_in_another_order_are_read_whole(folder, tmp_path, order, where):
     given = NumpyFolderSorting(folder)
     spikes = np.array(given.spikes)
-    key = np.random.default_rng(0).permutation(6000) if order == "random" else spikes["unit_index"]
-    spikes = spikes[np.lexsort((key, spikes["segment_index"]))]
+    key = spikes["unit_index"] if order == "by unit" else np.random.default_rng(0).permutation(6000)
+    spikes = spikes[np.argsort(key) if order == "segments mixed" else np.lexsort((key, spikes["segment_index"]))]
     sorting = NumpySorting(spikes, RATE, given.unit_ids)
     if where != "memory":
-        sorting = sorting.save(folder=tmp_path / "sorting")
-    if where == "path":
-        sorting = tmp_path / "sorting"
+        saved = sorting.save(folder=tmp_path / "sorting")
+        sorting = saved if where == "folder" else tmp_path / "sorting"
     for there, here in zip(as_session(sorting).segments, as_session(folder).segments, strict=True):
         np.testing.assert_array_equal(np.asarray(there.spike_times), np.asarray(here.spike_times))
         np.testing.assert_array_equal(np.asarray(there.unit_index), np.asarray(here.unit_index))

@@ -490,6 +490,7 @@ def with_nan(weight: torch.Tensor) -> torch.Tensor:
         ("extra.weight", lambda _: torch.ones(2), r"extra\.weight: expected none, found \(2,\)"),
         ("enc_atn.to_kv.weight", lambda weight: weight[:-1], r"to_kv\.weight: expected \(16, 16\), found \(15"),
         ("rotary_emb.omega", lambda omega: omega.flip(0), "positive in its first half and 0 in its second"),
+        ("rotary_emb.omega", lambda omega: omega[: len(omega) // 2].repeat(2), "and 0 in its second"),
         ("rotary_emb.omega", lambda omega: torch.tensor([9.0, 9.0, 0, 0]), "rise evenly in log"),
         ("rotary_emb.omega", lambda omega: omega[:0], "positive in its first half"),
     ],
