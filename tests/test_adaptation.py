@@ -319,6 +319,20 @@ def test_an_adapted_network_has_the_decoders_dropout_and_tokens_as_coarse_as_the
         assert adapted.network_.config.lin_dropout == 0.11
 
 
+def test_sessions_that_join_are_learned_from_tokens_as_coarse_as_they_are_read(known, session, tmp_path, monkeypatch):
+    known.save_pretrained(tmp_path)
+    decoder = POYODecoder.from_pretrained(tmp_path, device="cpu")
+    decoder.network_.config, learned_from = replace(decoder.network_.config, token_bin=0.05), []
+
+    def recorded(decoder, network, *_):
+        learned_from.append(network.config.token_bin)
+        return TrainingRecord([0.0])
+
+    monkeypatch.setattr(adaptation, "run", recorded)
+    decoder.partial_fit(session.spikes, session.behavior, session_id="joins")
+    assert learned_from == [decoder.network_.config.token_bin] == [0.05]
+
+
 def test_a_shared_readout_begins_as_the_base_has_it():
     config = NetworkConfig(3, dim=16, depth=1, dim_head=8, cross_heads=1, self_heads=2)
     known = {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import quantities as pq
 import safetensors
 from comparing import assert_same_weights
 from safetensors.torch import save_file
@@ -180,7 +181,18 @@ def test_a_fit_that_ended_makes_place_for_another(session, small_decoder, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "change", ["learning_rate_init", "labels", "weights of samples", "spikes", "session_id", "pretrained", "version"]
+    "change",
+    [
+        "learning_rate_init",
+        "labels",
+        "unit of measure",
+        "weights of samples",
+        "spikes",
+        "units",
+        "session_id",
+        "pretrained",
+        "version",
+    ],
 )
 def test_a_checkpoint_of_another_fit_is_refused_and_stays(
     session, small_decoder, base, die_at, tmp_path, monkeypatch, change
@@ -193,13 +205,16 @@ def test_a_checkpoint_of_another_fit_is_refused_and_stays(
     die_at(None)
     parameters = {"learning_rate_init": {"learning_rate_init": 1e-3}, "pretrained": {"pretrained": base}}
     spikes = session.spikes if change != "spikes" else session.spikes | {"u1": session.spikes["u1"] + 1e-5}
+    if change == "units":
+        spikes = dict(zip(reversed(spikes), spikes.values(), strict=True))
     values = session.values if change != "labels" else session.values + (np.arange(len(session.values)) == 7)
+    values = values * pq.cm if change == "unit of measure" else values
     name = "monday" if change == "session_id" else None
     sample_weight = np.linspace(1.0, 0.1, len(values)) if change == "weights of samples" else None
     if change == "version":
         monkeypatch.setattr(fingerprints, "__version__", "99.0")
-    of_data = dict.fromkeys(["labels", "weights of samples", "spikes", "session_id"], "data")
-    differs = (of_data | {"pretrained": "weights"}).get(change, change)
+    itself = {"learning_rate_init": change, "version": change}
+    differs = (itself | {"pretrained": "weights"}).get(change, "data")
     decoder = small_decoder(checkpoint=file, **parameters.get(change, {}))
     with pytest.raises(ValueError, match=rf"another fit that has not ended: it differs in {differs} \("):
         decoder.fit(spikes, (session.times, values), session_id=name, sample_weight=sample_weight)

@@ -154,6 +154,8 @@ class TestKnownReadoutsAnswerAsTargetsAreGiven:
         np.testing.assert_allclose(adapted.encode(y), known.encode(y / 100))
         np.testing.assert_allclose(adapted.decode(adapted.encode(y)), y)
         assert known.adapted(y, np.ones(2), TargetInfo(bare=True)) == known
+        named = replace(known, output_names=None).adapted(y, np.ones(2), TargetInfo("m", ("y",)))
+        assert named.output_names == ("y",)
 
     def test_of_angles(self):
         y = np.array([[-90.0], [45.0]])
@@ -211,7 +213,7 @@ def test_targets_are_standardised_by_weighted_samples_and_rounding_is_no_scale()
     rng = np.random.default_rng(0)
     weight = np.array([1.0, 2.0, 0.0, 3.0])
     y = np.column_stack([rng.normal(size=4), np.full(4, 0.1), np.full(4, np.nan)])
-    y[3, 1] = np.nan
+    y[[0, 3], 1] = np.nan
     mean, scale = standardisation(y, weight)
     known = np.repeat(y[:, 0], weight.astype(int))
     np.testing.assert_allclose([mean[0], scale[0]], [known.mean(), known.std()])

@@ -491,6 +491,11 @@ def test_readouts_that_are_known_learn_nothing_while_the_core_is_frozen():
     for gradient in (network.readout.weight.grad, network.readout.bias.grad):
         assert not gradient[0].any()
         assert gradient[1].any()
+    network.zero_grad()
+    network.readout(torch.ones(3, 16)).square().sum().backward()
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    for parameter in network.readout.parameters():
+        assert parameter.grad[0].any()
 
 
 def test_weights_that_validate_better_before_training_than_after_are_kept():

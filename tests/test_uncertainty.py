@@ -182,6 +182,15 @@ class TestCalibrate:
             loaded.calibrate(X, y, cv=2)
 
     @pytest.mark.usefixtures("short_stages")
+    def test_nor_after_a_session_joined_them(self, simulate, small_decoder, tmp_path):
+        sessions = [simulate(seed, duration=20.0) for seed in range(3)]
+        spikes, behaviors = [s.spikes for s in sessions], [s.behavior for s in sessions]
+        small_decoder().fit(spikes[:2], behaviors[:2]).save_pretrained(tmp_path)
+        joined = small_decoder(pretrained=tmp_path).partial_fit(spikes[2], behaviors[2])
+        with pytest.raises(ValueError, match=r"weights that pretrained= names know session.*session_0', 'session_1'\]"):
+            joined.calibrate(*align(spikes, behaviors), cv=2)
+
+    @pytest.mark.usefixtures("short_stages")
     def test_folds_may_start_from_weights_of_other_sessions(self, session, simulate, small_decoder, tmp_path):
         other = simulate(1, n_outputs=2, duration=60.0)
         small_decoder().fit(other.spikes, other.behavior).save_pretrained(tmp_path)
