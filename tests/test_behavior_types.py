@@ -244,6 +244,9 @@ class TestLabels:
         assert balanced.class_weight == pytest.approx((4 / 6, 2))
         assert given.class_weight == (1, 3)
         assert balanced.chance_loss == pytest.approx(np.log(2))
+        weight = np.array([1.0, 1, 1, 3, 1])
+        assert CategoricalReadout.of(y, weight, info, class_weight="balanced", **common).class_weight == (1, 1)
+        assert plain.score(y, np.zeros((5, 1)), weight) == 0.5
         np.testing.assert_array_equal(given.encode(y)[3:], [[0, 3], [np.nan, np.nan]])
 
     @pytest.mark.parametrize("labels", [("1", "2"), (True, False)], ids=["digits", "truth values"])

@@ -114,6 +114,13 @@ def test_what_is_scored_is_what_is_trained_on_whatever_was_given(session, small_
     assert monitor.get_logs().data[-1]["r2"] == pytest.approx(r2_score(y, decoder.predict(X)), abs=1e-9)
 
 
+def test_scores_are_weighted_as_the_fit_is(samples, small_decoder):
+    weight = np.linspace(0, 1, len(samples[1]))
+    monitor = callback.ScoringMonitor(scoring="r2")
+    decoder = small_decoder(max_iter=2).set_callbacks(monitor).fit(*samples, sample_weight=weight)
+    assert monitor.get_logs().data[-1]["r2"] == pytest.approx(decoder.score(*samples, sample_weight=weight))
+
+
 def test_scores_of_labels(session, small_decoder):
     monitor = callback.ScoringMonitor(scoring="accuracy")
     X, y = align(session.spikes, (session.times, np.where(session.values > 0, "up", "down")))

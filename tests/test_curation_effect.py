@@ -89,6 +89,11 @@ def test_changes_that_are_refused(analyzer, change, message):
         compare_curation(analyzer, **change)
 
 
+def test_other_units_than_were_decoded_are_refused(analyzer):
+    with pytest.raises(ValueError, match="the units are not those that poyo_decoding was computed on"):
+        compare_curation(analyzer.select_units(["u0", "u1"]), merge_unit_groups=[["u0", "u1"]])
+
+
 def test_another_clock_is_refused(simulate, tmp_path):
     simulated = simulate(n_units=3, duration=24.0)
     analyzer = make_analyzer(*make_recording(tmp_path / "recording", simulated, 24.0), "binary_folder", tmp_path)

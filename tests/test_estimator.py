@@ -744,6 +744,8 @@ def test_decode_carries_units_names_and_times(session, small_decoder):
     assert isinstance(at, neo.IrregularlySampledSignal)
     np.testing.assert_array_equal(at.times.rescale("s").magnitude, [3.0, 7.5])
     assert at.units == pq.cm / pq.s
+    some = decoder.decode(align(trains, velocity)[0][[0, 3, 4]])
+    np.testing.assert_allclose(some.times.rescale("s").magnitude, [0.0, 0.3, 0.4])
 
 
 def test_rows_of_counts_have_no_times_to_decode_at(small_decoder):

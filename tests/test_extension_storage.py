@@ -194,6 +194,15 @@ def test_deleting(analyzer):
     assert not load_sorting_analyzer(analyzer.folder).has_extension("poyo_decoding")
 
 
+def test_deleting_what_a_kill_kept_from_its_place(originals, tmp_path):
+    folder = Path(shutil.copytree(originals["binary_folder"].folder, tmp_path / "analyzer"))
+    (folder / "extensions" / "poyo_decoding").rename(folder / "extensions" / "poyo_decoding.new")
+    analyzer = load_sorting_analyzer(folder)
+    assert analyzer.has_extension("poyo_decoding")
+    analyzer.delete_extension("poyo_decoding")
+    assert not load_sorting_analyzer(folder).has_extension("poyo_decoding")
+
+
 @pytest.mark.parametrize("analyzer", FORMATS, indirect=True)
 def test_without_saving(analyzer, behavior, originals):
     extension = analyzer.compute("poyo_decoding", save=False, behavior=behavior, importance=False,

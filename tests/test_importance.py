@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, false_discovery_control
 from sklearn.metrics import roc_auc_score
 
 from spikeinterface_poyo import BlockedKFold, align, simulate_session
@@ -97,6 +97,9 @@ def test_every_unit_is_measured_on_the_same_windows(samples, held_out):
     np.testing.assert_array_equal(worth.table, again.table)
     assert (worth.n_windows, worth.n_blocks) == (12, 8)
     assert worth.n_samples <= 12 * 8
+    for kind in ("silenced", "shifted"):
+        adjusted = false_discovery_control(worth.table[f"{kind}_p"])
+        np.testing.assert_allclose(worth.table[f"{kind}_p_adjusted"], adjusted)
     other = unit_importance(held_out.decoders, X, y, held_out.fold, n_windows=12, random_state=1)
     np.testing.assert_array_equal(worth.table["silenced"], other.table["silenced"])
     assert not np.array_equal(worth.table["shifted"], other.table["shifted"])

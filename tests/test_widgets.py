@@ -128,6 +128,16 @@ def test_importance_on_the_probe(analyzer):
     assert widget.ax.get_xlabel() == "x (µm)"
 
 
+def test_units_without_a_result_are_not_on_the_probe(analyzer, monkeypatch):
+    data = analyzer.get_extension("poyo_decoding").data
+    importance = data["unit_importance"].copy()
+    importance["shifted"][0] = np.nan
+    monkeypatch.setitem(data, "unit_importance", importance)
+    _, units = unit_widgets.plot_unit_importance_map(analyzer).ax.collections
+    places = analyzer.get_extension("unit_locations").get_data()[1:, :2]
+    np.testing.assert_allclose(units.get_offsets(), places[np.argsort(importance["shifted"][1:])])
+
+
 def test_embeddings_coloured_by_a_property_or_a_metric(analyzer, monkeypatch):
     by_area = unit_widgets.plot_unit_embeddings(analyzer, color_by="area")
     assert [text.get_text() for text in by_area.ax.get_legend().get_texts()] == ["CA1", "CA3"]
