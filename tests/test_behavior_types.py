@@ -484,6 +484,13 @@ def test_calibrated_probabilities_have_logarithms():
     assert np.isfinite(np.log(np.maximum(sure, SMALLEST))).all()
 
 
+def test_windows_that_are_sure_give_probabilities_that_have_logarithms():
+    info = TargetInfo(name="side", n_outputs=1, kind="categorical", classes=("a", "b"))
+    readout = CategoricalReadout.of(np.array([[0.0], [1.0]]), np.ones(2), info, name="side", first_column=0)
+    answers = to_average([readout])(lambda _: torch.tensor([[0.0, 500.0]]), None)
+    assert answers.log().isfinite().all()
+
+
 def test_names_in_behavior_type_are_told_like_those_of_behaviours(session):
     velocity = session.behavior
     X, _ = align(session.spikes, {1: velocity}, behavior_type={1: "continuous"})
