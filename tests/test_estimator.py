@@ -427,6 +427,16 @@ def test_an_output_that_was_constant_stays_so_where_only_units_are_learned(sessi
     assert (decoder.predict(session.spikes, session_id="b")[:, 1] == 0).all()
 
 
+def test_an_output_that_varied_is_read_out_as_before_where_it_is_constant(session, small_decoder, tmp_path):
+    y = np.column_stack([session.values, session.values])
+    decoder = small_decoder().fit(session.spikes, (session.times, y))
+    decoder.save_pretrained(tmp_path)
+    weight, rests = decoder.network_.readout.weight.detach().clone(), (session.times, y * [1, 0])
+    decoder.partial_fit(session.spikes, rests, session_id="b")
+    assert torch.equal(decoder.network_.readout.weight, weight)
+    assert small_decoder(pretrained=tmp_path).fit(session.spikes, rests).network_.readout.weight[1].any()
+
+
 def test_a_constant_scores_the_same_in_any_unit(session, small_decoder):
     still = neo.AnalogSignal(np.full((590, 1), 12.7), units="m", sampling_rate=10 * pq.Hz)
     with pytest.warns(UserWarning, match="are the same at all samples"):
