@@ -123,8 +123,10 @@ def test_a_damaged_folder_says_which_it_is(saved, tmp_path):
         as_session(tmp_path / "empty")
 
 
-def test_spikes_of_segments_that_are_not_there_are_refused(sorting, tmp_path):
+@pytest.mark.parametrize("order", [1, -1])
+def test_spikes_of_segments_that_are_not_there_are_refused(sorting, tmp_path, order):
     sorting.save(folder=tmp_path / "sorting")
+    np.save(tmp_path / "sorting" / "spikes.npy", np.load(tmp_path / "sorting" / "spikes.npy")[::order])
     info = tmp_path / "sorting" / "numpysorting_info.json"
     info.write_text(json.dumps(json.loads(info.read_text()) | {"num_segments": 1}))
     with pytest.raises(

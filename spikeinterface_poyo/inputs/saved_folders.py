@@ -45,10 +45,7 @@ def from_folder(folder: Path) -> Session:
             info = json.loads((folder / INFO).read_bytes())
             spikes = np.load(folder / SPIKES, mmap_mode="r", allow_pickle=False)
             unit_ids, rate = np.array(info["unit_ids"]), float(info["sampling_frequency"])
-            n_segments = info["num_segments"]
-            if len(spikes) and spikes["segment_index"][-1] >= n_segments:
-                raise ValueError(f"it has {n_segments} segments and spikes of others")
-            return from_saved(spikes, unit_ids, n_segments, rate, properties_in(folder))
+            return from_saved(spikes, unit_ids, info["num_segments"], rate, properties_in(folder))
         if (folder / OLDER).is_file():
             return from_npz(folder)
         if (folder / ".zattrs").is_file():

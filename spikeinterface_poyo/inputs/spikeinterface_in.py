@@ -175,10 +175,19 @@ def mapped_segments(spikes: np.memmap, starts: Sequence[float], rate: float) -> 
 def from_saved(
     spikes: np.memmap, unit_ids: np.ndarray, n_segments: int, rate: float, properties: dict[str, np.ndarray]
 ) -> Session:
-    """A spike vector in a file, as SpikeInterface saved it: the clock is not saved with it."""
-    if is_in_order(spikes):
+    """A spike vector in a file, as SpikeInterface saved it: the clock is not saved with it.
+
+    Raises
+    ------
+    ValueError
+        Where there are spikes of more segments.
+    """
+    is_ordered = is_in_order(spikes)
+    vector = spikes if is_ordered else in_order_of_segments(np.asarray(spikes))
+    if len(vector) and vector["segment_index"][-1] >= n_segments:
+        raise ValueError(f"it has {n_segments} segments and spikes of others")
+    if is_ordered:
         return Session(unit_ids, mapped_segments(spikes, [0.0] * n_segments, rate), properties=properties)
-    vector = in_order_of_segments(np.asarray(spikes))
     parts = [spikes_of(vector, index) for index in range(n_segments)]
     segments = tuple(make_segment(frames / rate, units, None, "frames") for frames, units in parts)
     return Session(unit_ids, segments, properties=properties)
