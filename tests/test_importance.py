@@ -109,6 +109,7 @@ def test_an_output_that_does_not_vary_has_no_part(samples, held_out):
     X, y = samples
     y = np.column_stack([y[:, 0], np.full(len(y), 3.7)])
     worth = unit_importance(held_out.decoders, X, y, held_out.fold)
+    assert (np.abs(worth.table["silenced"]) < 10).all()
     parts = place_windows(held_out.decoders, X, y, held_out.fold, 100)
     more = sum((part.squared_errors("u1") - part.squared_errors())[:, 0].sum() for part in parts)
     varying = np.concatenate([part.target[..., 0].ravel() for part in parts])
@@ -130,6 +131,9 @@ def test_what_cannot_be_measured_is_refused(samples, held_out):
     X, y = samples
     with pytest.raises(ValueError, match="no context window of 1 s fits"):
         unit_importance(held_out.decoders, X[:8], y[:8], np.zeros(8, dtype=int))
+    both, y_both = align([{"a": [1.0, 9.0]}] * 2, [(np.arange(9.0), np.arange(9.0))] * 2)
+    with pytest.raises(ValueError, match="in one session; got 2"):
+        unit_importance(held_out.decoders, both, y_both, np.zeros(18, dtype=int))
     with pytest.raises(ValueError, match="fold 0 of 2 tests on 200 samples, of which output 0 is known in 0"):
         check_folds(X, np.where(X.times[:, None] < 20, np.nan, y), BlockedKFold(2))
 

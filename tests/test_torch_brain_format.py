@@ -445,6 +445,11 @@ def test_other_files_are_refused(tmp_path, kind, reason):
         read_checkpoint(tmp_path / "file")
 
 
+def test_a_missing_file_is_no_value_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere\.ckpt"):
+        read_checkpoint(tmp_path / "nowhere.ckpt")
+
+
 POYO_2024 = {
     "unit_emb.weight": torch.ones(3, 4),
     "spike_type_emb.weight": torch.ones(4, 4),

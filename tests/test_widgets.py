@@ -105,6 +105,8 @@ def test_importance_as_bars(analyzer):
     np.testing.assert_allclose(heights, np.sort(importance["shifted"])[::-1][:4])
     order = np.argsort(-importance["shifted"])[:4]
     assert [label.get_text() for label in widget.ax.get_xticklabels()] == [f"u{i}" for i in order]
+    is_red = [bar.get_facecolor() == to_rgba("tab:red") for bar in widget.ax.patches]
+    np.testing.assert_array_equal(is_red, importance["shifted_p_adjusted"][order] < 0.05)
     with pytest.raises(ValueError, match="effect must be one of"):
         unit_widgets.plot_unit_importance(analyzer, effect="removed")
 

@@ -126,6 +126,8 @@ def read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """
     if source.is_dir() and not (source / DESCRIPTION).is_file():
         raise FileNotFoundError(f"{source} is no saved decoder: it lacks {DESCRIPTION}")
+    if not source.exists():
+        raise FileNotFoundError(f"{source} is no saved decoder: there is nothing of that name")
     for _ in range(ATTEMPTS):
         description, file, digest = described(source)
         try:

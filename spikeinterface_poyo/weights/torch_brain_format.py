@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ class TorchBrainCheckpoint:
     sessions: dict[str, tuple[str, ...]]
 
 
-def read_checkpoint(source: Path) -> TorchBrainCheckpoint:
+def read_checkpoint(path: str | PathLike[str]) -> TorchBrainCheckpoint:
     """Read a POYO checkpoint of torch_brain 0.1 or 0.2. Nothing in the file is run, whoever made it.
 
     Shapes and rotary frequencies come from the weights, the dropouts from the hyper-parameters where the file has them.
@@ -59,7 +60,7 @@ def read_checkpoint(source: Path) -> TorchBrainCheckpoint:
 
     Parameters
     ----------
-    source : Path
+    path : str or path
         The file.
 
     Returns
@@ -68,6 +69,8 @@ def read_checkpoint(source: Path) -> TorchBrainCheckpoint:
 
     Raises
     ------
+    FileNotFoundError
+        Where there is no such file.
     ValueError
         Where the file is damaged, holds more than tensors and plain data, or is no checkpoint of torch_brain's POYO.
 
@@ -76,6 +79,9 @@ def read_checkpoint(source: Path) -> TorchBrainCheckpoint:
     UserWarning
         Where times are assumed, or units belong to no session of the file and are left out.
     """
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"there is no file {source}")
     try:
         state, model = network_part(load_plain(source))
         units, sessions = take_vocabulary(state, "unit_emb"), take_vocabulary(state, "session_emb")
@@ -240,7 +246,7 @@ def to_torch_brain(
 
 
 def write_checkpoint(
-    file: Path,
+    path: str | PathLike[str],
     config: NetworkConfig,
     state: Mapping[str, Tensor],
     sessions: Mapping[str, Sequence[str]],
@@ -248,4 +254,4 @@ def write_checkpoint(
     """Write `to_torch_brain` to a file for ``POYO.load_pretrained``. An older file stays whole until it is complete."""
     contents = io.BytesIO()
     torch.save(to_torch_brain(config, state, sessions), contents)
-    replace_file(file, contents.getvalue())
+    replace_file(Path(path), contents.getvalue())
