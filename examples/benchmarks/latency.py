@@ -6,7 +6,7 @@
 
 Simulated populations that fire at 8 Hz on average. Every 20 ms the spikes of the last one and a half windows are given
 for one time, as the guide's part on decoding online says; what is timed is ``predict`` alone. The answers are compared
-with those of the whole recording, and the spikes are as many as the network's window and its token bin make of them.
+with those of the whole recording. The window and its token bin are the defaults.
 """
 
 from __future__ import annotations

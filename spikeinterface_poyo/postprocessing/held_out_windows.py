@@ -135,6 +135,7 @@ class HeldOutWindows:
         times, unit, weights = segment.take(slice(low, high))
         mine = unit == local
         times, weights = times[mine], None if weights is None else weights[mine]
+        # Without a recording a segment is known from its first to its last spike, which is no reason to cut the part.
         periods = np.array([[begin, end]]) if segment.observed is None else segment.observed.clip(begin, end)
         periods = periods[periods[:, 0] < periods[:, 1]]
         inside = within(times, periods)

@@ -11,7 +11,7 @@ import numpy as np
 from ..measures import rescale
 from ..sessions.signals import Kind, TargetInfo
 from ..warning import warn
-from .encoding import ROUNDING, distances, full_turn, on_circle, standardisation
+from .encoding import ROUNDING, are_constant, distances, full_turn, on_circle, standardisation
 from .readout import MeasuredReadout
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ class ContinuousReadout(MeasuredReadout):
         """
         if info.kind is None and info.units in ANGLES:
             warn_of_full_turn(y, info)
-        (n_outputs,) = y.shape[1:]
+        n_outputs = y.shape[1]
         readout = cls(mean=(0.0,) * n_outputs, scale=(1.0,) * n_outputs, **common)
         readout = readout.standardising(np.arange(n_outputs), y, weight)
-        constant = np.flatnonzero(np.nanmax(np.abs(readout.encode(y)), axis=0) == 0)
+        constant = np.flatnonzero(are_constant(y))
         if len(constant) and len(y) > 1:
             warn(f"output(s) {constant.tolist()} of behaviour {info.name!r} are the same at all samples and are "
                  "decoded as that: their R2 is 1 where they stay so, and no more than 0 where not")  # fmt: skip

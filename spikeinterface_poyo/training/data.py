@@ -69,7 +69,7 @@ class TrainingData:
             known,
         )
 
-    @property
+    @cached_property
     def seconds(self) -> float:
         """Time that the samples cover, in s; what rows of counts would, one after the other."""
         if self.centred:

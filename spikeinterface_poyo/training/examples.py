@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,14 +109,25 @@ class Examples:
             labelled[position] = None if rows else self.seconds(mine[known[mine]])
         return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
 
+    def by_behavior(
+        self, vocabulary: Vocabulary, y: np.ndarray
+    ) -> Iterator[tuple[str, Readout, slice, np.ndarray, np.ndarray]]:
+        """Yield (session id, readout, its columns in the session's answers, samples, their targets) for each behaviour.
+
+        Targets (n, n_outputs) are those of ``y`` in the readout's unit.
+        """
+        y = vocabulary.in_units(self.X, y, self.names)
+        for position, mine in self.X.by_session():
+            name = self.names[position]
+            for readout, outputs, columns in readout_columns(vocabulary.readouts_of(name)):
+                yield name, readout, columns, mine, y[mine, outputs]
+
     def numbers(self, vocabulary: Vocabulary, readout: Readout) -> np.ndarray:
         """Targets (n_samples, n_outputs) of a behaviour in its readout's unit; NaN where unknown or without weight."""
-        y = vocabulary.in_units(self.X, self.weighty, self.names)
-        numbers = np.full((len(y), readout.n_outputs), np.nan)
-        for position, mine in self.X.by_session():
-            for one, outputs, _ in readout_columns(vocabulary.readouts_of(self.names[position])):
-                if one.name == readout.name:
-                    numbers[mine] = y[mine, outputs]
+        numbers = np.full((len(self.y), readout.n_outputs), np.nan)
+        for _, one, _, mine, values in self.by_behavior(vocabulary, self.weighty):
+            if one.name == readout.name:
+                numbers[mine] = values
         return numbers
 
     def check_scales(self, vocabulary: Vocabulary, silent: Collection[int] = ()) -> None:
@@ -129,21 +140,16 @@ class Examples:
         UserWarning
             Where they do not.
         """
-        y = vocabulary.in_units(self.X, self.weighty, self.names)
-        for position, mine in self.X.by_session():
-            for readout, outputs, _ in readout_columns(vocabulary.readouts_of(self.names[position])):
-                if readout.kind == "continuous":
-                    known = mine[~np.isnan(y[mine, outputs]).all(axis=1)]
-                    learned = readout.encode(y[known, outputs])[:, ~np.isin(readout.columns, list(silent))]
-                    least = self.least_spread(readout, known)
-                    warn_of_other_scale(learned, readout.name, self.names[position], least)
+        for name, readout, _, mine, values in self.by_behavior(vocabulary, self.weighty):
+            if readout.kind == "continuous":
+                known = ~np.isnan(values).all(axis=1)
+                learned = readout.encode(values[known])[:, ~np.isin(readout.columns, list(silent))]
+                warn_of_other_scale(learned, readout.name, name, self.least_spread(readout, mine[known]))
 
     def data(self, vocabulary: Vocabulary) -> TrainingData:
         """The same, standardised and laid out for training."""
-        y = vocabulary.in_units(self.X, self.y, self.names)
-        readouts = {position: vocabulary.readouts_of(name) for position, name in self.names.items()}
-        targets = np.full((len(y), max(map(n_columns, readouts.values()))), np.nan)
-        for position, mine in self.X.by_session():
-            for readout, outputs, columns in readout_columns(readouts[position]):
-                targets[mine, columns] = readout.encode(y[mine, outputs])
+        width = max(n_columns(vocabulary.readouts_of(name)) for name in self.names.values())
+        targets = np.full((len(self.y), width), np.nan)
+        for _, readout, columns, mine, values in self.by_behavior(vocabulary, self.y):
+            targets[mine, columns] = readout.encode(values)
         return TrainingData.build(self.X, self.names, vocabulary, targets, self.weight)
