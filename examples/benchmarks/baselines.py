@@ -1,4 +1,6 @@
-"""Three baselines, each tuned by blocked validation inside the training part: ridge (Wiener filter), MLP and GRU.
+"""Baselines, each tuned by blocked validation inside the training part: ridge (Wiener filter), MLP and GRU.
+
+A fourth, the Bayesian decoder, has a file of its own.
 
 All read spike counts in bins, smoothed or not, before and after the sample: what a non-causal decoder may read too.
 Features may use spikes of any time; labels outside the training mask are never read. Every baseline predicts on its own
@@ -7,22 +9,20 @@ grid of bins and is interpolated to the recording's sample times, so that all sc
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+from bayesian import bayes
 from recordings import Recording
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import r2_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tuning import FOLDS, Config, Search, allowed, bin_counts, coordinate_search
 
-Config = dict[str, Any]
 Builder = Callable[..., torch.nn.Module]  # (n_inputs, n_outputs, config)
-Search = dict[str, tuple[Any, list[Any]]]  # name -> (start, all the values tried)
 
 # Seconds before and after the sample that the lags cover: causal and centred.
 SPANS = [(0.5, 0.0), (1.5, 0.0), (3.0, 0.0), (0.0, 0.0), (0.25, 0.25), (0.5, 0.5), (1.0, 1.0), (2.0, 2.0)]
@@ -53,7 +53,6 @@ GRU_SEARCH: Search = {
     "bin_size": (0.05, [0.02, 0.05, 0.1]),
 }
 PENALTIES = 10.0 ** np.arange(-4, 1.1, 0.75)  # times the number of training bins; the features have unit variance
-FOLDS = 4
 MAX_FEATURES = 3000  # of the ridge: its cost grows with the cube
 MAX_EPOCHS, PATIENCE = 100, 6
 
@@ -81,20 +80,6 @@ class Grid:
         """Bring predictions of ``rows`` to ``times`` and to the target's own units."""
         columns = [np.interp(times, self.centres[rows], column) for column in prediction.T]
         return np.column_stack(columns) * self.scale + self.mean
-
-
-def bin_counts(recording: Recording, bin_size: float, margin: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (n_bins, n_units) and bin centres, from ``margin`` seconds before the samples to as long after them."""
-    if recording.counts is not None:
-        counts, centres, own = recording.counts
-        together = max(1, round(bin_size / own))
-        n_bins = len(counts) // together
-        counts = counts[: n_bins * together].reshape(n_bins, together, -1).sum(axis=1)
-        return counts, centres[: n_bins * together].reshape(n_bins, together).mean(axis=1)
-    start, stop = recording.times[0] - margin, recording.times[-1] + margin
-    edges = start + np.arange(int(np.ceil((stop - start) / bin_size)) + 1) * bin_size
-    trains = recording.spikes.values()
-    return np.column_stack([np.diff(np.searchsorted(train, edges)) for train in trains]), edges[:-1] + bin_size / 2
 
 
 def make_grid(recording: Recording, fit: np.ndarray, config: Config) -> Grid:
@@ -125,36 +110,6 @@ def lagged(rates: np.ndarray, rows: np.ndarray, offsets: np.ndarray) -> np.ndarr
     """Rates around each row, shape (*rows.shape, n_lags * n_units)."""
     around = rates[np.clip(rows[..., None] + offsets, 0, len(rates) - 1)]
     return around.reshape(*rows.shape, -1)
-
-
-def allowed(recording: Recording, config: Config) -> bool:
-    """Whether the bin size can be had from this recording."""
-    ratio = config["bin_size"] / recording.counts[2] if recording.counts is not None else 1.0
-    return ratio > 0.99 and abs(ratio - round(ratio)) < 1e-6
-
-
-def coordinate_search(search: Search, score: Callable[[Config], tuple[float, Config]], passes: int = 1) -> Config:
-    """Choose one setting after the other, each with the best of the others, and go round ``passes`` times.
-
-    ``score`` gives the validation R2 of a configuration and what it found out besides (epochs, penalty). The result has
-    these too, and the seconds that the choice took.
-    """
-    started = time.perf_counter()
-    best: Config = {name: start for name, (start, _) in search.items()}
-    best_score, best_found = score(best)
-    seen = {repr(best)}
-    for _ in range(passes):
-        for name, (_, values) in search.items():
-            for value in values:
-                config = {**best, name: value}
-                if repr(config) in seen:
-                    continue
-                seen.add(repr(config))
-                result, found = score(config)
-                if result > best_score:
-                    best, best_score, best_found = config, result, found
-    seconds = round(time.perf_counter() - started, 1)
-    return {**best, **best_found, "validation_r2": round(float(best_score), 4), "tuning_s": seconds}
 
 
 def ridge_moments(grid: Grid, rows: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -392,4 +347,6 @@ def gru(
     return network_fit_predict(GRU, GRU_SEARCH, recording, train, test, seed, config)
 
 
-BASELINES: dict[str, Callable[..., tuple[np.ndarray, Config]]] = {"ridge": ridge, "mlp": mlp, "gru": gru}
+BASELINES: dict[str, Callable[..., tuple[np.ndarray, Config]]] = {
+    "ridge": ridge, "bayes": bayes, "mlp": mlp, "gru": gru,
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Compare POYO with ridge, MLP and GRU on real recordings, and print one markdown table.
+"""Compare POYO with ridge, Bayesian decoder, MLP and GRU on real recordings, and print one markdown table.
 
 Each fit runs in a process of its own, so that its CPU time and peak memory are its own::
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 # The parent imports nothing heavy: on Linux a child process inherits the peak memory of the process that starts it.
 
 RECORDINGS = ("mouse", "rat", "monkey", "monkey_day16")
-METHODS = ("poyo", "ridge", "mlp", "gru")
-DETERMINISTIC = ("ridge",)  # one seed is enough
+METHODS = ("poyo", "ridge", "bayes", "mlp", "gru")
+DETERMINISTIC = ("ridge", "bayes")  # one seed is enough
 VERSIONS = ("spikeinterface_poyo", "torch", "numpy", "scikit-learn", "spikeinterface")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 HEADER = (

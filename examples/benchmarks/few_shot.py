@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import recordings
-from compare import samples
+from compare import DETERMINISTIC, samples
 from joblib import Parallel, delayed
 from results import add, read
 
@@ -63,10 +63,10 @@ def evaluate(point: Point, data: Path | None, threads: int) -> Point:
     recording = recordings.load(point["recording"], data)
     train, test = labels_at(recording, point["budget"], point["placement"], point["dev"])
     began = time.perf_counter()
-    if point["method"] == "ridge":
-        from baselines import ridge
+    if point["method"] in DETERMINISTIC:
+        from baselines import BASELINES
 
-        predicted, _ = ridge(recording, train, test)
+        predicted, _ = BASELINES[point["method"]](recording, train, test)
     else:
         from spikeinterface_poyo import POYODecoder
 
@@ -83,7 +83,7 @@ def points(arguments: argparse.Namespace) -> Iterable[Point]:
     for seed, name, placement in product(arguments.seeds, arguments.recordings, PLACEMENTS):
         for budget in arguments.budgets or BUDGETS.get(name, LONG_BUDGETS):
             for method in arguments.methods:
-                if method != "ridge" or seed == arguments.seeds[0]:  # it has no randomness
+                if method not in DETERMINISTIC or seed == arguments.seeds[0]:  # it has no randomness
                     yield {"recording": name, "budget": budget, "placement": placement, "method": method,
                            "seed": seed, "dev": arguments.dev}  # fmt: skip
 
@@ -130,7 +130,7 @@ def differences(results: list[Point], method: str) -> str:
     lines = []
     for (recording, budget, other), theirs in sorted(r2.items()):
         mine = r2.get((recording, budget, method), {})
-        if other == "ridge":
+        if other in DETERMINISTIC:
             theirs = {place_seed: theirs[place_seed[0], 0] for place_seed in mine if (place_seed[0], 0) in theirs}
         both = mine.keys() & theirs.keys()
         if other != method and both:
@@ -211,7 +211,7 @@ def main() -> None:
     runs = commands.add_parser("run", help="evaluate points")
     runs.add_argument("file", type=Path, help="results, one JSON object a line")
     runs.add_argument("--recordings", nargs="+", choices=list(recordings.LOADERS), default=["mouse"])
-    runs.add_argument("--methods", nargs="+", default=["scratch", "ridge"], help="scratch, ridge, name=weights")
+    runs.add_argument("--methods", nargs="+", default=["scratch", "ridge"], help="scratch, ridge, bayes, name=weights")
     runs.add_argument("--budgets", nargs="+", type=float, help="seconds of labels")
     runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.add_argument("--jobs", type=int, default=1, help="points at a time")
