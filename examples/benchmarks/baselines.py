@@ -20,7 +20,7 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.ndimage import gaussian_filter1d
 from sklearn.metrics import r2_score
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tuning import FOLDS, Config, Search, allowed, bin_counts, coordinate_search
+from tuning import FOLDS, Config, Search, allowed, at_bins, bin_counts, coordinate_search
 
 Builder = Callable[..., torch.nn.Module]  # (n_inputs, n_outputs, config)
 
@@ -93,10 +93,8 @@ def make_grid(recording: Recording, fit: np.ndarray, config: Config) -> Grid:
         rates = np.sqrt(rates)
     rates = (rates - rates.mean(axis=0)) / np.maximum(rates.std(axis=0), 1e-9)
     mean, scale = recording.values[fit].mean(axis=0), recording.values[fit].std(axis=0)
-    # NaN outside the mask: interpolation next to a sample that may not be read then gives NaN, not a mixture with it.
-    readable = np.where(fit[:, None], (recording.values - mean) / scale, np.nan)
-    targets = [np.interp(centres, recording.times, column, left=np.nan, right=np.nan) for column in readable.T]
-    return Grid(centres, rates.astype(np.float32), np.column_stack(targets), mean, scale)
+    targets = at_bins(centres, recording.times, (recording.values - mean) / scale, fit)
+    return Grid(centres, rates.astype(np.float32), targets, mean, scale)
 
 
 def lag_offsets(config: Config) -> np.ndarray:

@@ -15,19 +15,20 @@ import numpy as np
 from recordings import Recording
 from scipy.spatial import cKDTree
 from sklearn.metrics import r2_score
-from tuning import FOLDS, Config, Search, allowed, bin_counts, coordinate_search
+from tuning import FOLDS, Config, Search, allowed, at_bins, bin_counts, coordinate_search
 
 SEARCH: Search = {
     "bandwidth": (2.0, [0.7, 1.0, 1.5, 2.0, 3.0, 4.0]),  # cells over which tuning curves are smoothed
     "shrinkage": (0.3, [0.03, 0.1, 0.3, 1.0, 3.0]),  # seconds for which a unit is taken to fire at its mean everywhere
     "trust": (0.5, [0.2, 0.3, 0.5, 0.75, 1.0]),  # weight of the likelihood: spikes come in bursts, not as Poisson's do
-    "step": (0.5, [0.3, 0.4, 0.5, 0.7, 1.0, 1.5]),  # SD of the change in 50 ms, in cells
+    "step": (0.5, [0.3, 0.4, 0.5, 0.7, 1.0, 1.5]),  # SD of the change in STEP_TIME, in cells
     "lag": (0.0, [-0.1, -0.05, 0.0, 0.05, 0.1, 0.2]),  # seconds by which behaviour follows spikes
     "bin_size": (0.05, [0.05, 0.1]),
 }
 ANGLES, CELLS = 72, 24  # cells of the circle; of each dimension otherwise
 LEAST_TIME = 1e-3  # seconds of smoothed occupancy below which behaviour is taken not to go
 FLOOR, LEAST = 1e-2, 1e-300  # Hz, and of a likelihood: no spike makes a state impossible
+STEP_TIME = 0.05  # seconds
 MARGIN = 10.0  # seconds decoded before and after the samples
 
 
@@ -77,7 +78,7 @@ def decode(recording: Recording, fit: np.ndarray, wanted: np.ndarray, config: Co
     near = slice(*np.searchsorted(centres, times[[0, -1]] + np.array([-MARGIN, MARGIN])))
     likelihood = config["trust"] * (counts[near] @ np.log(rates) - size * rates.sum(axis=0))
     likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True)) * visited + LEAST
-    expected = both_ways(likelihood, states, config["step"] * np.sqrt(size / 0.05)) @ states.places
+    expected = both_ways(likelihood, states, config["step"] * np.sqrt(size / STEP_TIME)) @ states.places
     return np.column_stack([np.interp(times, centres[near], column) for column in expected.T])
 
 
@@ -85,11 +86,7 @@ def tuning_curves(
     recording: Recording, fit: np.ndarray, states: States, counts: np.ndarray, centres: np.ndarray, config: Config
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rates (n_units, n_states) in Hz, and whether the behaviour was seen near each state."""
-    # NaN outside the mask: a bin beside a sample that may not be read is not labelled.
-    readable = np.where(fit[:, None], recording.values, np.nan)
-    labels = np.column_stack(
-        [np.interp(centres, recording.times, column, left=np.nan, right=np.nan) for column in readable.T]
-    )
+    labels = at_bins(centres, recording.times, recording.values, fit)
     known = np.isfinite(labels).all(axis=1)
     scale, n_states = recording.values[fit].std(axis=0), len(states.places)
     _, cell = cKDTree(states.places / scale).query(labels[known] / scale)

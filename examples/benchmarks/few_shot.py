@@ -57,16 +57,15 @@ def labels_at(recording: recordings.Recording, budget: float, placement: float, 
 def evaluate(point: Point, data: Path | None, threads: int) -> Point:
     """R2 of one point, and the seconds that it took."""
     import torch
+    from baselines import BASELINES
     from sklearn.metrics import r2_score
 
     torch.set_num_threads(threads)
     recording = recordings.load(point["recording"], data)
     train, test = labels_at(recording, point["budget"], point["placement"], point["dev"])
     began = time.perf_counter()
-    if point["method"] in DETERMINISTIC:
-        from baselines import BASELINES
-
-        predicted, _ = BASELINES[point["method"]](recording, train, test)
+    if point["method"] in BASELINES:
+        predicted, _ = BASELINES[point["method"]](recording, train, test, point["seed"])
     else:
         from spikeinterface_poyo import POYODecoder
 
@@ -211,7 +210,7 @@ def main() -> None:
     runs = commands.add_parser("run", help="evaluate points")
     runs.add_argument("file", type=Path, help="results, one JSON object a line")
     runs.add_argument("--recordings", nargs="+", choices=list(recordings.LOADERS), default=["mouse"])
-    runs.add_argument("--methods", nargs="+", default=["scratch", "ridge"], help="scratch, ridge, bayes, name=weights")
+    runs.add_argument("--methods", nargs="+", default=["scratch", "ridge"], help="scratch, name=weights, or a baseline")
     runs.add_argument("--budgets", nargs="+", type=float, help="seconds of labels")
     runs.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     runs.add_argument("--jobs", type=int, default=1, help="points at a time")

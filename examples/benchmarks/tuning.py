@@ -29,6 +29,15 @@ def bin_counts(recording: Recording, bin_size: float, margin: float = 4.0) -> tu
     return np.column_stack([np.diff(np.searchsorted(train, edges)) for train in trains]), edges[:-1] + bin_size / 2
 
 
+def at_bins(centres: np.ndarray, times: np.ndarray, values: np.ndarray, readable: np.ndarray) -> np.ndarray:
+    """Values (n_samples, n_outputs) interpolated at the bins; NaN beside samples outside the mask ``readable``.
+
+    Interpolation next to a sample that may not be read then gives NaN, not a mixture with it.
+    """
+    known = np.where(readable[:, None], values, np.nan)
+    return np.column_stack([np.interp(centres, times, column, left=np.nan, right=np.nan) for column in known.T])
+
+
 def allowed(recording: Recording, config: Config) -> bool:
     """Whether the bin size can be had from this recording."""
     ratio = config["bin_size"] / recording.counts[2] if recording.counts is not None else 1.0

@@ -95,9 +95,10 @@ def unit_importance(
     ValueError
         Where the samples are of several sessions, or no context window fits into a held-out part.
     """
-    if len(X.used_sessions()) != 1:
-        raise ValueError(f"the importance of units is measured in one session; got {len(X.used_sessions())}")
-    (session,) = X.used_sessions()
+    sessions = X.used_sessions()
+    if len(sessions) != 1:
+        raise ValueError(f"the importance of units is measured in one session; got {len(sessions)}")
+    (session,) = sessions
     rng = np.random.default_rng(random_state)
     parts = place_windows(decoders, X, y.reshape(len(y), -1), fold, n_windows)
     pairs = [(number, block) for number, part in enumerate(parts) for block in part.time_block]
