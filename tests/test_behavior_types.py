@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from spikeinterface_poyo import BlockedKFold, POYOClassifier, POYODecoder, align
-from spikeinterface_poyo.decoder.decoding import SMALLEST, to_average
+from spikeinterface_poyo.decoder.answers import SMALLEST, to_average
 from spikeinterface_poyo.fitted.calibration import Temperature
 from spikeinterface_poyo.network.losses import (
     LOWEST_LEVEL,

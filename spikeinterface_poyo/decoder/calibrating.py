@@ -23,7 +23,7 @@ from ..sessions.samples import SpikeSamples
 from ..training import adaptation
 from ..training.examples import Examples
 from ..weights.pretrained import load_pretrained
-from .errors import answers_with_spread
+from .answers import answers_with_spread
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..fitted.calibration import Calibration, Temperature
 from ..fitted.learned import Learned
 from ..fitted.vocabulary import Vocabulary
 from ..inputs.overlap import nearly_recorded
 from ..inputs.spikes_in import check_spikes
-from ..network.batch import WindowBatch
-from ..network.merging import as_read
 from ..network.poyo import POYO
-from ..network.prediction import Read, predict_block
 from ..readouts.behaviors import n_outputs, readout_columns
 from ..readouts.codes import as_label_array
 from ..readouts.label_readout import CategoricalReadout
-from ..readouts.readout import Readout
 from ..readouts.targets import Targets, as_given, users_targets
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session
 from ..warning import warn
+from .answers import SMALLEST, answers
 
-SMALLEST = torch.finfo(torch.float32).tiny  # probability, so that it has a logarithm
 MOST_SAMPLES = 10**9  # of a grid: a year at 30 Hz
 
 
@@ -215,36 +209,3 @@ def embed_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str]) -
     for _, order, vectors in answers(learned, X, names, lambda readouts: POYO.embed):
         out[order] = vectors
     return out
-
-
-def to_average(readouts: Sequence[Readout]) -> Read:
-    """What windows say of a session with these behaviours: numbers, and of labels their probabilities.
-
-    A mean of probabilities is less sure of itself where windows disagree than the mean of logits would be.
-    """
-    labels = [columns for readout, _, columns in readout_columns(readouts) if readout.kind == "categorical"]
-
-    def read(network: POYO, batch: WindowBatch) -> Tensor:
-        answer = network(batch).float()
-        for columns in labels:
-            answer[..., columns] = answer[..., columns].softmax(dim=-1).clamp_min(SMALLEST)
-        return answer
-
-    return read
-
-
-def answers(
-    learned: Learned,
-    X: SpikeSamples,
-    names: Mapping[int, str],
-    reader: Callable[[Sequence[Readout]], Read] = to_average,
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (session id, sample indices, answers of `predict_block`) for each segment that has samples.
-
-    ``reader`` makes what is asked of windows from the session's readouts.
-    """
-    for position, segment, order in X.blocks():
-        session, name = X.sessions[position], names[position]
-        block = as_read(learned.vocabulary.block(session, segment, name), learned.network.config, X.times[order])
-        read = reader(learned.vocabulary.readouts_of(name))
-        yield name, order, predict_block(learned.network, block, X.times[order], session.isolated_rows, read)

@@ -1,50 +1,20 @@
-"""Answers with their errors: how far windows agree, and what a calibration makes of it, as deviations and intervals."""
+"""Answers with their errors: what a calibration makes of how far windows agree, as deviations and intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import numpy as np
-import torch
 from sklearn.exceptions import NotFittedError
-from torch import Tensor
 
 from ..fitted.calibration import Calibration, ErrorModel
 from ..fitted.learned import Learned
-from ..network.batch import WindowBatch
-from ..network.poyo import POYO
-from ..network.prediction import Read
 from ..readouts.behaviors import readout_columns
-from ..readouts.readout import MeasuredReadout, Readout
+from ..readouts.readout import MeasuredReadout
 from ..sessions.samples import SpikeSamples
-from .decoding import answers, as_at_fit, to_average, unknown_outputs, used_sessions
-
-ROUNDING = 1e-6  # of float32 squares: smaller differences are none
-
-
-def means_and_squares(readouts: Sequence[Readout]) -> Read:
-    """What `to_average` reads, then its squares: averaged over windows, they tell how far windows agree."""
-    once = to_average(readouts)
-
-    def read(network: POYO, batch: WindowBatch) -> Tensor:
-        answer = once(network, batch)
-        return torch.cat([answer, answer.square()], dim=-1)
-
-    return read
-
-
-def answers_with_spread(
-    learned: Learned, X: SpikeSamples, names: Mapping[int, str]
-) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (session id, sample indices, answers, their standard deviation over windows) for each segment.
-
-    It is 0 where one window answers by itself: for a causal decoder, and for rows of counts.
-    """
-    for name, order, columns in answers(learned, X, names, means_and_squares):
-        mean, square = np.split(columns, 2, axis=1)
-        variance = square - mean**2
-        yield name, order, mean, np.sqrt(np.where(variance > ROUNDING * square, variance, 0))
+from .answers import answers_with_spread
+from .decoding import as_at_fit, unknown_outputs, used_sessions
 
 
 def predict_with_errors(
