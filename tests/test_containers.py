@@ -179,8 +179,10 @@ class TestWithoutRecording:
     @pytest.mark.filterwarnings("error")
     def test_a_slice_stays_on_the_clock(self, mouse, tiny_decoder):
         piece = mouse[0].frame_slice(START * RATE, STOP * RATE)
-        expected = tiny_decoder.predict(mouse[0], TIMES)
-        np.testing.assert_allclose(tiny_decoder.predict(piece, TIMES), expected, rtol=0, atol=1e-5)
+        context = 3.5 * tiny_decoder.network_.config.window_length  # all that an answer reads: see decoder/smoothing.py
+        inner = TIMES[np.abs(TIMES - (START + STOP) / 2) < (STOP - START) / 2 - context]
+        expected = tiny_decoder.predict(mouse[0], inner)
+        np.testing.assert_allclose(tiny_decoder.predict(piece, inner), expected, rtol=0, atol=1e-5)
 
     @pytest.mark.filterwarnings("error")
     def test_slices_are_no_lost_clock(self, mouse, small_decoder):

@@ -14,6 +14,7 @@ from spikeinterface_poyo.fitted.known_session import KnownSession
 from spikeinterface_poyo.fitted.learned import Learned, Origin
 from spikeinterface_poyo.fitted.vocabulary import Vocabulary
 from spikeinterface_poyo.network.poyo import POYO, NetworkConfig
+from spikeinterface_poyo.readouts.behaviors import make_readouts
 from spikeinterface_poyo.readouts.label_readout import CategoricalReadout
 from spikeinterface_poyo.readouts.number_readouts import ContinuousReadout
 from spikeinterface_poyo.readouts.readout import Readout
@@ -194,7 +195,8 @@ def test_labels_of_all_segments_count(simulate):
 
 def seconds_of(X: SpikeSamples, y: np.ndarray, weight: np.ndarray) -> float | None:
     """Labelled time of the only session of samples."""
-    return Examples(X, y[:, None], weight, {0: "session_0"}, False).vocabulary({}).labelled_seconds
+    examples = Examples(X, y[:, None], weight, {0: "session_0"}, False)
+    return examples.vocabulary(make_readouts(X, examples.weighty, weight, {})).labelled_seconds
 
 
 def test_labelled_time_is_not_known_of_rows_nor_after_more_training(simulate, small_decoder):

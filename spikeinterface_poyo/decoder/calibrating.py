@@ -23,7 +23,7 @@ from ..sessions.samples import SpikeSamples
 from ..training import adaptation
 from ..training.examples import Examples
 from ..weights.pretrained import load_pretrained
-from .answers import answers_with_spread
+from .answers import smoothed_answers
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,7 +47,7 @@ def evidence(learned: Learned, examples: Examples) -> Iterator[tuple[tuple[str, 
     ``examples`` are `Examples.as_read_out`.
     """
     vocabulary, true = learned.vocabulary, examples.weighty
-    for name, order, columns, spread in answers_with_spread(learned, examples.X, examples.names):
+    for name, order, columns, spread in smoothed_answers(learned, examples.X, examples.names):
         for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
             wanted = true[order, outputs]
             if isinstance(readout, MeasuredReadout):

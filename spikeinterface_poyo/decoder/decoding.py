@@ -19,7 +19,7 @@ from ..readouts.targets import Targets, as_given, users_targets
 from ..sessions.samples import SpikeSamples
 from ..sessions.session import Session
 from ..warning import warn
-from .answers import SMALLEST, answers
+from .answers import SMALLEST, answers, smoothed_answers
 
 MOST_SAMPLES = 10**9  # of a grid: a year at 30 Hz
 
@@ -75,7 +75,7 @@ def predict_samples(learned: Learned, X: SpikeSamples, names: Mapping[int, str])
     """
     learned.vocabulary.check_sessions(X, names)
     out = unknown_outputs(learned.vocabulary, X, names)
-    for name, order, columns in answers(learned, X, names):
+    for name, order, columns, _ in smoothed_answers(learned, X, names):
         for readout, outputs, place in readout_columns(learned.vocabulary.readouts_of(name)):
             out[order, outputs] = readout.decode(columns[:, place])
     return out

@@ -13,7 +13,7 @@ from ..fitted.learned import Learned
 from ..readouts.behaviors import readout_columns
 from ..readouts.readout import MeasuredReadout
 from ..sessions.samples import SpikeSamples
-from .answers import answers_with_spread
+from .answers import smoothed_answers
 from .decoding import as_at_fit, unknown_outputs, used_sessions
 
 
@@ -37,7 +37,7 @@ def predict_with_errors(
     vocabulary.check_sessions(X, names)
     check_calibrated(calibration, used_sessions(vocabulary, names))
     decoded, errors = (unknown_outputs(vocabulary, X, names) for _ in range(2))
-    for name, order, columns, spread in answers_with_spread(learned, X, names):
+    for name, order, columns, spread in smoothed_answers(learned, X, names):
         for readout, outputs, place in readout_columns(vocabulary.readouts_of(name)):
             decoded[order, outputs] = readout.decode(columns[:, place])
             models = calibration[name][readout.name]

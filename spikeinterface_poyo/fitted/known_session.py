@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,8 @@ class KnownSession:
         Units without a spike at fit: known, but without a row, and not read.
     labelled_seconds : float or None
         Time that its labels cover; None where that is not known, as of rows of counts and after further training.
+    paces : dict of str to float
+        Rates, in 1/s, at which its numbers and angles change, by behaviour, as of `pace.pace_of`, where there is one.
     """
 
     unit_names: list[str]
@@ -41,6 +43,7 @@ class KnownSession:
     by_name: bool
     silent_units: list[str]
     labelled_seconds: float | None
+    paces: dict[str, float] = field(default_factory=dict)
 
     @property
     def unit_rows(self) -> dict[str, int]:

@@ -142,6 +142,11 @@ class Vocabulary:
             labelled_seconds=labelled_seconds,
         )
 
+    def with_paces(self, paces: Mapping[str, Mapping[str, float]]) -> Vocabulary:
+        """The same, told how quickly behaviours change, by session and behaviour."""
+        told = {name: replace(self.sessions[name], paces=dict(of_session)) for name, of_session in paces.items()}
+        return replace(self, sessions=self.sessions | told)
+
     def with_more_labels(self, names: Iterable[str]) -> Vocabulary:
         """The same once these sessions have learned from further labels, which may be those that they had or others."""
         more = {name: replace(self.sessions[name], labelled_seconds=None) for name in names}

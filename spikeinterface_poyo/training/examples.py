@@ -11,8 +11,9 @@ import numpy as np
 from ..door import check_sample_weight
 from ..fitted.vocabulary import Vocabulary
 from ..readouts.behaviors import OTHER_SCALE, n_columns, readout_columns, warn_of_other_scale
-from ..readouts.readout import Readout
+from ..readouts.readout import MeasuredReadout, Readout
 from ..readouts.targets import Targets, with_infos
+from ..sessions.pace import pace_of
 from ..sessions.samples import SpikeSamples, seconds_covered
 from .data import TrainingData
 
@@ -107,7 +108,19 @@ class Examples:
         for position, mine in self.X.by_session():
             rows = self.X.sessions[position].isolated_rows
             labelled[position] = None if rows else self.seconds(mine[known[mine]])
-        return Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
+        vocabulary = Vocabulary.of(self.X, self.y, self.names, readouts, self.by_name, labelled)
+        return vocabulary.with_paces(self.paces(vocabulary))
+
+    def paces(self, vocabulary: Vocabulary) -> dict[str, dict[str, float]]:
+        """How quickly numbers and angles change, as of `pace_of`, by session and behaviour, where that is known."""
+        paces: dict[str, dict[str, float]] = {}
+        for name, readout, _, mine, values in self.by_behavior(vocabulary, self.weighty):
+            if isinstance(readout, MeasuredReadout) and not vocabulary.sessions[name].isolated_rows:
+                some, encoded = self.X[mine], readout.encode(values)
+                pace = pace_of([(some.times[order], encoded[order]) for _, _, order in some.blocks()])
+                if pace is not None:
+                    paces.setdefault(name, {})[readout.name] = pace
+        return paces
 
     def by_behavior(
         self, vocabulary: Vocabulary, y: np.ndarray
