@@ -8,6 +8,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
+from unsmoothed import unsmoothed
 
 from spikeinterface_poyo import BlockedKFold, align
 
@@ -41,31 +42,20 @@ def read_out(decoder, vectors: np.ndarray) -> np.ndarray:
     return readout.decode(columns)
 
 
-@pytest.fixture
-def as_windows_say(fitted):
-    """The decoder, which here does not put answers together with those around them, as vectors are not."""
-    sessions = fitted.sessions_.sessions
-    paces = {name: known.paces.copy() for name, known in sessions.items()}
-    for known in sessions.values():
-        known.paces.clear()
-    yield fitted
-    for name, known in sessions.items():
-        known.paces.update(paces[name])
-
-
-def test_the_readout_turns_them_into_what_windows_say(as_windows_say, samples):
-    fitted, shuffled = as_windows_say, samples[2]
+def test_the_readout_turns_them_into_what_windows_say(fitted, samples):
+    shuffled = samples[2]
     vectors = fitted.transform(shuffled)
     assert vectors.shape == (len(shuffled), fitted.dim)
     assert vectors.dtype == np.float64
     assert vectors.std(axis=0).min() > 1e-3
-    np.testing.assert_allclose(read_out(fitted, vectors), fitted.predict(shuffled), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(read_out(fitted, vectors), unsmoothed(fitted).predict(shuffled), rtol=0, atol=1e-5)
 
 
-def test_a_sortings_vectors_are_those_of_its_samples(as_windows_say, made):
-    fitted, times = as_windows_say, [5.0, 2.5]
+def test_a_sortings_vectors_are_those_of_its_samples(fitted, made):
+    times = [5.0, 2.5]
     found = fitted.transform(made.spikes, times, session_id="one")
-    np.testing.assert_allclose(read_out(fitted, found), fitted.predict(made.spikes, times, session_id="one"), atol=1e-5)
+    expected = unsmoothed(fitted).predict(made.spikes, times, session_id="one")
+    np.testing.assert_allclose(read_out(fitted, found), expected, atol=1e-5)
     with pytest.raises(ValueError, match="unknown session"):
         fitted.transform(made.spikes, times, session_id="two")
 

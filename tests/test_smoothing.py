@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from copy import copy
 
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
+from unsmoothed import unsmoothed
 
 from spikeinterface_poyo import POYODecoder, align
 from spikeinterface_poyo.decoder import smoothing
@@ -127,15 +128,6 @@ def fitted(slow) -> POYODecoder:
     return decoder.fit(X[train], y[train])
 
 
-def unsmoothed(decoder: POYODecoder) -> POYODecoder:
-    """The same decoder, which does not know how quickly behaviour changes."""
-    known = decoder.sessions_
-    other = POYODecoder(**decoder.get_params())
-    other.__dict__.update(decoder.__dict__)
-    other.sessions_ = replace(known, sessions={n: replace(s, paces={}) for n, s in known.sessions.items()})
-    return other
-
-
 def test_slow_behavior_is_decoded_better_from_few_spikes(fitted, slow):
     X, y, _, test = slow
     assert fitted.score(X[test], y[test]) > unsmoothed(fitted).score(X[test], y[test]) + 0.02
@@ -150,9 +142,7 @@ def test_predictions_do_not_depend_on_which_others_are_asked_for(fitted, slow):
 
 def test_deviations_are_those_of_what_is_predicted(fitted, slow):
     X, y, _, test = slow
-    calibrated = POYODecoder(**fitted.get_params())
-    calibrated.__dict__.update(fitted.__dict__)
-    calibrated.calibrate(X[test], y[test], cv="prefit")
+    calibrated = copy(fitted).calibrate(X[test], y[test], cv="prefit")
     decoded, deviation = calibrated.predict(X[test], return_std=True)
     np.testing.assert_array_equal(decoded, fitted.predict(X[test]))
     assert np.sqrt(np.mean(((decoded - y[test]) / deviation) ** 2)) == pytest.approx(1, abs=0.3)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-REACH = 8  # nodes before and after one that it is estimated from: two windows
+from ..network.prediction import WINDOWS_A_SAMPLE
+
+REACH = 2 * WINDOWS_A_SAMPLE  # nodes before and after one that it is estimated from: two windows
 ERROR = 6.0  # variance of errors over that of what overlapping windows answer; how it was chosen: docs/defaults.md
 LEAST, MOST = 1e-3, 0.98  # variance of errors, in variances of the behaviour
 UNKNOWN = 1e6  # the same where nothing was recorded
@@ -83,4 +85,5 @@ class Nodes:
             matrix = covariance + noise[near][:, :, None] * np.eye(len(apart))
             weights = np.linalg.solve(matrix, covariance[None, :, REACH, None])
             moved[some] = (weights * measured[near]).sum(axis=1) - answers[self.middle[some]]
-        return np.column_stack([np.interp(times, self.times[self.middle], column) for column in moved.T])
+        moved_at = self.times[self.middle]
+        return np.column_stack([np.interp(times, moved_at, column) for column in moved.T])

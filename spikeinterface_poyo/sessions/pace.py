@@ -35,11 +35,12 @@ def pace_of(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
         later = times.searchsorted(times + (1 - 1e-9) * lag)
         now = np.flatnonzero(later < len(times))
         later = later[now]
-        near = times[later] - times[now] < NEAR * lag
+        between = times[later] - times[now]
+        near = between < NEAR * lag
         change = np.square(values[later[near]] - values[now[near]])
         known = ~np.isnan(change).all(axis=1)
         squares.append(np.nanmean(change[known], axis=1))
-        apart.append((times[later] - times[now])[near][known])
+        apart.append(between[near][known])
     each = np.concatenate(squares)
     if len(each) == 0:
         return None
